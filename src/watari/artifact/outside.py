@@ -1,0 +1,136 @@
+"""Things outside the store that a recipe names: local paths, the demo world, the Hugging Face hub, object stores."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import watari
+from watari.artifact.hashing import hash_path, hash_text
+from watari.errors import UserError
+
+_SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://")
+_HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
+
+
+def is_url(location: str) -> bool:
+    """True for `scheme://…`."""
+    return bool(_SCHEME.match(location))
+
+
+def is_hub_id(location: str) -> bool:
+    """True for `org/name` where no such local path exists."""
+    return bool(_HUB_ID.match(location)) and not Path(location).exists()
+
+
+def locate(location: str, folder: Path) -> str:
+    """Return `location` as it should stand in a validated recipe: relative paths become absolute.
+
+    Args:
+        location: As written: `data/x.jsonl`, `~/x`, `demo://…`, `hf://org/name`, `org/name`.
+        folder: The folder of the recipe file in which it was written.
+    """
+    if is_url(location):
+        return location
+    local = (folder / Path(location).expanduser()).resolve()
+    if not local.exists() and _HUB_ID.match(location) and not Path(location).suffix:
+        return location
+    return str(local)
+
+
+def fingerprint(location: str, revision: str | None = None) -> str:
+    """Return what stands for the content of `location` in a key.
+
+    A local file or folder gives its xxh128, a glob the hash of every file that it matches, `demo://` the code
+    that generates it, a hub repository the commit that `revision` (default: main) points to.
+
+    Raises:
+        UserError: if it does not exist or cannot be reached.
+    """
+    if location.startswith("demo://"):
+        world = Path(watari.__file__).parent / "demo"
+        code = "".join(hash_text(path.read_text("utf-8")) for path in sorted(world.glob("*.py")))
+        return hash_text(f"{code} {location}")
+    if location.startswith("hf://") or is_hub_id(location):
+        return hub_commit(location.removeprefix("hf://"), revision)
+    if is_url(location):
+        return _remote_fingerprint(location)
+    if any(mark in location for mark in "*?["):
+        matches = local_files(location)
+        return hash_text("\n".join(f"{Path(path).name} {hash_path(Path(path))}" for path in matches))
+    path = Path(location)
+    if not path.exists():
+        raise UserError(f"{location}: no such file or folder")
+    return hash_path(path)
+
+
+def local_files(location: str) -> list[str]:
+    """Return the files that a path, folder or glob stands for, sorted.
+
+    Raises:
+        UserError: if there are none.
+    """
+    import glob
+
+    path = Path(location)
+    if path.is_dir():
+        found = sorted(str(p) for p in path.rglob("*") if p.is_file())
+    elif path.is_file():
+        found = [str(path)]
+    else:
+        found = sorted(p for p in glob.glob(location, recursive=True) if Path(p).is_file())
+    if not found:
+        raise UserError(f"{location}: no such file", "check the path; it is relative to the recipe file")
+    return found
+
+
+def hub_commit(repository: str, revision: str | None = None, *, repo_type: str | None = None) -> str:
+    """Return the commit hash of a hub repository.
+
+    Offline, the commit that the local cache holds is taken.
+
+    Raises:
+        UserError: if the hub does not answer and the cache does not hold it.
+    """
+    from huggingface_hub import HfApi, constants
+    from huggingface_hub.file_download import repo_folder_name
+
+    kind, name = (
+        ("dataset", repository.removeprefix("datasets/"))
+        if repository.startswith("datasets/")
+        else (
+            repo_type or "model",
+            repository,
+        )
+    )
+    name = "/".join(name.split("/")[:2])
+    cached = (
+        Path(constants.HF_HUB_CACHE)
+        / repo_folder_name(repo_id=name, repo_type=kind)
+        / "refs"
+        / (revision or "main")
+    )
+    try:
+        sha = HfApi().repo_info(name, repo_type=kind, revision=revision, timeout=10).sha
+    except Exception as error:
+        if cached.is_file():
+            return cached.read_text("utf-8").strip()
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(
+            f"{repository}: not a local path, and the hub does not answer: {reason}",
+            "check the name, or give a folder; with no network, download it first",
+        ) from None
+    return str(sha)
+
+
+def _remote_fingerprint(location: str) -> str:
+    import fsspec
+
+    try:
+        system, path = fsspec.core.url_to_fs(location)
+        listed = sorted(system.glob(path)) if any(mark in path for mark in "*?[") else [path]
+        parts = [f"{name} {system.checksum(name)}" for name in listed]
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(f"{location}: cannot be read: {reason}") from None
+    return hash_text("\n".join(parts))

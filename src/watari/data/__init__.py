@@ -1,0 +1,1 @@
+"""Outside datasets in their published forms, brought into the schemas of the house."""

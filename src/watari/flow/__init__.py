@@ -1,0 +1,1 @@
+"""Plan a recipe's graph and run it: keys, cache, resume, progress."""

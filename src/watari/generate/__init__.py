@@ -1,0 +1,1 @@
+"""Generating text: samplers, chat templates and their checks, local models."""

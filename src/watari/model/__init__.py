@@ -1,0 +1,1 @@
+"""Model folders: load, initialise, graft new vocabulary rows, examine."""

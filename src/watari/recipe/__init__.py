@@ -1,0 +1,1 @@
+"""The recipe file: read, merge, check, and tell mistakes by file and line."""

@@ -1,0 +1,1 @@
+"""Recipes that travel in the package; `watari run NAME` finds them by name."""
