@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -10,6 +11,12 @@ from watari.artifact.hashing import hash_path, hash_text
 from watari.errors import UserError
 
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://")
+_PACKAGE = "package://"
+_PACKAGED = {
+    "mistral-v1": ("mistral_common", "data/tokenizer.model.v1"),
+    "mistral-v3": ("mistral_common", "data/mistral_instruct_tokenizer_240323.model.v3"),
+}
+"""Files that travel inside a library: the tokenizers of Mistral 7B v0.1 and v0.3 (Apache-2.0)."""
 _HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
 
 
@@ -42,7 +49,7 @@ def fingerprint(location: str, revision: str | None = None) -> str:
     """Return what stands for the content of `location` in a key.
 
     A local file or folder gives its xxh128, a glob the hash of every file that it matches, `demo://` the code
-    that generates it, a hub repository the commit that `revision` (default: main) points to.
+    that generates it, `package://` the hash of the file that it names, a hub repository the commit that `revision` (default: main) points to.
 
     Raises:
         UserError: if it does not exist or cannot be reached.
@@ -51,6 +58,8 @@ def fingerprint(location: str, revision: str | None = None) -> str:
         world = Path(watari.__file__).parent / "demo"
         code = "".join(hash_text(path.read_text("utf-8")) for path in sorted(world.glob("*.py")))
         return hash_text(f"{code} {location}")
+    if location.startswith(_PACKAGE):
+        return hash_path(packaged_file(location))
     if location.startswith("hf://") or is_hub_id(location):
         return hub_commit(location.removeprefix("hf://"), revision)
     if is_url(location):
@@ -62,6 +71,24 @@ def fingerprint(location: str, revision: str | None = None) -> str:
     if not path.exists():
         raise UserError(f"{location}: no such file or folder")
     return hash_path(path)
+
+
+def packaged_file(location: str) -> Path:
+    """Return the file that a `package://NAME` stands for: a data file inside an installed library.
+
+    Raises:
+        UserError: if no such name is known, or the library is not installed.
+    """
+    name = location.removeprefix(_PACKAGE)
+    if name not in _PACKAGED:
+        raise UserError(
+            f"{location}: no such packaged file", f"known: {', '.join(_PACKAGE + n for n in _PACKAGED)}"
+        )
+    library, path = _PACKAGED[name]
+    spec = importlib.util.find_spec(library)
+    if spec is None or spec.origin is None:
+        raise UserError(f"{location}: needs the Python package {library.replace('_', '-')}", "pip install it")
+    return Path(spec.origin).parent / path
 
 
 def local_files(location: str) -> list[str]:

@@ -11,12 +11,15 @@ from watari.pretrained.folder import (
     load_tokenizer,
     save_model,
 )
+from watari.pretrained.locate import find_model, model_stages
 
 __all__ = [
     "TOKENIZER_FILES",
     "check_model_folder",
     "copy_tokenizer",
+    "find_model",
     "load_model",
     "load_tokenizer",
+    "model_stages",
     "save_model",
 ]

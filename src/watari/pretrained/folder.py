@@ -84,7 +84,8 @@ def load_model(folder: Path, *, dtype: str = "float32", attention: str = "sdpa")
         use_safetensors=True,
         local_files_only=True,
     )
-    return model.eval()
+    model.eval()  # type: ignore[no-untyped-call]
+    return model
 
 
 def copy_tokenizer(source: Path, out: Path, *, settings: dict[str, Any] | None = None) -> None:
@@ -128,6 +129,6 @@ def save_model(
     """
     out.mkdir(parents=True, exist_ok=True)
     if generation:
-        model.generation_config.update(**generation)
+        model.generation_config.update(**generation)  # type: ignore[no-untyped-call]
     model.save_pretrained(str(out), max_shard_size="5GB")
     copy_tokenizer(tokenizer_from, out, settings=tokenizer_settings)

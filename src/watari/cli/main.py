@@ -1,0 +1,84 @@
+"""The command `watari`. Heavy modules are imported inside the commands: `watari --help` answers at once."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import watari
+from watari.cli.chat import chat
+from watari.cli.convert import convert_app
+from watari.cli.doctor import doctor
+from watari.cli.recipes import recipe_app
+from watari.cli.runs import clean, diff, show, verify
+from watari.cli.work import demo, plan, run
+from watari.errors import EXIT_INTERRUPTED, WatariError
+
+HELP = """Carry an open-weights language model across to a new language.
+
+One recipe file takes an English-centric base model to a bilingual chat model: corpus, tokenizer, grafting,
+pre-training, SFT, DPO, evaluation and report.
+
+First success in minutes, offline:  watari demo
+
+Exit codes: 0 done, 1 the user's input, 2 usage, 3 a stage failed or a check found a fault, 130 interrupted.
+"""
+
+app = typer.Typer(
+    name="watari",
+    help=HELP,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"watari {watari.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+app.command()(demo)
+app.command()(run)
+app.command()(plan)
+app.command()(show)
+app.command()(verify)
+app.command()(diff)
+app.command()(clean)
+app.command()(chat)
+app.command()(doctor)
+app.add_typer(recipe_app, name="recipe")
+app.add_typer(convert_app, name="convert")
+app.info.help = HELP
+
+
+def main() -> None:
+    """Run the command line; a `WatariError` becomes one line on standard error and its exit code."""
+    try:
+        app()
+    except WatariError as error:
+        for line in error.message.splitlines():
+            print(f"watari: {line}", file=sys.stderr)
+        if error.mend:
+            print(f"        {error.mend}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("watari: interrupted", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

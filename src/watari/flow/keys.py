@@ -1,0 +1,56 @@
+"""The key of an artifact: what has to be equal for a stage not to be run again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from watari.artifact.hashing import hash_json
+from watari.artifact.manifest import InputEntry, Manifest
+from watari.artifact.outside import fingerprint
+from watari.artifact.params import key_parameters, outside_paths
+from watari.recipe.graph import Node
+
+
+def input_entries(node: Node, made: Mapping[str, Manifest]) -> list[InputEntry]:
+    """Return what feeds `node`, in order, from the manifests of its sources."""
+    return [
+        InputEntry(
+            parameter=source.parameter,
+            name=source.node,
+            kind=made[source.node].kind,
+            key=made[source.node].key,
+            digest=made[source.node].digest,
+            selection=source.selection.narrowing(),
+        )
+        for source in node.sources
+    ]
+
+
+def fingerprints(node: Node) -> dict[str, str]:
+    """Return the fingerprint of every outside path of `node`.
+
+    Raises:
+        UserError: if one does not exist.
+    """
+    revision = getattr(node.params, "revision", None)
+    return {path: fingerprint(path, revision) for path in outside_paths(node.params)}
+
+
+def key_of(node: Node, inputs: list[InputEntry], outside: Mapping[str, str]) -> str:
+    """Return the xxh128 over stage kind, version, parameters, inputs' digests and outside files' fingerprints.
+
+    The seed is one of the parameters. A stage that gathers (a report) shows the names and manifests of its inputs, not
+    only their content, so those count for it too.
+    """
+    fed: list[Any] = [[entry.parameter, entry.digest, entry.selection] for entry in inputs]
+    if node.stage.gathers:
+        fed = [[entry.parameter, entry.name, entry.key, entry.digest] for entry in inputs]
+    return hash_json(
+        {
+            "stage": node.stage.kind,
+            "version": node.stage.version,
+            "parameters": key_parameters(node.params, outside),
+            "inputs": fed,
+        }
+    )

@@ -1,0 +1,51 @@
+"""The one table of stage kinds. Modules are imported when a recipe uses them, so that `watari --help` stays quick."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+
+from watari.artifact.stage import Stage
+
+MODULES = {
+    "model.load": "watari.model.load",
+    "model.init": "watari.model.init",
+    "data.import": "watari.data.importing",
+    "corpus.build": "watari.corpus.build",
+    "tokens.pack": "watari.corpus.pack",
+    "tokenizer.extend": "watari.tokenizer.extend",
+    "model.graft": "watari.model.graft",
+    "train.pretrain": "watari.train.pretrain",
+    "train.sft": "watari.train.sft",
+    "train.dpo": "watari.train.dpo",
+    "eval.perplexity": "watari.evals.perplexity",
+    "eval.exact": "watari.evals.exact",
+    "report.run": "watari.report.run",
+}
+
+
+class StageTable(Mapping[str, Stage]):
+    """Stage kinds by name; each one's module is imported on first use."""
+
+    def __init__(self, modules: Mapping[str, str] = MODULES) -> None:
+        self._modules = dict(modules)
+
+    def __getitem__(self, kind: str) -> Stage:
+        stage: Stage = importlib.import_module(self._modules[kind]).STAGE
+        return stage
+
+    def __contains__(self, kind: object) -> bool:
+        return kind in self._modules
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def module(self, kind: str) -> str:
+        """Return the module that holds a stage kind."""
+        return self._modules[kind]
+
+
+TABLE = StageTable()

@@ -1,0 +1,356 @@
+"""A model in this process: messages or texts in, answers out, in batches or as a stream.
+
+Design:
+- An own loop over transformers' forward and its cache, not `generate`: rows that are done leave the batch, draws belong
+  to rows, padding is never seen, and a stream can be stopped between any two tokens.
+- Prompts are sorted by length and padded on the left; the mask and the positions make padding invisible.
+- What a seed guarantees: a row's draws depend on (seed, its id) alone. Its logits may differ in the last bits with the
+  batch that it is in (other matrix shapes), so a sampled answer is the same in any batch as long as no draw falls within
+  that rounding of a border (about 1e-6 in float32 a token); in the same batch on the same machine it is the
+  same always.
+- BOS: a chat prompt is what the template renders, encoded with add_special_tokens=False; a text to be completed gets what
+  the tokenizer itself adds. Nothing else is added, so BOS stands exactly where training had it; `watari doctor`
+  says whether that is once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from watari.artifact.hashing import hash_json
+from watari.errors import UserError
+from watari.generate.incremental import Detokenizer, StopText
+from watari.generate.sampler import Sampler
+from watari.pretrained import load_model, load_tokenizer
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+Message = Mapping[str, str]
+"""{"role": "system" | "user" | "assistant", "content": text}, the OpenAI form."""
+
+Prompt = str | Sequence[Message]
+"""A text to be completed, or a conversation to be answered."""
+
+
+@dataclass(frozen=True)
+class Response:
+    """One answer. `text` has neither special tokens nor the stop text; token counts include the end token."""
+
+    text: str
+    finish_reason: Literal["stop", "length"]
+    prompt_tokens: int
+    completion_tokens: int
+    rendered_prompt: str
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    rendered: str
+    ids: list[int]
+    strip: bool  # one space at the start of the answer belongs to the template
+
+
+class LocalModel:
+    """A causal language model and its tokenizer, ready to answer.
+
+    Args:
+        folder: A Hugging Face folder with safetensors.
+        dtype: Type of the weights in memory; "auto" takes the files' own.
+        device: "cpu", "cuda", or "auto" for the accelerator if there is one.
+    """
+
+    def __init__(self, folder: Path, *, dtype: str = "float32", device: str = "auto") -> None:
+        import torch
+
+        self.folder = folder
+        self.tokenizer: PreTrainedTokenizerBase = load_tokenizer(folder)
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = torch.device(device)
+        model = load_model(folder, dtype=dtype)
+        self.model: PreTrainedModel = model if device == "cpu" else model.to(self.device)
+        self.generation_settings = _generation_settings(folder)
+        self.end_ids = end_ids(self.tokenizer, self.generation_settings, self.model.config.to_dict())
+        text_config = self.model.config.get_text_config()
+        self.context = int(getattr(text_config, "max_position_embeddings", 0) or 1 << 31)
+
+    @property
+    def chats(self) -> bool:
+        """True if the tokenizer has a chat template; otherwise the model only completes text."""
+        return bool(self.tokenizer.chat_template)
+
+    def encode(self, prompt: Prompt) -> _Encoded:
+        """Return the rendered prompt and its token ids, exactly as they go into the model.
+
+        Raises:
+            UserError: if there is no template, it refuses the messages, or the prompt has no token.
+        """
+        if isinstance(prompt, str):
+            ids = list(self.tokenizer.encode(prompt))
+            end = self.tokenizer.eos_token_id
+            if len(ids) > 1 and ids[-1] == end and not prompt.endswith(str(self.tokenizer.eos_token)):
+                ids.pop()  # a tokenizer that ends every text would end this one before it is completed
+            encoded = _Encoded(prompt, ids, strip=not prompt)
+        else:
+            rendered = self._render(prompt)
+            encoded = _Encoded(
+                rendered,
+                list(self.tokenizer.encode(rendered, add_special_tokens=False)),
+                strip=not rendered[-1:].isspace(),
+            )
+        if not encoded.ids:
+            raise UserError("the prompt is empty, and the tokenizer adds no BOS", "give some text to go on from")
+        return encoded
+
+    def _render(self, messages: Sequence[Message]) -> str:
+        from jinja2 import TemplateError
+
+        if not self.chats:
+            raise UserError(
+                f"{self.folder}: no chat template: a base model completes text, it does not chat",
+                "give a text instead of messages",
+            )
+        try:
+            return str(
+                self.tokenizer.apply_chat_template(
+                    [dict(message) for message in messages], tokenize=False, add_generation_prompt=True
+                )
+            )
+        except TemplateError as error:
+            raise UserError(f"{self.folder}: the chat template refuses this conversation: {error}") from None
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        sampler: Sampler,
+        *,
+        seed: int = 0,
+        ids: Sequence[str] | None = None,
+        batch_size: int = 64,
+        on_batch: Callable[[int], None] | None = None,
+    ) -> list[Response]:
+        """Answer every prompt; answers come back in the order of the prompts.
+
+        Args:
+            prompts: Conversations and texts, mixed as you like.
+            sampler: How tokens are chosen.
+            seed: Of all draws; without effect when greedy.
+            ids: One id a prompt, the key of its draws. Default: the hash of the rendered prompt and how many
+                equal ones came before it, so that the same question asked five times gets five draws.
+            batch_size: Prompts that are run together.
+            on_batch: Called after each batch with the number of prompts done; may raise to stop.
+
+        Raises:
+            UserError: before anything runs, for a setting or a prompt that cannot be used, or one that leaves no room
+                for an answer in the model's context.
+        """
+        sampler.refuse_for_local()
+        encoded = [self.encode(prompt) for prompt in prompts]
+        for number, item in enumerate(encoded):
+            self._check_room(item, f"prompt {number + 1}")
+        names = list(ids) if ids is not None else _default_ids(encoded)
+        if len(names) != len(encoded):
+            raise ValueError(f"{len(encoded)} prompts but {len(names)} ids")
+        order = sorted(range(len(encoded)), key=lambda i: (-len(encoded[i].ids), names[i]))
+        responses: dict[int, Response] = {}
+        for start in range(0, len(order), batch_size):
+            places = order[start : start + batch_size]
+            batch = [encoded[i] for i in places]
+            writers = [_Writer(self, item, sampler) for item in batch]
+            for row, token in self._tokens(batch, [names[i] for i in places], sampler, seed, writers):
+                writers[row].take(token)
+            responses |= {i: writer.response() for i, writer in zip(places, writers, strict=True)}
+            if on_batch is not None:
+                on_batch(len(responses))
+        return [responses[i] for i in range(len(encoded))]
+
+    def stream(
+        self, prompt: Prompt, sampler: Sampler, *, seed: int = 0, attempt: int = 0
+    ) -> Iterator[str]:
+        """Yield the answer in pieces as it comes; their sum is the text that `generate` gives.
+
+        Args:
+            prompt: A conversation or a text.
+            sampler: How tokens are chosen.
+            seed: Of all draws.
+            attempt: 0 for the first answer to this prompt, 1 for another one, and so on.
+
+        Raises:
+            UserError: at the first piece, for the same reasons as `generate`.
+        """
+        sampler.refuse_for_local()
+        item = self.encode(prompt)
+        self._check_room(item, "the prompt")
+        writer = _Writer(self, item, sampler)
+        for _, token in self._tokens([item], [_default_id(item, attempt)], sampler, seed, [writer]):
+            if piece := writer.take(token):
+                yield piece
+        if piece := writer.finish():
+            yield piece
+
+    def _check_room(self, item: _Encoded, name: str) -> None:
+        if len(item.ids) >= self.context:
+            raise UserError(
+                f"{name} has {len(item.ids):,} tokens, which leaves no room for an answer in the model's context of "
+                f"{self.context:,}",
+                "make it shorter",
+            )
+
+    def _tokens(
+        self,
+        batch: Sequence[_Encoded],
+        ids: Sequence[str],
+        sampler: Sampler,
+        seed: int,
+        writers: Sequence[_Writer],
+    ) -> Iterator[tuple[int, int]]:
+        """Yield (row, token) until every row's writer is done."""
+        import torch
+        from transformers import DynamicCache
+
+        from watari.generate.choice import Chooser
+
+        width = max(len(item.ids) for item in batch)
+        inputs = torch.zeros(len(batch), width, dtype=torch.int64)
+        mask = torch.zeros(len(batch), width, dtype=torch.int64)
+        for row, item in enumerate(batch):
+            inputs[row, width - len(item.ids) :] = torch.tensor(item.ids)
+            mask[row, width - len(item.ids) :] = 1
+        inputs, mask = inputs.to(self.device), mask.to(self.device)
+        positions = (mask.cumsum(dim=-1) - 1).clamp(min=0)
+        cache = DynamicCache(config=self.model.config)
+        chooser: Chooser | None = None
+        rows = list(range(len(batch)))
+        while True:
+            logits = self._forward(inputs, mask, positions, cache)
+            if chooser is None:
+                chooser = Chooser(
+                    sampler,
+                    seed,
+                    ids,
+                    [item.ids for item in batch],
+                    vocabulary=len(self.tokenizer),
+                    width=logits.shape[-1],
+                    device=self.device,
+                )
+            tokens = chooser.choose(logits)
+            for row, token in zip(rows, tokens.tolist(), strict=True):
+                yield row, token
+            alive = [place for place, row in enumerate(rows) if not writers[row].done]
+            if not alive:
+                return
+            if len(alive) < len(rows):
+                kept = torch.tensor(alive, device=self.device)
+                cache.batch_select_indices(kept)
+                chooser.keep(kept)
+                mask, positions, tokens = mask[kept], positions[kept], tokens[kept]
+                rows = [rows[place] for place in alive]
+            inputs = tokens[:, None]
+            positions = positions[:, -1:] + 1
+            mask = torch.nn.functional.pad(mask, (0, 1), value=1)
+
+    def _forward(
+        self, inputs: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any
+    ) -> torch.Tensor:
+        import torch
+
+        with torch.inference_mode():
+            out = self.model(
+                input_ids=inputs,
+                attention_mask=mask,
+                position_ids=positions,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+            logits: torch.Tensor = out.logits[:, -1]
+        return logits
+
+
+class _Writer:
+    """Collects one row's answer and knows when it is done."""
+
+    def __init__(self, owner: LocalModel, item: _Encoded, sampler: Sampler) -> None:
+        self._item = item
+        self._ends = owner.end_ids
+        self._text = Detokenizer(owner.tokenizer, strip_first_space=item.strip)
+        self._stop = StopText(sampler.stop)
+        self._limit = min(sampler.max_new_tokens, owner.context - len(item.ids))
+        self._pieces: list[str] = []
+        self._finish: Literal["stop", "length"] = "length"
+        self._count = 0
+        self.done = False
+
+    def take(self, token: int) -> str:
+        """Take a token and return the text that became certain."""
+        self._count += 1
+        if token in self._ends:
+            self.done, self._finish = True, "stop"
+            return ""
+        piece = self._stop.push(self._text.push(token))
+        if self._stop.found:
+            self._finish = "stop"
+        self.done = self._stop.found or self._count >= self._limit
+        self._pieces.append(piece)
+        return piece
+
+    def finish(self) -> str:
+        """Return the text that was held back until the end."""
+        piece = self._stop.push(self._text.flush())
+        if self._stop.found:
+            self._finish = "stop"
+        piece += self._stop.flush()
+        self._pieces.append(piece)
+        return piece
+
+    def response(self) -> Response:
+        """Return the whole answer."""
+        self.finish()
+        return Response(
+            text="".join(self._pieces),
+            finish_reason=self._finish,
+            prompt_tokens=len(self._item.ids),
+            completion_tokens=self._count,
+            rendered_prompt=self._item.rendered,
+        )
+
+
+def end_ids(
+    tokenizer: PreTrainedTokenizerBase, generation: Mapping[str, Any], config: Mapping[str, Any]
+) -> frozenset[int]:
+    """Return every token id that ends an answer: of the tokenizer, generation_config.json and config.json."""
+    found: set[int] = set()
+    for value in (tokenizer.eos_token_id, generation.get("eos_token_id"), config.get("eos_token_id")):
+        found |= {value} if isinstance(value, int) else set(value or ())
+    return frozenset(found)
+
+
+def _generation_settings(folder: Path) -> dict[str, Any]:
+    path = folder / "generation_config.json"
+    if not path.is_file():
+        return {}
+    try:
+        settings = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path}: not readable as JSON: {error}") from None
+    return settings if isinstance(settings, dict) else {}
+
+
+def _default_id(item: _Encoded, attempt: int) -> str:
+    return f"{hash_json(item.rendered)}#{attempt}"
+
+
+def _default_ids(encoded: Sequence[_Encoded]) -> list[str]:
+    seen: dict[str, int] = {}
+    names = []
+    for item in encoded:
+        attempt = seen.get(item.rendered, 0)
+        seen[item.rendered] = attempt + 1
+        names.append(_default_id(item, attempt))
+    return names

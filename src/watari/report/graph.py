@@ -1,0 +1,120 @@
+"""The graph of stages as SVG."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from watari.report.layout import Box, Drawing, Measure, Point, lay_out
+from watari.report.stages import ReportStage
+
+WIDE = Measure(columns=6, width=158)
+NARROW = Measure(columns=2, width=136)
+_RADIUS = 6.0
+
+
+def graph_svg(stages: Sequence[ReportStage], measure: Measure, *, labelled_by: str) -> Markup:
+    """Return the graph as an inline SVG: every box is a link to its stage's details.
+
+    Args:
+        stages: The run's stages; stage names are escaped.
+        measure: `WIDE` or `NARROW`.
+        labelled_by: The id of the element that names the picture.
+    """
+    drawing = lay_out(stages, measure)
+    parts = [
+        Markup(
+            '<svg class="graph" viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="group" '
+            'aria-labelledby="{by}">'
+        ).format(w=_n(drawing.width), h=_n(drawing.height), by=labelled_by)
+    ]
+    parts.append(Markup('<g class="wires" aria-hidden="true">'))
+    for wire in drawing.wires:
+        parts.append(
+            Markup('<path class="wire" data-a="{a}" data-b="{b}" d="{d}"/>').format(
+                a=wire.start, b=wire.end, d=rounded(wire.points)
+            )
+        )
+        tip = wire.points[-1]
+        parts.append(
+            Markup('<path class="tip" data-a="{a}" data-b="{b}" d="M{x} {y}l-6 -3.5v7z"/>').format(
+                a=wire.start, b=wire.end, x=_n(tip.x), y=_n(tip.y)
+            )
+        )
+    parts.append(Markup("</g>"))
+    parts += [_box(index, box, drawing) for index, box in enumerate(drawing.boxes)]
+    parts.append(Markup("</svg>"))
+    return Markup("").join(parts)
+
+
+def _box(index: int, box: Box, drawing: Drawing) -> Markup:
+    stage = box.stage
+    room = int((drawing.measure.width - 22) / 7.3)
+    small = int((drawing.measure.width - 22) / 6.3)
+    third = stage.variant or stage.manifest.digest[:8]
+    return Markup(
+        '<a href="#{anchor}" class="node room-{room}" data-i="{i}"><title>{title}</title>'
+        '<rect class="box" x="{x}" y="{y}" width="{w}" height="{h}" rx="5"/>'
+        '<rect class="mark" x="{x}" y="{y}" width="5" height="{h}" rx="2.5"/>'
+        '<text class="name" x="{tx}" y="{y1}">{name}</text>'
+        '<text class="uses" x="{tx}" y="{y2}">{uses}</text>'
+        '<text class="{cls}" x="{tx}" y="{y3}">{third}</text></a>'
+    ).format(
+        anchor=stage.anchor,
+        room=stage.room,
+        i=index,
+        title=f"{stage.name} · {stage.uses} → {stage.manifest.kind} · {stage.manifest.digest}",
+        x=_n(box.x),
+        y=_n(box.y),
+        w=_n(drawing.measure.width),
+        h=_n(drawing.measure.height),
+        tx=_n(box.x + 14),
+        y1=_n(box.y + 20),
+        y2=_n(box.y + 36),
+        y3=_n(box.y + 51),
+        name=fit(stage.base, room),
+        uses=fit(f"{stage.uses} → {stage.manifest.kind}", small),
+        cls="variant" if stage.variant else "digest",
+        third=fit(third, small),
+    )
+
+
+def fit(text: str, columns: int) -> str:
+    """Return `text` cut to a width in columns (a Japanese character takes two), with an ellipsis if cut."""
+    width = 0
+    for place, character in enumerate(text):
+        width += 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        if width > columns:
+            return text[: max(1, place - 1)] + "…"
+    return text
+
+
+def rounded(points: Sequence[Point]) -> str:
+    """Return an SVG path through right-angled corners, each rounded."""
+    d = [f"M{_n(points[0].x)} {_n(points[0].y)}"]
+    for before, corner, after in zip(points, points[1:], points[2:], strict=False):
+        reach = min(_RADIUS, _length(before, corner) / 2, _length(corner, after) / 2)
+        enter, leave = _toward(corner, before, reach), _toward(corner, after, reach)
+        d.append(
+            f"L{_n(enter.x)} {_n(enter.y)}Q{_n(corner.x)} {_n(corner.y)} {_n(leave.x)} {_n(leave.y)}"
+        )
+    d.append(f"L{_n(points[-1].x)} {_n(points[-1].y)}")
+    return "".join(d)
+
+
+def _length(a: Point, b: Point) -> float:
+    return abs(a.x - b.x) + abs(a.y - b.y)
+
+
+def _toward(a: Point, b: Point, reach: float) -> Point:
+    length = _length(a, b)
+    return a if not length else Point(a.x + (b.x - a.x) * reach / length, a.y + (b.y - a.y) * reach / length)
+
+
+def _n(value: float) -> str:
+    """Return a coordinate with at most one decimal, so that the same drawing is the same text."""
+    return f"{round(value, 1):g}" if abs(value) < 1e5 else str(round(value))
+
+

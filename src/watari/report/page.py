@@ -1,0 +1,205 @@
+"""Assembles the page: one HTML file with everything in it, and its twin in JSON.
+
+Nothing of a run can act on the page: Jinja2 escapes all of it, JSON blocks hold no `<`, and a content security policy
+allows only the page's own script, by its hash, and no network at all.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import PurePath
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from watari.artifact.kinds import Kind
+from watari.artifact.stage import InputArtifact
+from watari.report import numbers, words
+from watari.report.cards import cards_of
+from watari.report.curves import charts_of
+from watari.report.figures import Figures, leaves, pointer, scores_of
+from watari.report.graph import NARROW, WIDE, graph_svg
+from watari.report.samples import FIRST_ROWS, examples_of, samples_of
+from watari.report.stages import ReportStage, read_stages
+from watari.report.tables import tables_of
+
+FORMAT = 1
+_RUN_OPEN = '<script type="application/json" id="watari-run">'
+_RUN_CLOSE = "</script>"
+# Lone surrogates cannot be written as UTF-8, and HTML allows no control characters but tab and line ends.
+_UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+@dataclass(frozen=True)
+class Page:
+    """A finished report: the page, the text of report.json, and how many figures both hold."""
+
+    html: str
+    json: str
+    count: int
+
+
+def build(
+    artifacts: Sequence[InputArtifact], *, title: str = "", seed: int = 0, samples: int = 6, examples: int = 1
+) -> Page:
+    """Return the report of a run. The same artifacts give the same text: no times, speeds, or places on a disk.
+
+    Args:
+        artifacts: Every artifact of the run, in the order of the recipe.
+        title: Shown above everything; "Run report" if empty.
+        seed: Of the draws of samples and examples.
+        samples: Questions a language.
+        examples: Rows of data a stage and language.
+    """
+    stages = read_stages(artifacts)
+    figures = Figures()
+    scores = {
+        stage.name: scores_of(stage, figures) for stage in stages if stage.manifest.kind == Kind.SCORES
+    }
+    cards = cards_of(stages, scores, figures)
+    charts = charts_of(stages, figures)
+    tables = tables_of(stages, scores, figures)
+    script, style = _text("report.js"), _text("report.css")
+    html = _environment().get_template("page.html").render(
+        title=title,
+        stages=stages,
+        rooms=[room for room in _ROOMS if any(stage.room == room for stage in stages)],
+        models=sum(stage.manifest.kind == Kind.MODEL for stage in stages),
+        variants=len({stage.variant for stage in stages if stage.variant}),
+        cards=cards,
+        wide=graph_svg(stages, WIDE, labelled_by="graph-title"),
+        narrow=graph_svg(stages, NARROW, labelled_by="graph-title"),
+        charts=charts,
+        tables=tables,
+        samples=samples_of(stages, seed=seed, count=samples),
+        examples=examples_of(stages, seed=seed, count=examples),
+        first_rows=FIRST_ROWS,
+        script=Markup(script),
+        style=Markup(style),
+        policy=_policy(script),
+        chart_data=json_block({chart.id: chart.data for chart in charts}),
+        anchors=json_block({stage.name: stage.anchor for stage in stages}),
+        states=json_block(words.STATES),
+    )
+    listed = {
+        "format": FORMAT,
+        "title": title,
+        "stages": [
+            {
+                "name": stage.name,
+                "uses": stage.uses,
+                "kind": stage.manifest.kind.value,
+                "key": stage.manifest.key,
+                "digest": stage.manifest.digest,
+            }
+            for stage in stages
+        ],
+        "figures": figures.to_json(),
+    }
+    text = json.dumps(listed, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    return Page(writable(html), writable(text), len(figures.all))
+
+
+def with_run_times(html: str, run: dict[str, Any]) -> str:
+    """Return the page with the run's own record in it, which the page's script then shows.
+
+    The artifact's page has `null` there, since times and speeds differ from run to run; this is for the copy in the
+    run folder. A page that has a record already gets the new one.
+
+    Args:
+        html: A page that `build` made.
+        run: {"stages": [{"name", "seconds", "performance", "state"}], "started", "finished", "watari"}.
+
+    Raises:
+        ValueError: if `html` is no such page.
+    """
+    before, opening, rest = html.partition(_RUN_OPEN)
+    _, closing, after = rest.partition(_RUN_CLOSE)
+    if not (opening and closing):
+        raise ValueError("this page has no place for a run's times: it was not made by report.run")
+    return writable(f"{before}{_RUN_OPEN}{json_block(run)}{_RUN_CLOSE}{after}")
+
+
+def run_times(html: str) -> dict[str, Any] | None:
+    """Return the record that `with_run_times` put into a page, or None."""
+    record = json.loads(html.partition(_RUN_OPEN)[2].partition(_RUN_CLOSE)[0])
+    return record if isinstance(record, dict) else None
+
+
+def json_block(value: Any) -> Markup:
+    """Return JSON that can stand inside a script element: it holds no `<`, `>` or `&`."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
+
+
+def writable(text: str) -> str:
+    """Return `text` with every character that an HTML file cannot hold replaced by U+FFFD."""
+    return _UNWRITABLE.sub("\ufffd", text)
+
+
+_ROOMS = ("data", "tokenizer", "model", "train", "eval", "other")
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("watari.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals.update(
+        t=words.t,
+        aria=words.aria,
+        language_name=words.language_name,
+        known=words.WORDS,
+        link=numbers.link,
+        written=numbers.written,
+        interval=numbers.interval,
+        size=numbers.size,
+        manifest_fields=_manifest_fields,
+        outside_files=_outside_files,
+        compact=_compact,
+        title_of=lambda key: words.WORDS[key],
+    )
+    return environment
+
+
+def _manifest_fields(part: str, value: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return (JSON pointer, value as JSON) for every leaf of a manifest's part."""
+    return [(pointer(part, *path), _compact(item)) for path, item in leaves(value) if path]
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _outside_files(stage: ReportStage) -> list[tuple[str, str]]:
+    """Return (last part of the name, hash): where a file lay on a disk is nobody's business."""
+    pairs = []
+    for location, digest in stage.manifest.outside.items():
+        local = location.startswith(("/", "~")) or PurePath(location).is_absolute()
+        pairs.append((PurePath(location).name if local else location, digest))
+    return sorted(pairs)
+
+
+def _policy(script: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    return (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _text(name: str) -> str:
+    return resources.files("watari.report").joinpath("templates", name).read_text("utf-8")

@@ -1,0 +1,252 @@
+(() => {
+  "use strict";
+  const root = document.documentElement;
+  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+  const block = (id) => JSON.parse(document.getElementById(id).textContent);
+  const svgNumber = (element, name) => Number(element.dataset[name]);
+
+  // What this view of the page shows stands in the address after '#', parts joined by '/': #ja/dark/stage-sft
+  const view = { lang: "", theme: "", at: "" };
+  const readHash = () => {
+    view.lang = ""; view.theme = ""; view.at = "";
+    for (const part of decodeURIComponent(location.hash.slice(1)).split("/")) {
+      if (part === "en" || part === "ja") view.lang = part;
+      else if (part === "light" || part === "dark") view.theme = part;
+      else if (part) view.at = part;
+    }
+  };
+  const writeHash = (push) => {
+    const hash = "#" + [view.lang, view.theme, view.at].filter(Boolean).join("/");
+    history[push ? "pushState" : "replaceState"](null, "", hash);
+  };
+
+  const language = () => view.lang || ((navigator.language || "en").startsWith("ja") ? "ja" : "en");
+  const title = { en: document.title, ja: root.dataset.title || "実行レポート" };
+  const showLanguage = () => {
+    const lang = language();
+    root.lang = lang;
+    root.dataset.lang = lang;
+    document.title = title[lang];
+    for (const element of all("[data-en]")) element.setAttribute("aria-label", element.dataset[lang]);
+    for (const button of all("[data-set-lang]"))
+      button.setAttribute("aria-pressed", String(button.dataset.setLang === lang));
+  };
+  const showTheme = () => {
+    if (view.theme) root.dataset.theme = view.theme;
+    else delete root.dataset.theme;
+  };
+  const arrive = () => {
+    const target = view.at && document.getElementById(view.at);
+    if (!target) return;
+    for (let up = target; up; up = up.parentElement) if (up.tagName === "DETAILS") up.open = true;
+    for (const old of all(".arrived")) old.classList.remove("arrived");
+    if (target.classList.contains("stage")) target.classList.add("arrived");
+    target.scrollIntoView();
+    const summary = target.querySelector("summary");
+    if (summary && target.tagName === "DETAILS") summary.focus({ preventScroll: true });
+  };
+  const show = () => { readHash(); showLanguage(); showTheme(); };
+
+  for (const button of all("[data-set-lang]"))
+    button.addEventListener("click", () => { view.lang = button.dataset.setLang; writeHash(false); showLanguage(); });
+  document.getElementById("theme").addEventListener("click", () => {
+    const dark = view.theme ? view.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    view.theme = dark ? "light" : "dark";
+    writeHash(false);
+    showTheme();
+  });
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest && event.target.closest("a[href^='#']");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    view.at = link.getAttribute("href").slice(1);
+    writeHash(true);
+    arrive();
+  });
+  const again = () => { show(); arrive(); };
+  addEventListener("hashchange", again);
+  addEventListener("popstate", again);
+  const setAll = (open) => { for (const stage of all("details.stage")) stage.open = open; };
+  document.getElementById("open-all").addEventListener("click", () => setAll(true));
+  document.getElementById("close-all").addEventListener("click", () => setAll(false));
+
+  // The graph: the edges of the box under the pointer stand out.
+  for (const graph of all(".graph")) {
+    const light = (box) => {
+      graph.classList.toggle("lit", Boolean(box));
+      for (const edge of all("[data-a]", graph))
+        edge.classList.toggle("on", Boolean(box) && (edge.dataset.a === box.dataset.i || edge.dataset.b === box.dataset.i));
+    };
+    for (const box of all(".node", graph)) {
+      box.addEventListener("pointerenter", () => light(box));
+      box.addEventListener("pointerleave", () => light(null));
+      box.addEventListener("focus", () => light(box));
+      box.addEventListener("blur", () => light(null));
+    }
+  }
+
+  // The charts: a read-out at the pointer, or by the arrow keys.
+  const charts = block("watari-charts");
+  const figure = (value) => {
+    if (value === null || value === undefined) return "–";
+    if (Math.abs(value) >= 1000) return value.toLocaleString("en", { maximumFractionDigits: 0 });
+    if (value !== 0 && Math.abs(value) < 1e-3) return value.toExponential(2);
+    return String(Number(value.toPrecision(4)));
+  };
+  const words = {
+    loss: ["loss", "損失"], smooth: ["average", "平均"], lr: ["lr", "学習率"],
+    accuracy: ["accuracy", "正解率"], margin: ["margin", "差"],
+  };
+  const units = { tokens: ["tokens", "トークン"], step: ["steps", "ステップ"] };
+  const word = (pair) => pair[language() === "ja" ? 1 : 0];
+  const nearest = (values, wanted) => {
+    let low = 0, high = values.length - 1;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (values[middle] < wanted) low = middle + 1; else high = middle;
+    }
+    return low > 0 && wanted - values[low - 1] < values[low] - wanted ? low - 1 : low;
+  };
+  for (const chart of all(".chart")) {
+    const data = charts[chart.dataset.chart];
+    const readout = chart.parentElement.querySelector(".readout");
+    const cursor = chart.querySelector(".cursor");
+    const [low, high, left, right] = ["low", "high", "left", "right"].map((name) => svgNumber(chart, name));
+    const grid = [...new Set(data.lines.flatMap((line) => line.x))].sort((a, b) => a - b);
+    let place = grid.length - 1;
+    const read = () => {
+      const x = grid[place];
+      const at = left + ((x - low) / (high - low)) * (right - left);
+      cursor.setAttribute("x1", at);
+      cursor.setAttribute("x2", at);
+      cursor.setAttribute("visibility", "visible");
+      readout.replaceChildren();
+      const head = document.createElement("div");
+      head.textContent = `${figure(x)} ${word(units[data.x])}`;
+      readout.append(head);
+      for (const line of data.lines) {
+        if (x < line.x[0] || x > line.x[line.x.length - 1]) continue;
+        const spot = nearest(line.x, x);
+        const row = document.createElement("div");
+        const name = document.createElement("b");
+        name.className = `c${line.colour}`;
+        name.textContent = line.name;
+        const parts = Object.keys(words).filter((key) => line[key]).map((key) => `${word(words[key])} ${figure(line[key][spot])}`);
+        row.append(name, " " + parts.join(" · "));
+        readout.append(row);
+      }
+      readout.hidden = false;
+      const box = chart.getBoundingClientRect();
+      const scale = box.width / chart.viewBox.baseVal.width;
+      const pixel = at * scale;
+      const width = readout.offsetWidth;
+      readout.style.left = `${Math.max(0, Math.min(box.width - width, pixel + (pixel + width + 14 > box.width ? -width - 14 : 14)))}px`;
+    };
+    const hide = () => { readout.hidden = true; cursor.setAttribute("visibility", "hidden"); };
+    chart.addEventListener("pointermove", (event) => {
+      const box = chart.getBoundingClientRect();
+      const at = ((event.clientX - box.left) / box.width) * chart.viewBox.baseVal.width;
+      place = nearest(grid, low + ((at - left) / (right - left)) * (high - low));
+      read();
+    });
+    chart.addEventListener("pointerleave", hide);
+    chart.addEventListener("focus", read);
+    chart.addEventListener("blur", hide);
+    chart.addEventListener("keydown", (event) => {
+      const step = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -grid.length, End: grid.length }[event.key];
+      if (step === undefined) return;
+      event.preventDefault();
+      place = Math.max(0, Math.min(grid.length - 1, place + step));
+      read();
+    });
+  }
+
+  // Times and speed: only in a run folder's copy, where the flow has put the run's record.
+  const run = block("watari-run");
+  const both = (parent, english, japanese) => {
+    for (const [lang, text] of [["en", english], ["ja", japanese]]) {
+      const span = document.createElement("span");
+      span.className = "w";
+      span.lang = lang;
+      span.textContent = text;
+      parent.append(span);
+    }
+  };
+  const duration = (seconds, ja) => {
+    const [hour, minute, second] = ja ? [" 時間 ", " 分 ", " 秒"] : [" h ", " min ", " s"];
+    if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)}${second}`;
+    const whole = Math.round(seconds);
+    const hours = Math.floor(whole / 3600), minutes = Math.floor((whole % 3600) / 60);
+    return hours ? `${hours}${hour}${minutes}${minute.trimEnd()}` : `${minutes}${minute}${whole % 60}${second}`;
+  };
+  const memory = (bytes) => bytes >= 2 ** 30 ? `${(bytes / 2 ** 30).toFixed(2)} GiB` : `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+  const pick = (values, names) => names.map((name) => values && values[name]).find((value) => typeof value === "number");
+  if (run && Array.isArray(run.stages)) {
+    const anchors = block("watari-anchors");
+    const states = block("watari-states");
+    const body = document.querySelector("#times-table tbody");
+    const longest = Math.max(1e-9, ...run.stages.map((stage) => Number(stage.seconds) || 0));
+    let total = 0;
+    const cell = (row, text, kind = "td") => {
+      const made = document.createElement(kind);
+      if (text !== undefined) made.textContent = text;
+      row.append(made);
+      return made;
+    };
+    for (const stage of run.stages) {
+      const row = document.createElement("tr");
+      const head = cell(row, undefined, "th");
+      head.scope = "row";
+      const anchor = Object.hasOwn(anchors, stage.name) ? anchors[stage.name] : "";
+      const details = anchor && document.getElementById(anchor);
+      const name = document.createElement(details ? "a" : "span");
+      if (details) name.href = `#${anchor}`;
+      name.textContent = stage.name;
+      head.append(name);
+      const state = cell(row);
+      state.className = "words";
+      const known = Object.hasOwn(states, stage.state) ? states[stage.state] : [String(stage.state ?? ""), String(stage.state ?? "")];
+      both(state, known[0], known[1]);
+      const seconds = Number(stage.seconds);
+      const timed = stage.seconds !== null && stage.seconds !== undefined && Number.isFinite(seconds);
+      const time = cell(row);
+      if (timed) {
+        total += seconds;
+        both(time, duration(seconds, false), duration(seconds, true));
+        if (details) {
+          const aside = document.createElement("span");
+          aside.className = "quiet";
+          both(aside, duration(seconds, false), duration(seconds, true));
+          details.querySelector("summary .digest").before(aside);
+        }
+      } else time.textContent = "–";
+      const bar = document.createElement("span");
+      bar.className = "bar-of";
+      bar.style.width = timed ? `${(100 * seconds) / longest}%` : "0";
+      const room = details && [...details.classList].find((item) => item.startsWith("room-"));
+      if (room) bar.classList.add(room);
+      cell(row).append(bar);
+      const speed = pick(stage.performance, ["tokens_per_second", "tokens_per_s"]);
+      cell(row, speed === undefined ? "–" : Math.round(speed).toLocaleString("en"));
+      const peak = pick(stage.performance, ["peak_memory_bytes", "peak_memory", "peak_rss_bytes", "max_memory_bytes"]);
+      cell(row, peak === undefined ? "–" : memory(peak));
+      body.append(row);
+    }
+    const foot = document.createElement("tfoot");
+    const row = document.createElement("tr");
+    both(cell(row, undefined, "th"), "Total", "合計");
+    cell(row);
+    both(cell(row), duration(total, false), duration(total, true));
+    for (let i = 0; i < 3; i += 1) cell(row);
+    foot.append(row);
+    body.after(foot);
+    const line = document.getElementById("run-line");
+    const moment = (text) => String(text).slice(0, 16).replace("T", " ");
+    const said = [run.started && run.finished ? `${moment(run.started)} – ${moment(run.finished)} UTC` : "", run.watari ? `Watari ${run.watari}` : ""].filter(Boolean);
+    if (said.length) { line.textContent = " · " + said.join(" · "); line.hidden = false; }
+    for (const part of all(".timed")) part.hidden = false;
+  }
+
+  again();
+  root.dataset.ready = "yes";
+})();

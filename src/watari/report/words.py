@@ -1,0 +1,266 @@
+"""Every label of the page, in English and in Japanese."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+WORDS: dict[str, tuple[str, str]] = {
+    # the page
+    "report": ("Run report", "実行レポート"),
+    "skip": ("Skip to the figures", "本文へ移動"),
+    "language": ("Language", "言語"),
+    "theme": ("Light or dark", "明暗の切り替え"),
+    "contents": ("Contents", "目次"),
+    "stages_count": ("{n} stages", "{n} ステージ"),
+    "models_count": ("{n} models", "{n} モデル"),
+    "variants_count": ("{n} variants", "{n} バリアント"),
+    "footer": (
+        "Written by Watari. Every figure links to the stage that produced it; report.json lists them all with their "
+        "files and fields.",
+        "Watari が作成しました。数値はすべて、それを出力したステージにリンクしています。出典のファイルとフィールドは "
+        "report.json にまとめてあります。",
+    ),
+    # sections
+    "headline": ("Headline figures", "主な結果"),
+    "graph": ("How the stages hang together", "ステージのつながり"),
+    "curves": ("Training curves", "学習曲線"),
+    "tables": ("Tables", "詳細な数値"),
+    "samples": ("Samples", "サンプル"),
+    "details": ("Every stage in full", "全ステージの詳細"),
+    "times": ("Times and speed", "所要時間と速度"),
+    "graph_short": ("Stages", "ステージ"),
+    "times_short": ("Times", "所要時間"),
+    "details_short": ("Manifests", "マニフェスト"),
+    "share_of_time": ("Share of the longest", "最長のステージに対する割合"),
+    # headline cards
+    "characters_per_token": ("Characters per token", "1トークンあたりの文字数"),
+    "characters_per_token_note": (
+        "Before and after the vocabulary was extended; higher means shorter sequences.",
+        "語彙拡張の前と後の値です。大きいほど、同じ文が少ないトークンで表せます。",
+    ),
+    "bits_per_character": ("Bits per character", "1文字あたりのビット数"),
+    "bits_per_character_note": (
+        "Lower is better. Comparable between tokenizers.",
+        "低いほど良い値です。トークナイザーが異なっても比較できます。",
+    ),
+    "exact_match": ("Exact match", "完全一致率"),
+    "exact_match_note": (
+        "Share of questions whose answer is exactly the expected one.",
+        "模範解答と完全に一致した回答の割合です。",
+    ),
+    "preference_accuracy": ("Preference accuracy", "選好の正解率"),
+    "preference_accuracy_note": (
+        "Share of held-out pairs in which the chosen answer gets the higher reward.",
+        "評価用ペアのうち、好ましい回答の報酬のほうが高くなった割合です。",
+    ),
+    "preference_accuracy_train_note": (
+        "Share of training pairs in which the chosen answer gets the higher reward.",
+        "学習用ペアのうち、好ましい回答の報酬のほうが高くなった割合です。",
+    ),
+    "interval": ("95% interval", "95%信頼区間"),
+    "no_interval": ("no interval given", "区間なし"),
+    "from_first": ("from {first} at {stage}", "{stage} では {first}"),
+    "times_more": ("× {ratio}", "{ratio} 倍"),
+    "source": ("source", "出典"),
+    "n": ("n", "n"),
+    "n_is": ("n = {n}", "n = {n}"),
+    # graph
+    "graph_note": (
+        "Each box is a stage: its name, its kind and what it makes, and its variant or the start of its digest. "
+        "Choose one to see its manifest.",
+        "四角は1つのステージで、上から名前、種類と出力、バリアント名またはダイジェストの先頭を示します。"
+        "選ぶとマニフェストが開きます。",
+    ),
+    "room_data": ("data", "データ"),
+    "room_tokenizer": ("tokenizer", "トークナイザー"),
+    "room_model": ("model", "モデル"),
+    "room_train": ("training", "学習"),
+    "room_eval": ("evaluation", "評価"),
+    "room_other": ("other", "その他"),
+    # curves
+    "curves_note": (
+        "Faint lines are the logged values, bold lines a moving average. Move over a chart, or focus it and use the "
+        "arrow keys, to read it.",
+        "薄い線は記録された値、濃い線は移動平均です。グラフにカーソルを合わせるか、選択して矢印キーを押すと値が表示されます。",
+    ),
+    "curves_pretrain": ("Pre-training", "事前学習"),
+    "curves_sft": ("Supervised fine-tuning: {name}", "教師ありファインチューニング(SFT):{name}"),
+    "curves_dpo": ("Preference training: {name}", "選好学習(DPO):{name}"),
+    "curves_other": ("Training: {name}", "学習:{name}"),
+    "curves_tokenizers": (
+        "The loss is per token, so stages with different tokenizers cannot be compared by it; bits per character can.",
+        "損失はトークン単位のため、トークナイザーが異なるステージ同士は比較できません。比較には1文字あたりのビット数を"
+        "使ってください。",
+    ),
+    "loss": ("Loss (nats per token)", "損失(nat/トークン)"),
+    "dpo_loss": ("Loss", "損失"),
+    "lr": ("Learning rate", "学習率"),
+    "accuracy": ("Preference accuracy (training batch)", "選好の正解率(学習バッチ)"),
+    "margin": ("Reward margin", "報酬の差"),
+    "steps": ("Steps", "ステップ"),
+    "tokens": ("Tokens", "トークン数"),
+    "curve_table": ("Figures of this chart", "このグラフの数値"),
+    "first_loss": ("First loss", "最初の損失"),
+    "last_loss": ("Last loss", "最後の損失"),
+    "least_loss": ("Least loss", "最小の損失"),
+    # tables
+    "scores_table": ("{kind}: {what}", "{kind}:{what}"),
+    "scores_note": (
+        "Value with its 95% interval; n counts the items, and answers that could not be read are counted as invalid.",
+        "値と95%信頼区間です。n は項目数、「無効」は回答として読み取れなかった件数です。",
+    ),
+    "metric": ("Metric", "指標"),
+    "group": ("Group", "グループ"),
+    "all_groups": ("all", "全体"),
+    "invalid_is": ("{n} invalid", "無効 {n}"),
+    "data_table": ("Corpora and data", "コーパスとデータ"),
+    "data_note": (
+        "Rows read, kept and dropped by each stage. A dropped row is in its dropped.parquet, with the reason.",
+        "各ステージが読み込んだ行、残した行、除外した行の数です。除外した行とその理由は dropped.parquet にあります。",
+    ),
+    "stage": ("Stage", "ステージ"),
+    "rows_in": ("Rows read", "入力行"),
+    "kept": ("Kept", "残した行"),
+    "rows": ("Rows", "行数"),
+    "dropped": ("Dropped", "除外"),
+    "dropped_by_reason": ("Dropped, by reason", "除外の理由"),
+    "characters": ("Characters", "文字数"),
+    "by_language": ("By language", "言語別"),
+    "tokenizer_table": ("Tokenizers", "トークナイザー"),
+    "vocabulary": ("Vocabulary", "語彙数"),
+    "vocabulary_before": ("Before", "拡張前"),
+    "vocabulary_after": ("After", "拡張後"),
+    "added": ("Added", "追加"),
+    "before": ("before", "前"),
+    "after": ("after", "後"),
+    "model_table": ("Models", "モデル"),
+    "parameters": ("Parameters", "パラメーター数"),
+    "layers": ("Layers", "層数"),
+    "hidden": ("Hidden size", "隠れ次元"),
+    "heads": ("Heads", "ヘッド数"),
+    "context": ("Context", "文脈長"),
+    "size": ("Size", "サイズ"),
+    "train_table": ("Training", "学習"),
+    "train_tokens": ("Tokens seen", "学習トークン数"),
+    "rows_seen": ("Rows", "行数"),
+    "final_loss": ("Final loss", "最終損失"),
+    # samples
+    "samples_note": (
+        "Questions drawn at random from the evaluation (by seed, not by hand), answered by each model.",
+        "評価用の質問からシードに従って無作為に選び、各モデルの回答を並べました。手作業での選別はしていません。",
+    ),
+    "question": ("Question", "質問"),
+    "expected": ("Expected", "模範解答"),
+    "right": ("correct", "正解"),
+    "wrong": ("wrong", "不正解"),
+    "unreadable": ("invalid", "無効"),
+    "empty_answer": ("(empty answer)", "(空の回答)"),
+    "examples": ("Example rows of data", "データの例"),
+    "examples_note": (
+        "Drawn at random from the first {n} rows of each stage.",
+        "各ステージの先頭 {n} 行から無作為に選びました。",
+    ),
+    "chosen": ("chosen", "好ましい回答"),
+    "rejected": ("rejected", "好ましくない回答"),
+    "role_system": ("system", "システム"),
+    "role_user": ("user", "ユーザー"),
+    "role_assistant": ("assistant", "アシスタント"),
+    "role_tool": ("tool", "ツール"),
+    "document": ("document", "文書"),
+    "cut": ("… ({n} characters in all)", "…(全 {n} 文字)"),
+    # details
+    "details_note": (
+        "The manifest of every artifact, but for what differs from one run to the next (times, speed, versions of "
+        "libraries).",
+        "各アーティファクトのマニフェストです。実行ごとに変わる項目(時刻、速度、ライブラリのバージョン)は除いています。",
+    ),
+    "open_all": ("Open all", "すべて開く"),
+    "close_all": ("Close all", "すべて閉じる"),
+    "kind": ("Kind", "種類"),
+    "made_by": ("Made by", "作成したステージ"),
+    "key": ("Key", "キー"),
+    "digest": ("Digest", "ダイジェスト"),
+    "seed": ("Seed", "シード"),
+    "inputs": ("Inputs", "入力"),
+    "parameter": ("Parameter", "パラメーター"),
+    "selection": ("Selection", "選択条件"),
+    "given": ("Parameters", "パラメーター"),
+    "metrics": ("Metrics", "メトリクス"),
+    "files": ("Files", "ファイル"),
+    "file": ("File", "ファイル"),
+    "hash": ("xxh128", "xxh128"),
+    "bytes": ("Bytes", "バイト"),
+    "outside": ("Outside files", "外部ファイル"),
+    "field": ("Field", "フィールド"),
+    "value": ("Value", "値"),
+    "none": ("none", "なし"),
+    "version": ("version {n}", "バージョン {n}"),
+    "back_to_graph": ("Back to the graph", "グラフに戻る"),
+    # times
+    "times_note": (
+        "From the run that made this copy; a stage taken from the store was not run again.",
+        "このページを書き出した実行の記録です。ストアから再利用したステージは実行されていません。",
+    ),
+    "state": ("State", "状態"),
+    "seconds": ("Time", "所要時間"),
+    "tokens_per_second": ("Tokens/s", "トークン/秒"),
+    "peak_memory": ("Peak memory", "最大メモリ"),
+    "started": ("Started", "開始"),
+    "finished": ("Finished", "終了"),
+    "total": ("Total", "合計"),
+    # languages
+    "lang_en": ("English", "英語"),
+    "lang_ja": ("Japanese", "日本語"),
+    "lang_ko": ("Korean", "韓国語"),
+    "lang_zh": ("Chinese", "中国語"),
+    "lang_de": ("German", "ドイツ語"),
+    "lang_fr": ("French", "フランス語"),
+    "lang_es": ("Spanish", "スペイン語"),
+}
+
+STATES: dict[str, tuple[str, str]] = {
+    "done": ("done", "完了"),
+    "ran": ("ran", "実行"),
+    "cached": ("from the store", "再利用"),
+    "running": ("running", "実行中"),
+    "waiting": ("waiting", "待機中"),
+    "failed": ("failed", "失敗"),
+    "interrupted": ("interrupted", "中断"),
+    "skipped": ("skipped", "スキップ"),
+}
+"""States of a stage in the run's own record, as the page's script names them."""
+
+
+def t(key: str, **values: object) -> Markup:
+    """Return a label in both languages; the page's style shows one of them. Values are escaped.
+
+    Raises:
+        KeyError: if there is no such label.
+    """
+    english, japanese = WORDS[key]
+    return Markup('<span class="w" lang="en">{}</span><span class="w" lang="ja">{}</span>').format(
+        _filled(english, values), _filled(japanese, values)
+    )
+
+
+def t_svg(key: str, **values: object) -> Markup:
+    """Return a label in both languages for inside an SVG text."""
+    english, japanese = WORDS[key]
+    return Markup('<tspan class="w" lang="en">{}</tspan><tspan class="w" lang="ja">{}</tspan>').format(
+        _filled(english, values), _filled(japanese, values)
+    )
+
+
+def aria(key: str) -> Markup:
+    """Return an `aria-label` in English with its Japanese form beside it, for the page's script to exchange."""
+    english, japanese = WORDS[key]
+    return Markup('aria-label="{}" data-en="{}" data-ja="{}"').format(english, english, japanese)
+
+
+def language_name(code: str) -> Markup:
+    """Return a language's name in both languages, or its code if there is none."""
+    return t(f"lang_{code}") if f"lang_{code}" in WORDS else Markup.escape(code)
+
+
+def _filled(text: str, values: dict[str, object]) -> Markup:
+    return Markup(text).format(**values)

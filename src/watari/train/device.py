@@ -1,0 +1,80 @@
+"""Where and how exactly to compute: device, threads, precision, determinism."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from watari.errors import UserError
+from watari.train.settings import Precision
+
+
+@dataclass(frozen=True)
+class Compute:
+    """The device and the type in which matrices are multiplied; weights are fp32 whatever it is."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return the context in which a forward pass runs."""
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+
+    @property
+    def name(self) -> str:
+        """`bf16` or `fp32`, for the manifest."""
+        return "bf16" if self.dtype == torch.bfloat16 else "fp32"
+
+
+def native_bf16(device: torch.device) -> bool:
+    """True if the device multiplies bfloat16 matrices natively (AVX512-BF16, AMX; NVIDIA from Ampere on).
+
+    Elsewhere bfloat16 is emulated and slower than fp32. fp16 is never used: facts/training.md §1 measured 10-24 GFLOP/s
+    for it on a CPU that does 450 in bfloat16.
+    """
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def choose(device: str, precision: Precision) -> Compute:
+    """Return the device and precision that the parameters mean on this machine.
+
+    Raises:
+        UserError: if a GPU is asked for and there is none.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("device: cuda: PyTorch sees no GPU here", "use `device: auto` or `cpu`")
+    use_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    place = torch.device("cuda" if use_gpu else "cpu")
+    bf16 = precision == "bf16" or (precision == "auto" and native_bf16(place))
+    return Compute(place, torch.bfloat16 if bf16 else torch.float32)
+
+
+def available_threads() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def exact(threads: int) -> Iterator[None]:
+    """Compute with this number of threads and deterministic algorithms only; put both back afterwards."""
+    # cuBLAS promises the same bits only with a fixed workspace, read when the library is first used.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.get_num_threads()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    filling = torch.utils.deterministic.fill_uninitialized_memory
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    # Filling every new tensor with NaN is for finding reads of it, costs a pass over memory and changes no result.
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        torch.use_deterministic_algorithms(deterministic)
+        torch.utils.deterministic.fill_uninitialized_memory = filling
