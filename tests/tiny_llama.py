@@ -23,9 +23,20 @@ TEXT = [
 ]
 
 
-def make_tokenizer(folder: Path, *, vocabulary: int = 420, bos: bool = True, template: str | None = TEMPLATE) -> None:
+def make_tokenizer(
+    folder: Path, *, vocabulary: int = 420, bos: bool = True, template: str | None = TEMPLATE
+) -> None:
     """Write tokenizer.json and tokenizer_config.json: <unk> <s> </s>, 256 bytes, then learnt pieces."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, processors, trainers
+    from tokenizers import (
+        AddedToken,
+        Tokenizer,
+        decoders,
+        models,
+        normalizers,
+        pre_tokenizers,
+        processors,
+        trainers,
+    )
 
     special = ["<unk>", "<s>", "</s>"]
     raw = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True))
@@ -36,10 +47,13 @@ def make_tokenizer(folder: Path, *, vocabulary: int = 420, bos: bool = True, tem
         show_progress=False,
         max_token_length=8,
     )
+    # Learnt as SentencePiece learns: a blank only begins a piece. The finished tokenizer has no pre-tokenizer.
+    raw.pre_tokenizer = pre_tokenizers.Split("▁", "merged_with_next")
     raw.train_from_iterator(TEXT, trainer)
     # The trainer marks the bytes as added tokens; in a Llama tokenizer they are plain vocabulary.
     state = json.loads(raw.to_str())
     state["added_tokens"] = []
+    state["pre_tokenizer"] = None
     built = Tokenizer.from_str(json.dumps(state))
     built.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in special])
     built.decoder = decoders.Sequence(
@@ -91,7 +105,12 @@ def make_model(folder: Path, *, rows: int = 420, tied: bool = False, seed: int =
 
 
 def make_folder(
-    folder: Path, *, vocabulary: int = 420, rows: int | None = None, template: str | None = TEMPLATE, **model: Any
+    folder: Path,
+    *,
+    vocabulary: int = 420,
+    rows: int | None = None,
+    template: str | None = TEMPLATE,
+    **model: Any,
 ) -> Path:
     """Write a whole model folder and return it."""
     make_tokenizer(folder, vocabulary=vocabulary, template=template)

@@ -10,8 +10,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_llama import TEMPLATE, make_folder
 
+from tiny_llama import TEMPLATE, make_folder
 from watari.errors import UserError
 from watari.generate.incremental import Detokenizer, StopText
 from watari.generate.local import LocalModel, Prompt
@@ -126,11 +126,24 @@ def test_a_stop_text_ends_the_answer(model: LocalModel, monkeypatch: pytest.Monk
     tokens = model.tokenizer.encode(said, add_special_tokens=False)
     scripted(model, monkeypatch, tokens)
     pieces = list(model.stream([{"role": "user", "content": "?"}], SHORT.with_settings(stop=(stop,))))
-    assert "".join(pieces) == said[: said.index(stop)]
+    assert "".join(pieces) == said[: said.index(stop)].rstrip()
     scripted(model, monkeypatch, tokens)
     (response,) = model.generate(["?"], SHORT.with_settings(stop=(stop,)))
     assert response.finish_reason == "stop"
     assert stop not in response.text
+
+
+def test_blanks_at_the_end_of_a_chats_answer_are_the_templates(
+    model: LocalModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = [*model.tokenizer.encode("Hello ball  ", add_special_tokens=False), 2]
+    scripted(model, monkeypatch, tokens)
+    question: list[Prompt] = [[{"role": "user", "content": "Hi"}]]
+    assert model.generate(question, SHORT)[0].text == "Hello ball"
+    scripted(model, monkeypatch, tokens)
+    assert "".join(model.stream(question[0], SHORT)) == "Hello ball"
+    scripted(model, monkeypatch, tokens)
+    assert model.generate(["Hi"], SHORT)[0].text == " Hello ball  "
 
 
 def test_a_continuation_keeps_its_space(model: LocalModel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +187,9 @@ def test_any_tokens_stream_to_one_text(model: LocalModel, tokens: list[int]) -> 
 
 @settings(max_examples=200, deadline=None)
 @given(st.text("ab#", max_size=20), st.lists(st.text("ab#", min_size=1, max_size=4), max_size=3), st.data())
-def test_stop_texts_are_found_however_the_text_is_cut(text: str, stops: list[str], data: st.DataObject) -> None:
+def test_stop_texts_are_found_however_the_text_is_cut(
+    text: str, stops: list[str], data: st.DataObject
+) -> None:
     watcher = StopText(stops)
     out, place = "", 0
     while place < len(text) and not watcher.found:
@@ -225,5 +240,7 @@ def test_a_refusing_template_is_told(tmp_path: Path) -> None:
 
 def test_progress_is_told_after_each_batch(model: LocalModel) -> None:
     done: list[int] = []
-    model.generate(["a", "b", "c"], GREEDY.with_settings(max_new_tokens=1), batch_size=2, on_batch=done.append)
+    model.generate(
+        ["a", "b", "c"], GREEDY.with_settings(max_new_tokens=1), batch_size=2, on_batch=done.append
+    )
     assert done == [2, 3]

@@ -17,7 +17,9 @@ torch.set_num_threads(1)
 CPU = torch.device("cpu")
 
 
-def chooser(sampler: Sampler, ids: list[str], *, seed: int = 0, prompts: list[list[int]] | None = None) -> Chooser:
+def chooser(
+    sampler: Sampler, ids: list[str], *, seed: int = 0, prompts: list[list[int]] | None = None
+) -> Chooser:
     return Chooser(sampler, seed, ids, prompts or [[0]] * len(ids), vocabulary=50, width=50, device=CPU)
 
 
@@ -30,7 +32,14 @@ def test_the_card_is_the_seed_cards() -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("temperature", -1), ("top_p", 0), ("top_p", 1.1), ("min_p", -0.1), ("repetition_penalty", 0), ("stop", ("",))],
+    [
+        ("temperature", -1),
+        ("top_p", 0),
+        ("top_p", 1.1),
+        ("min_p", -0.1),
+        ("repetition_penalty", 0),
+        ("stop", ("",)),
+    ],
 )
 def test_a_wrong_value_is_refused_by_name(field: str, value: object) -> None:
     with pytest.raises(UserError, match=f"sampler: .*{field}|{field}:"):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from watari.artifact import atomic
 from watari.artifact.hashing import hash_file, hash_files, hash_json
@@ -83,7 +83,11 @@ class Manifest(BaseModel):
     @property
     def whole(self) -> bool:
         """True if no field was changed since it was sealed."""
-        return self.seal == self._hash()
+        try:
+            return self.seal == self._hash()
+        except ValueError:
+            # NaN, which we never write and which has no canonical form.
+            return False
 
     @property
     def bytes(self) -> int:
@@ -129,7 +133,9 @@ def read_manifest(root: Path) -> Manifest:
         manifest = Manifest.model_validate(json.loads(path.read_text("utf-8")))
     except FileNotFoundError:
         raise UserError(f"{path}: no manifest here", "is this an artifact's folder?") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not a readable manifest: {str(error).splitlines()[0]}", mend) from None
     if not manifest.whole:
         raise UserError(f"{path}: changed since it was written (its seal does not match)", mend)

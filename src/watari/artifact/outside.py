@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import watari
@@ -39,8 +41,13 @@ def locate(location: str, folder: Path) -> str:
     """
     if is_url(location):
         return location
-    local = (folder / Path(location).expanduser()).resolve()
-    if not local.exists() and _HUB_ID.match(location) and not Path(location).suffix:
+    # Links are not followed: a file of the hub's cache is a link to a blob whose name says nothing of its format.
+    written = Path(location)
+    with suppress(RuntimeError):
+        # A `~name` of nobody stays as it is, and is then told as a file that is not there.
+        written = written.expanduser()
+    local = Path(os.path.normpath(folder.absolute() / written))
+    if not local.exists() and _HUB_ID.match(location) and not written.suffix:
         return location
     return str(local)
 
@@ -48,8 +55,10 @@ def locate(location: str, folder: Path) -> str:
 def fingerprint(location: str, revision: str | None = None) -> str:
     """Return what stands for the content of `location` in a key.
 
-    A local file or folder gives its xxh128, a glob the hash of every file that it matches, `demo://` the code
-    that generates it, `package://` the hash of the file that it names, a hub repository the commit that `revision` (default: main) points to.
+    A local file gives the xxh128 of its bytes and of its suffix (which says how it is read), a folder that of every
+    file below it with its name, a glob that of every file that it matches, `demo://` the code that generates it,
+    `package://` the hash of the file that it names, a hub repository the commit that `revision` (default: main)
+    points to. Where a local file lies does not count.
 
     Raises:
         UserError: if it does not exist or cannot be reached.
@@ -64,13 +73,26 @@ def fingerprint(location: str, revision: str | None = None) -> str:
         return hub_commit(location.removeprefix("hf://"), revision)
     if is_url(location):
         return _remote_fingerprint(location)
-    if any(mark in location for mark in "*?["):
-        matches = local_files(location)
-        return hash_text("\n".join(f"{Path(path).name} {hash_path(Path(path))}" for path in matches))
     path = Path(location)
-    if not path.exists():
-        raise UserError(f"{location}: no such file or folder")
-    return hash_path(path)
+    try:
+        if path.is_file():
+            return hash_text(f"{_reading_suffix(path)} {hash_path(path)}")
+        if path.is_dir():
+            return hash_path(path)
+        if not any(mark in location for mark in "*?["):
+            raise UserError(f"{location}: no such file or folder")
+        matches = local_files(location)
+        root = os.path.commonpath([str(Path(match).parent) for match in matches])
+        return hash_text(
+            "\n".join(f"{os.path.relpath(match, root)} {hash_path(Path(match))}" for match in matches)
+        )
+    except OSError as error:
+        raise UserError(f"{error.filename or location}: cannot be read: {error.strerror}") from None
+
+
+def _reading_suffix(path: Path) -> str:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    return "".join(suffixes[-2:] if suffixes[-1:] in ([".gz"], [".zst"]) else suffixes[-1:])
 
 
 def packaged_file(location: str) -> Path:

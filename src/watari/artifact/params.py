@@ -17,7 +17,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    WithJsonSchema,
+)
+from pydantic_core import core_schema
 
 from watari.artifact.kinds import Kind
 
@@ -75,7 +85,7 @@ class Selection(BaseModel):
     (by a draw keyed by seed, stage and id); above 1 it repeats them. `limit` is applied after `where`, before `ratio`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False)
     source: str = Field(alias="from", description="the stage or dataset to take rows from")
     where: dict[str, Scalar | list[Scalar] | Range] = Field(default_factory=dict)
     limit: Count | None = Field(default=None, ge=0)
@@ -94,7 +104,11 @@ class Selection(BaseModel):
 
 
 def _to_selection(value: Any) -> Any:
-    return {"from": value} if isinstance(value, str) else value
+    if isinstance(value, str):
+        return {"from": value}
+    if not isinstance(value, dict | Selection):
+        raise ValueError("write the name of a stage, or {from: stage, where: ...}")
+    return value
 
 
 def _from_selection(value: Selection) -> Any:
@@ -131,15 +145,18 @@ OUTSIDE = OutsideMark()
 OutsidePath = Annotated[str, OUTSIDE]
 """A path (relative ones are relative to the recipe file that holds them), a URL, or a hub id `org/name`."""
 
-_EDGE_SCHEMA = {
-    "anyOf": [
-        {"type": "string", "description": "the name of a stage or dataset"},
-        {"$ref": "#/$defs/Selection"},
-    ]
-}
+
+class _NameOrSelection:
+    """Says in the JSON schema that an edge may be written as a name."""
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        name = {"type": "string", "description": "the name of a stage or dataset"}
+        return {"anyOf": [name, handler(schema)]}
 
 
-_AsEdge = (BeforeValidator(_to_selection), PlainSerializer(_from_selection), WithJsonSchema(_EDGE_SCHEMA))
+_AsEdge = (BeforeValidator(_to_selection), PlainSerializer(_from_selection), _NameOrSelection())
 
 Documents = Annotated[Selection, *_AsEdge, EdgeMark((Kind.DOCUMENTS,))]
 Tokens = Annotated[Selection, *_AsEdge, EdgeMark((Kind.TOKENS,))]
@@ -152,11 +169,28 @@ Scores = Annotated[Selection, *_AsEdge, EdgeMark((Kind.SCORES,))]
 AnyArtifact = Annotated[Selection, *_AsEdge, EdgeMark(tuple(Kind))]
 
 
+class _OneOrMore:
+    """Reads one item as a list of one, and says in the JSON schema that it may be written so."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_before_validator_function(_to_list, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        listed = handler(schema)
+        forms = listed.get("anyOf", [listed])
+        single = [form["items"] for form in forms if form.get("type") == "array" and "items" in form]
+        return {"anyOf": [*single, *forms]}
+
+
 def _to_list(value: Any) -> Any:
     return value if value is None or isinstance(value, list) else [value]
 
 
-OneOrMore = BeforeValidator(_to_list)
+OneOrMore = _OneOrMore()
 """Lets a list parameter be written without brackets: `data: translated`."""
 
 
@@ -166,7 +200,7 @@ class StageParams(BaseModel):
     `seed` is filled from the recipe's when the stage does not give one.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
     seed: int = Field(
         default=0, ge=0, description="seed of every draw of this stage; the recipe's unless given"
     )
@@ -248,7 +282,8 @@ def outside_paths(params: BaseModel) -> list[str]:
     for name, field in type(params).model_fields.items():
         marked = any(True for _ in _marks((field.annotation, *field.metadata), OutsideMark))
         value = getattr(params, name)
-        for item in value if isinstance(value, list | tuple) else [value]:
+        values = value.values() if isinstance(value, dict) else value
+        for item in values if isinstance(value, list | tuple | dict) else [value]:
             if isinstance(item, str) and marked:
                 found[item] = None
             elif isinstance(item, BaseModel):

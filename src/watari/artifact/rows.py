@@ -28,7 +28,7 @@ class RowWriter:
     """Write rows of one kind to one parquet file, batch by batch; the order given is the order kept.
 
     Columns of the schema that a row lacks are null; columns that the schema does not know are kept, with the type
-    that the first batch shows.
+    that the first batch shows. Where a later batch brings a new column, what is written is written again with it.
 
     Args:
         path: The file; its folder is made.
@@ -64,24 +64,56 @@ class RowWriter:
             self._flush()
 
     def _flush(self) -> None:
-        if self._writer is None:
-            self._schema = _with_unknown_columns(self._schema, self._pending)
-            stamped = self._schema.with_metadata({"watari.schema": str(VERSION)})
-            self._writer = pq.ParquetWriter(self.path, stamped, compression="zstd", compression_level=3)
+        widened = self._widened()
+        if self._writer is None or widened != self._schema:
+            before, self._schema = self._writer, widened
+            stamped = widened.with_metadata({"watari.schema": str(VERSION)})
+            if before is None:
+                self._writer = self._open(self.path, stamped)
+            else:
+                before.close()
+                self._writer = self._written_again(stamped)
         if self._pending:
             columns = {name: [row.get(name) for row in self._pending] for name in self._schema.names}
             self._writer.write_table(pa.Table.from_pydict(columns, schema=self._writer.schema))
             self._pending.clear()
 
+    def _open(self, path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+        return pq.ParquetWriter(path, schema, compression="zstd", compression_level=3)
 
-def _with_unknown_columns(schema: pa.Schema, rows: list[Row]) -> pa.Schema:
-    unknown: dict[str, None] = {}
-    for row in rows:
-        unknown.update(dict.fromkeys(name for name in row if name not in schema.names))
-    for name in unknown:
-        inferred = pa.array([row.get(name) for row in rows]).type
-        schema = schema.append(pa.field(name, inferred))
-    return schema
+    def _written_again(self, schema: pa.Schema) -> pq.ParquetWriter:
+        old = self.path.with_name(f".{self.path.name}.old")
+        self.path.rename(old)
+        writer = self._open(self.path, schema)
+        with pq.ParquetFile(old) as table:
+            for group in range(table.num_row_groups):
+                rows = table.read_row_group(group)
+                missing = [name for name in schema.names if name not in rows.column_names]
+                for name in missing:
+                    rows = rows.append_column(name, pa.nulls(rows.num_rows))
+                writer.write_table(rows.select(schema.names).cast(schema))
+        old.unlink()
+        return writer
+
+    def _widened(self) -> pa.Schema:
+        """Return the schema with every column of the pending rows that it does not know, or knows only as null."""
+        schema = self._schema
+        names: dict[str, None] = {}
+        for row in self._pending:
+            names.update(dict.fromkeys(row))
+        for name in names:
+            known = schema.field(name) if name in schema.names else None
+            if known is not None and not pa.types.is_null(known.type):
+                continue
+            values = [row.get(name) for row in self._pending]
+            try:
+                inferred = pa.field(name, pa.array(values).type)
+            except pa.ArrowInvalid as error:
+                raise UserError(f"{self.path.name}: column '{name}' mixes types: {error}") from None
+            schema = (
+                schema.append(inferred) if known is None else schema.set(schema.names.index(name), inferred)
+            )
+        return schema
 
 
 def write_rows(path: Path, kind: Kind | pa.Schema, rows: Iterable[Mapping[str, Any]]) -> int:
@@ -155,8 +187,13 @@ def _matches(row: Row, column: str, wanted: Any, name: str) -> bool:
     if isinstance(wanted, Range):
         if value is None:
             return False
-        low = wanted.min is None or value >= wanted.min
-        return bool(low and (wanted.max is None or value <= wanted.max))
+        try:
+            low = wanted.min is None or value >= wanted.min
+            return bool(low and (wanted.max is None or value <= wanted.max))
+        except TypeError:
+            raise UserError(
+                f"{name}: where: column '{column}' holds {value!r:.40}, which min / max cannot be compared with"
+            ) from None
     if isinstance(wanted, list):
         return value in wanted
     return bool(value == wanted)
@@ -167,7 +204,10 @@ def _value(row: Row, column: str, name: str) -> Any:
         return row[column]
     head, _, field = column.partition(".")
     if head == "meta" and field and "meta" in row:
-        meta = json.loads(row["meta"] or "{}")
+        try:
+            meta = json.loads(row["meta"] or "{}")
+        except ValueError:
+            raise UserError(f"{name}: where: row {row.get('id')}: its meta is not JSON") from None
         return meta.get(field) if isinstance(meta, dict) else None
     raise UserError(
         f"{name}: where: no column '{column}'",

@@ -11,7 +11,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,8 +106,8 @@ class Store:
     def publish(self, folder: Path, manifest: Manifest) -> Path:
         """Write the manifest into a finished working folder, check it, and give it its name.
 
-        An artifact that already has this name is kept if its digest is the same; otherwise (`--force`) it is moved
-        to `replaced/` and stays there until `watari clean` is asked to remove it.
+        An artifact that already has this name (`--force`) is moved to `replaced/` and stays there until `watari clean`
+        is asked to remove it.
         """
         if (folder / WORK).exists():
             atomic.remove_tree(folder / WORK)
@@ -127,7 +127,7 @@ class Store:
         for kind in Kind:
             folder = self.root / kind.value
             if folder.is_dir():
-                found += sorted(p for p in folder.iterdir() if p.is_dir())
+                found += sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
         return found
 
 
@@ -138,6 +138,8 @@ def verify(folder: Path) -> list[Fault]:
     except UserError as error:
         return [Fault(str(folder / MANIFEST), error.message.split(": ", 1)[-1])]
     faults = []
+    if folder.name != manifest.key:
+        faults.append(Fault(str(folder / MANIFEST), f"belongs to another artifact ({manifest.key})"))
     stated = {entry.path: entry for entry in manifest.files}
     present = {entry.path: entry for entry in list_files(folder)}
     for name in sorted(stated.keys() | present.keys()):
@@ -169,10 +171,26 @@ def locked(path: Path, *, wait: float = 0.0) -> Iterator[bool]:
             time.sleep(0.05)
             continue
         # Another holder may have unlinked the file between our open and our lock: then the lock is on a ghost.
-        if path.exists() and os.fstat(descriptor).st_ino == path.stat().st_ino:
-            break
+        with suppress(FileNotFoundError):
+            if os.fstat(descriptor).st_ino == path.stat().st_ino:
+                break
         os.close(descriptor)
     try:
         yield True
     finally:
         os.close(descriptor)
+
+
+def held(path: Path) -> bool:
+    """Return whether a living process holds the lock on `path`. Nothing is written, so that it works read-only."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

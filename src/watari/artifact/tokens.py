@@ -14,7 +14,7 @@ import struct
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,9 @@ from watari.artifact import atomic
 from watari.errors import UserError
 
 _MAGIC = b"MMIDIDX\x00\x00"
-_CODES = {np.dtype(np.uint16): 8, np.dtype(np.int32): 4}
+_HEAD = 34
+"""Bytes before the sizes."""
+_CODES: dict[np.dtype[Any], int] = {np.dtype(np.uint16): 8, np.dtype(np.int32): 4}
 _DTYPES = {code: dtype for dtype, code in _CODES.items()}
 
 SIDECAR = pa.schema(
@@ -146,21 +148,22 @@ class TokenReader:
     """
 
     def __init__(self, folder: Path) -> None:
-        index = (folder / "tokens.idx").read_bytes()
-        if index[:9] != _MAGIC:
-            raise UserError(f"{folder / 'tokens.idx'}: not a Megatron index")
-        version, code, sequences, _ = struct.unpack_from("<QBQQ", index, 9)
-        if version != 1 or code not in _DTYPES:
-            raise UserError(
-                f"{folder / 'tokens.idx'}: version {version}, dtype code {code} are not understood"
-            )
-        sizes = np.frombuffer(index, dtype=np.int32, count=sequences, offset=34)
-        self.info = TokensInfo(**json.loads((folder / "tokens.json").read_text("utf-8")))
+        try:
+            index = (folder / "tokens.idx").read_bytes()
+            info = (folder / "tokens.json").read_text("utf-8")
+            actual = (folder / "tokens.bin").stat().st_size
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{folder}: not a whole shard of tokens: {error}") from None
+        code, sizes = _read_index(index, folder / "tokens.idx")
+        try:
+            self.info = TokensInfo(**json.loads(info))
+        except (ValueError, TypeError) as error:
+            raise UserError(f"{folder / 'tokens.json'}: cannot be read: {error}") from None
         self.offsets: npt.NDArray[np.int64] = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
         path = folder / "tokens.bin"
         expected = int(self.offsets[-1]) * _DTYPES[code].itemsize
-        if path.stat().st_size != expected:
-            raise UserError(f"{path}: {path.stat().st_size:,} bytes where the index says {expected:,}")
+        if actual != expected:
+            raise UserError(f"{path}: {actual:,} bytes where the index says {expected:,}")
         self.tokens: npt.NDArray[np.generic] = (
             np.memmap(path, dtype=_DTYPES[code], mode="r") if expected else np.zeros(0, _DTYPES[code])
         )
@@ -177,3 +180,18 @@ class TokenReader:
     def documents(self) -> list[dict[str, object]]:
         """Return the sidecar's rows."""
         return list(pq.read_table(self._folder / "documents.parquet").to_pylist())
+
+
+def _read_index(index: bytes, path: Path) -> tuple[int, npt.NDArray[np.int32]]:
+    """Return the dtype code and the size of every sequence."""
+    if index[:9] != _MAGIC:
+        raise UserError(f"{path}: not a Megatron index")
+    if len(index) < _HEAD:
+        raise UserError(f"{path}: breaks off after {len(index)} bytes")
+    version, code, sequences, documents = struct.unpack_from("<QBQQ", index, 9)
+    if version != 1 or code not in _DTYPES:
+        raise UserError(f"{path}: version {version}, dtype code {code} are not understood")
+    expected = _HEAD + 12 * sequences + 8 * documents
+    if len(index) != expected:
+        raise UserError(f"{path}: {len(index):,} bytes where its head says {expected:,}")
+    return code, np.frombuffer(index, dtype=np.int32, count=sequences, offset=_HEAD)

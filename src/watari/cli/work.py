@@ -131,8 +131,8 @@ def _run(
     outcome = Runner(recipe, folder, jobs=jobs, display=make_display(quiet=quiet)).run(chosen)
     made = f"{len(outcome.built)} made, {len(outcome.cached)} cached"
     typer.echo(f"done in {duration(outcome.seconds)}: {made}")
-    if (root / "report.html").is_file():
-        typer.echo(f"report: {root / 'report.html'}")
+    if outcome.report is not None:
+        typer.echo(f"report: {outcome.report}")
 
 
 def _plan(recipe: Recipe, out: Path | None, store: Path | None, chosen: Chosen, as_json: bool) -> None:

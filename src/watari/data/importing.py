@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from watari.artifact.kinds import Kind
 from watari.artifact.params import Count, OutsidePath, StageParams
 from watari.artifact.reading import FileFormat, ReadOptions, TextUnit, read_records
-from watari.artifact.records import Fault, OnError, Policy, Record, source_name
+from watari.artifact.records import Fault, OnError, Policy, Record, meta_of, source_name
 from watari.artifact.rows import ROWS, Ledger, Row
 from watari.artifact.stage import Inputs, Progress, Stage, StageResult, stop_if_asked
 from watari.data.forms import KINDS, Form, Shaped, conversation, demo_form, shape

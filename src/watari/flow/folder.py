@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ from watari.artifact.hashing import hash_text
 from watari.artifact.manifest import Manifest, now, read_manifest
 from watari.artifact.store import Store, locked
 from watari.errors import UserError
-from watari.recipe.graph import Recipe
+from watari.flow.plan import Plan
+from watari.recipe.graph import Node, Recipe
 
 LOCK_FILE = "recipe.lock.yaml"
 
@@ -47,16 +48,23 @@ class RunFolder:
         Raises:
             UserError: if another run holds it.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
         path = self.root / ".lock"
-        with locked(path, wait=1.0) as held:
-            if not held:
+        with ExitStack() as stack:
+            try:
+                self.root.mkdir(parents=True, exist_ok=True)
+                free = stack.enter_context(locked(path, wait=1.0))
                 holder = path.read_text("utf-8").strip() or "?"
+                if free:
+                    path.write_text(f"{os.getpid()}\n", "utf-8")
+            except OSError as error:
+                raise UserError(
+                    f"{self.root}: cannot be written: {error.strerror}", "give another --out"
+                ) from None
+            if not free:
                 raise UserError(
                     f"{self.root}: another `watari run` (process {holder}) is using this folder",
                     "wait for it, stop it, or give another --out",
                 )
-            path.write_text(f"{os.getpid()}\n", "utf-8")
             yield
 
     def write_lock(self, recipe: Recipe) -> None:
@@ -67,7 +75,7 @@ class RunFolder:
                 "version": node.stage.version,
                 "kind": node.kind.value,
                 **({"dataset": True} if node.dataset else {}),
-                "inputs": {source.node: source.parameter for source in node.sources},
+                "inputs": _inputs(node),
                 "parameters": node.params.model_dump(mode="json", exclude_none=True),
             }
             for node in recipe.nodes.values()
@@ -99,17 +107,39 @@ class RunFolder:
         temporary.symlink_to(os.path.relpath(artifact, link.parent), target_is_directory=True)
         temporary.replace(link)
 
-    def drop_stale_links(self, recipe: Recipe) -> None:
-        """Remove links of stages that the recipe no longer has; artifacts are never touched."""
+    def drop_stale_links(self, planned: Plan) -> None:
+        """Remove the links of stages that the recipe no longer has, or that are not what it now says.
+
+        Artifacts are never touched. A stage whose key cannot be known for want of an outside file keeps its link.
+        """
         folder = self.root / "stages"
-        if folder.is_dir():
-            for link in folder.iterdir():
-                if link.is_symlink() and link.name not in recipe.nodes:
-                    link.unlink()
+        if not folder.is_dir():
+            return
+        stale: set[str] = set()
+        for stage in planned.stages:
+            link = self.link(stage.name)
+            linked = link.readlink().name if link.is_symlink() else None
+            if stage.key is None:
+                changed = any(name in stale for name in stage.inputs)
+            else:
+                changed = linked != stage.key
+            if changed:
+                stale.add(stage.name)
+        kept = {stage.name for stage in planned.stages} - stale
+        for link in folder.iterdir():
+            if link.is_symlink() and link.name not in kept:
+                link.unlink()
 
     def log_path(self, name: str) -> Path:
         """Return where a stage's own output goes."""
         return self.root / "logs" / f"{name}.log"
+
+
+def _inputs(node: Node) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for source in node.sources:
+        found.setdefault(source.parameter, []).append(source.node)
+    return found
 
 
 class Events:
@@ -117,7 +147,12 @@ class Events:
 
     def __init__(self, root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
-        self._file = (root / "events.jsonl").open("a", encoding="utf-8")
+        path = root / "events.jsonl"
+        self._file = path.open("a", encoding="utf-8")
+        with path.open("rb") as before:
+            if before.seek(0, os.SEEK_END) and before.seek(-1, os.SEEK_END) >= 0 and before.read(1) != b"\n":
+                # A line that a crash or a full disk cut off must not swallow the next one.
+                self._file.write("\n")
 
     def write(self, event: str, **fields: Any) -> None:
         """Append one event with the time."""
@@ -171,11 +206,16 @@ def linked_manifest(root: Path, name: str) -> Manifest | None:
 
 
 def default_store(root: Path, given: Path | None = None) -> Path:
-    """Return the store of a run: as given, WATARI_STORE, or `.store` beside the run's folder."""
+    """Return the store of a run: as given, WATARI_STORE, the one it was run with before (if that is still there), or
+    `.store` beside the run's folder."""
     if given is not None:
         return given
     if variable := os.environ.get("WATARI_STORE"):
         return Path(variable).expanduser()
+    if (root / LOCK_FILE).is_file():
+        before = Path(os.path.normpath(root.absolute() / str(read_lock(root).get("store", "."))))
+        if (before / "runs").is_dir():
+            return before
     return root.absolute().parent / ".store"
 
 

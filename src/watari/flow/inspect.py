@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from watari.artifact.manifest import Manifest
-from watari.artifact.store import Fault, locked, verify
+from watari.artifact.store import Fault, held, verify
 from watari.errors import UserError
 from watari.flow.folder import linked_manifest, read_events, read_lock
 
@@ -17,7 +18,8 @@ class StageState:
     """One stage of a run as it stands.
 
     Args:
-        state: done, running, failed, interrupted, or waiting.
+        state: done, running, failed, interrupted, waiting, damaged (its manifest was edited or cannot be read) or
+            missing (the store no longer has its artifact).
         seconds: How long it took to make.
         artifact: Where its artifact lies, relative to the run's folder.
     """
@@ -43,8 +45,7 @@ def show(root: Path) -> list[StageState]:
     for event in read_events(root):
         if str(event.get("event", "")).startswith("stage_") and "stage" in event:
             last[event["stage"]] = event
-    with locked(root / ".lock") as free:
-        running = not free
+    running = held(root / ".lock")
     found = []
     for name, body in lock["stages"].items():
         error: str | None = None
@@ -55,18 +56,20 @@ def show(root: Path) -> list[StageState]:
             error = problem.message
         event = last.get(name, {})
         state = "done" if manifest is not None else _state(event.get("event"), running)
+        link = root / "stages" / name
         if error is not None:
             state = "damaged"
-        if state == "failed":
+        elif link.is_symlink() and not link.exists():
+            state, error = "missing", f"{link} points to {link.readlink()}, which is not there"
+        elif state == "failed":
             error = event.get("error")
-        link = root / "stages" / name
         found.append(
             StageState(
                 name=name,
                 uses=body["uses"],
                 state=state,
                 seconds=manifest.seconds if manifest else None,
-                artifact=str(link.readlink()) if manifest and link.is_symlink() else None,
+                artifact=os.path.relpath(link.resolve(), root.resolve()) if manifest else None,
                 digest=manifest.digest if manifest else None,
                 metrics=manifest.metrics if manifest else {},
                 error=error,
@@ -107,6 +110,9 @@ def verify_run(root: Path) -> Verified:
     checked = 0
     for name, body in lock["stages"].items():
         link = root / "stages" / name
+        if link.is_symlink() and not link.exists():
+            faults.append(Fault(str(link), f"points to {link.readlink()}, which is not there"))
+            continue
         if not link.is_dir():
             missing.append(name)
             continue
@@ -118,8 +124,9 @@ def verify_run(root: Path) -> Verified:
         manifest = linked_manifest(root, name)
         assert manifest is not None
         digests[name] = manifest.digest
+        named = {source for sources in body.get("inputs", {}).values() for source in sources}
         for entry in manifest.inputs:
-            if entry.name in body.get("inputs", {}) and digests.get(entry.name, entry.digest) != entry.digest:
+            if entry.name in named and digests.get(entry.name, entry.digest) != entry.digest:
                 faults.append(
                     Fault(str(link), f"was made from another '{entry.name}' than the one that is there")
                 )

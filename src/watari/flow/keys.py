@@ -9,6 +9,8 @@ from watari.artifact.hashing import hash_json
 from watari.artifact.manifest import InputEntry, Manifest
 from watari.artifact.outside import fingerprint
 from watari.artifact.params import key_parameters, outside_paths
+from watari.artifact.store import Store
+from watari.errors import UserError
 from watari.recipe.graph import Node
 
 
@@ -34,7 +36,27 @@ def fingerprints(node: Node) -> dict[str, str]:
         UserError: if one does not exist.
     """
     revision = getattr(node.params, "revision", None)
-    return {path: fingerprint(path, revision) for path in outside_paths(node.params)}
+    try:
+        return {path: fingerprint(path, revision) for path in outside_paths(node.params)}
+    except UserError as error:
+        section = "datasets" if node.dataset else "stages"
+        place = f"{node.place}: " if node.place else ""
+        raise UserError(f"{place}{section}.{node.name}: {error.message}", error.mend) from None
+
+
+def read_made(store: Store, node: Node, key: str) -> Manifest:
+    """Return the manifest of the artifact of `node` that is in the store.
+
+    Raises:
+        UserError: if it was edited or damaged, naming the stage.
+    """
+    try:
+        return store.read(node.kind, key)
+    except UserError as error:
+        mend = (
+            f"make it again with --force {node.name.split('@')[0]}; `watari verify` shows all that is damaged"
+        )
+        raise UserError(f"stage '{node.name}': {error.message}", mend) from None
 
 
 def key_of(node: Node, inputs: list[InputEntry], outside: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from watari.artifact.manifest import Manifest
 from watari.artifact.store import Store
 from watari.errors import UserError
-from watari.flow.keys import fingerprints, input_entries, key_of
+from watari.flow.keys import fingerprints, input_entries, key_of, read_made
 from watari.recipe.graph import Recipe
 
 
@@ -114,20 +114,19 @@ def plan(recipe: Recipe, store: Store, chosen: Chosen | None = None) -> Plan:
     made: dict[str, Manifest] = {}
     stages = []
     for node in recipe.nodes.values():
-        names = [source.node for source in node.sources]
+        names = list(dict.fromkeys(source.node for source in node.sources))
         key = manifest = None
         if all(name in made for name in names):
             try:
                 outside = fingerprints(node)
-            except UserError as error:
-                if node.name not in wanted:
-                    outside = None
-                else:
-                    raise UserError(f"{node.place}: {node.name}: {error.message}", error.mend) from None
+            except UserError:
+                if node.name in wanted:
+                    raise
+                outside = None
             if outside is not None:
                 key = key_of(node, input_entries(node, made), outside)
                 if store.find(node.kind, key) is not None and node.name not in forced:
-                    manifest = store.read(node.kind, key)
+                    manifest = read_made(store, node, key)
         state, reason = State.CACHED, ""
         if manifest is None:
             state = State.RUN if node.name in wanted else State.LEFT_OUT

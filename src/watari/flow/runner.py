@@ -1,4 +1,5 @@
-"""Run a recipe's graph: what is ready is started, what is cached is linked, what fails stops what depends on it.
+"""Run a recipe's graph: what is ready is started, what is cached is linked. When a stage fails, those that are
+running go on to their end and nothing new is started.
 
 Each stage runs in a process of its own (forked from a server process that has imported the heavy libraries once), so
 that its memory is given back, a crash of it is not ours, and independent stages can run side by side.
@@ -11,27 +12,33 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from watari.artifact.manifest import Manifest
+from watari.artifact.manifest import Manifest, now
 from watari.artifact.stage import InputArtifact, Inputs
-from watari.errors import Interrupted, StageFailed, UserError, WatariError
+from watari.errors import EXIT_INPUT, Interrupted, StageFailed, UserError, WatariError
 from watari.flow import memory
 from watari.flow.display import Display, duration, make_display, size
 from watari.flow.folder import Events, RunFolder, register_run
-from watari.flow.keys import fingerprints, input_entries, key_of
+from watari.flow.keys import fingerprints, input_entries, key_of, read_made
 from watari.flow.plan import Chosen, check_reachable, plan
+from watari.flow.report import copy_report
 from watari.flow.stages import TABLE, StageTable
-from watari.flow.worker import Failed, Finished, Line, Update, Work, work
+from watari.flow.worker import NO_SPACE_MEND, Failed, Finished, Line, Update, Work, no_space, work
 from watari.recipe.graph import Node, Recipe
 
 _HEAVY = ("model.", "train.", "tokenizer.", "tokens.", "eval.")
 _EVENT_EVERY = 5.0
+_PARTING = 10.0
+"""Seconds that a process gets between its last word and its end."""
 
 
 @dataclass
@@ -41,6 +48,7 @@ class Outcome:
     built: list[str] = field(default_factory=list)
     cached: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    report: Path | None = None
 
 
 @dataclass
@@ -51,8 +59,10 @@ class _Running:
     life: Connection
     started: float
     needs: int
+    key: str
     result: Finished | Failed | None = None
     told: float = 0.0
+    asked: bool = False
 
 
 class Runner:
@@ -80,6 +90,7 @@ class Runner:
         self.display = display or make_display()
         self.made: dict[str, Manifest] = {}
         self._running: dict[str, _Running] = {}
+        self._keys: dict[str, tuple[str, dict[str, str]]] = {}
         self._interrupts = 0
         self._outcome = Outcome()
 
@@ -93,34 +104,54 @@ class Runner:
             Interrupted: if the user stopped the run.
         """
         chosen = chosen or Chosen()
-        with self.folder.locked():
-            planned = plan(self.recipe, self.store, chosen)
-            wanted = chosen.nodes(self.recipe)
-            check_reachable(self.recipe, planned, wanted)
-            self._room()
-            register_run(self.store, self.folder.root)
-            self.folder.write_lock(self.recipe)
-            self.folder.drop_stale_links(self.recipe)
-            events = Events(self.folder.root)
-            begin = time.monotonic()
+        try:
+            with self.folder.locked():
+                self._run(chosen)
+        except OSError as error:
+            # Of this process's own files; a stage's are told by its worker.
+            if not no_space(error):
+                raise
+            raise StageFailed(
+                f"no space left on the disk that holds {self.folder.root}", NO_SPACE_MEND
+            ) from None
+        finally:
+            self.display.close()
+        return self._outcome
+
+    def _run(self, chosen: Chosen) -> None:
+        planned = plan(self.recipe, self.store, chosen)
+        wanted = chosen.nodes(self.recipe)
+        check_reachable(self.recipe, planned, wanted)
+        self._room()
+        register_run(self.store, self.folder.root)
+        self.folder.drop_stale_links(planned)
+        self.folder.write_lock(self.recipe)
+        begin, started = time.monotonic(), now()
+        with closing(Events(self.folder.root)) as events:
             events.write("run_started", recipe=self.recipe.name, stages=len(wanted), process=os.getpid())
             try:
                 with self._signals():
-                    self._loop(wanted, chosen.forced(self.recipe), events)
+                    try:
+                        self._loop(wanted, chosen.forced(self.recipe), events)
+                    finally:
+                        self._kill_all()
+                    self._report(started, events)
             except WatariError as error:
                 kind = "run_interrupted" if isinstance(error, Interrupted) else "run_failed"
                 events.write(kind, error=str(error))
                 raise
-            else:
-                self._outcome.seconds = time.monotonic() - begin
-                events.write(
-                    "run_finished", seconds=round(self._outcome.seconds, 3), built=self._outcome.built
-                )
-            finally:
-                self._kill_all()
-                self.display.close()
-                events.close()
-        return self._outcome
+            self._outcome.seconds = time.monotonic() - begin
+            events.write("run_finished", seconds=round(self._outcome.seconds, 3), built=self._outcome.built)
+
+    def _report(self, started: str, events: Events) -> None:
+        """Copy the report to the run's folder. A failure of it is told; the run has done its work all the same."""
+        try:
+            self._outcome.report = copy_report(
+                self.folder, self.recipe, self.made, self._outcome.built, started
+            )
+        except Exception as error:
+            self.display.say(f"the report could not be copied to the run's folder: {error}")
+            events.write("log", message="the report could not be copied", error=str(error))
 
     def _room(self) -> None:
         """Make the store's folder, so that a read-only or full disk is told before any work."""
@@ -139,13 +170,11 @@ class Runner:
         failure: WatariError | None = None
         while True:
             if failure is None and not self._interrupts:
-                waiting = self._start_ready(waiting, wanted, forced, events)
+                waiting, failure = self._start_ready(waiting, wanted, forced, events)
+            self._ask_to_stop()
             if not self._running:
                 break
             failure = self._listen(events) or failure
-            if self._interrupts > 1:
-                self._kill_all()
-                raise Interrupted("stopped at once", "run the same command to go on")
         if self._interrupts:
             raise Interrupted("stopped; what was finished is kept", "run the same command to go on")
         if failure is not None:
@@ -153,35 +182,56 @@ class Runner:
 
     def _start_ready(
         self, waiting: list[Node], wanted: set[str], forced: set[str], events: Events
-    ) -> list[Node]:
-        """Link what is cached, start what is ready; return what still waits.
+    ) -> tuple[list[Node], WatariError | None]:
+        """Link what is cached, start what is ready; return what still waits, and the failure of one that cannot start.
 
         One pass is enough: `waiting` is in topological order, so what a link makes ready comes later in it.
         """
-        left = []
-        for node in waiting:
+        left: list[Node] = []
+        for position, node in enumerate(waiting):
+            if self._interrupts:
+                return left + waiting[position:], None
             if any(source.node not in self.made for source in node.sources):
                 left.append(node)
                 continue
-            entries = input_entries(node, self.made)
             try:
-                outside = fingerprints(node)
-            except UserError:
-                if node.name in wanted:
-                    raise
-                continue
-            key = key_of(node, entries, outside)
-            found = self.store.find(node.kind, key)
-            if found is not None and node.name not in forced:
-                self._accept(node, self.store.read(node.kind, key), cached=True, events=events)
-                continue
-            if node.name not in wanted:
-                continue
-            if not self._may_start(node):
-                left.append(node)
-                continue
-            self._start(node, key, outside, forced, events)
-        return left
+                if not self._settle(node, wanted, forced, events):
+                    left.append(node)
+            except WatariError as error:
+                self.display.end(node.name, "failed", error.message)
+                events.write(
+                    "stage_failed", stage=node.name, error=error.message, mend=error.mend, seconds=0.0
+                )
+                return left + waiting[position + 1 :], error
+        return left, None
+
+    def _settle(self, node: Node, wanted: set[str], forced: set[str], events: Events) -> bool:
+        """Link or start a node whose inputs are there; return False if it has to wait for room.
+
+        Outside files are hashed when a node is first looked at and again when it starts, not while it waits.
+        """
+        may_start = self._may_start(node)
+        if node.name in self._keys:
+            building = {running.key for running in self._running.values()}
+            if not may_start or self._keys[node.name][0] in building:
+                return False
+        try:
+            outside = fingerprints(node)
+        except UserError:
+            if node.name in wanted:
+                raise
+            return True
+        key = key_of(node, input_entries(node, self.made), outside)
+        self._keys[node.name] = key, outside
+        if self.store.find(node.kind, key) is not None and node.name not in forced:
+            self._accept(node, read_made(self.store, node, key), cached=True, events=events)
+            return True
+        if node.name not in wanted:
+            return True
+        if not may_start or any(running.key == key for running in self._running.values()):
+            return False
+        self._start(node, key, outside, forced, events)
+        return True
 
     def _may_start(self, node: Node) -> bool:
         if not self._running:
@@ -206,8 +256,7 @@ class Runner:
         return Inputs(found)
 
     def _start(self, node: Node, key: str, outside: dict[str, str], forced: set[str], events: Events) -> None:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(self._preload())
+        context = self._context()
         mine, theirs = context.Pipe()
         life_read, life_write = context.Pipe(duplex=False)
         entries = input_entries(node, self.made)
@@ -230,15 +279,33 @@ class Runner:
         theirs.close()
         life_read.close()
         self._running[node.name] = _Running(
-            node, process, mine, life_write, time.monotonic(), self._needs(node)
+            node, process, mine, life_write, time.monotonic(), self._needs(node), key
         )
         self.display.start(node.name, node.stage.kind)
         events.write("stage_started", stage=node.name, uses=node.stage.kind, key=key, process=process.pid)
 
+    def _context(self) -> ForkServerContext:
+        """Return the way to start processes, with its server running.
+
+        Ctrl-C reaches the whole foreground group of a terminal. The server and its children must not hear it (the runner
+        asks them to stop), not even while they import, so it is ignored from their first moment.
+        """
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(self._preload())
+        try:
+            before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        except ValueError:
+            return context
+        try:
+            forkserver.ensure_running()
+        finally:
+            signal.signal(signal.SIGINT, before)
+        return context
+
     def _preload(self) -> list[str]:
-        modules = ["watari.flow.worker"]
+        modules = ["watari.flow.worker", "watari.artifact.rows"]
         if any(node.stage.kind.startswith(_HEAVY) for node in self.recipe.nodes.values()):
-            modules += ["torch", "transformers", "pyarrow.parquet", "tokenizers"]
+            modules += ["torch", "transformers", "tokenizers"]
         return modules
 
     def _listen(self, events: Events) -> WatariError | None:
@@ -258,7 +325,6 @@ class Runner:
             except (EOFError, OSError):
                 alive = False
             if running.result is not None or not alive:
-                running.process.join(timeout=30)
                 failure = self._end(running, events) or failure
         return failure
 
@@ -276,17 +342,18 @@ class Runner:
 
     def _end(self, running: _Running, events: Events) -> WatariError | None:
         node = running.node
+        running.process.join(timeout=_PARTING)
+        # A library's thread can keep a process from its end; its work is told, so it is ended.
+        running.process.kill()
+        running.process.join(timeout=_PARTING)
         del self._running[node.name]
         running.connection.close()
         running.life.close()
         result = running.result
         if result is None:
-            code = running.process.exitcode or 0
-            reason = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
-            hint = "; out of memory?" if code == -signal.SIGKILL else ""
-            result = Failed(StageFailed(f"its process ended by {reason}{hint}", "run again to go on"))
+            result = Failed(_ended(running.process.exitcode or 0, self.folder.log_path(node.name)))
         if isinstance(result, Finished):
-            manifest = self.store.read(node.kind, result.path.name)
+            manifest = read_made(self.store, node, result.path.name)
             self._accept(node, manifest, cached=not result.built, events=events)
             return None
         stopped = isinstance(result.error, Interrupted)
@@ -303,7 +370,9 @@ class Runner:
         if stopped:
             self._interrupts = max(self._interrupts, 1)
             return None
-        return type(result.error)(f"stage '{node.name}': {result.error.message}", result.error.mend)
+        told = f"stage '{node.name}': {result.error.message}"
+        made = UserError if result.error.exit_code == EXIT_INPUT else StageFailed
+        return made(told, result.error.mend)
 
     def _accept(self, node: Node, manifest: Manifest, *, cached: bool, events: Events) -> None:
         self.made[node.name] = manifest
@@ -326,16 +395,8 @@ class Runner:
 
         def on_signal(number: int, frame: FrameType | None) -> None:
             self._interrupts += 1
-            if self._interrupts == 1:
-                self.display.say("stopping at the next safe point; Ctrl-C again to stop at once")
-                for running in self._running.values():
-                    try:
-                        running.connection.send("stop")
-                    except OSError:
-                        continue
-            else:
-                for running in self._running.values():
-                    running.process.kill()
+            if self._interrupts == 2:
+                raise Interrupted("stopped at once", "run the same command to go on")
 
         before: dict[int, Any] = {}
         try:
@@ -351,9 +412,33 @@ class Runner:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    def _ask_to_stop(self) -> None:
+        if not self._interrupts:
+            return
+        for running in self._running.values():
+            if not running.asked:
+                running.asked = True
+                self.display.say(
+                    f"{running.node.name}: stopping at the next safe point; Ctrl-C again to stop at once"
+                )
+                with suppress(OSError):
+                    running.connection.send("stop")
+
     def _kill_all(self) -> None:
         for running in self._running.values():
             running.process.kill()
         for running in list(self._running.values()):
             running.process.join(timeout=10)
         self._running.clear()
+
+
+def _ended(code: int, log: Path) -> StageFailed:
+    """Return how a process ended that said nothing."""
+    if code >= 0:
+        return StageFailed(f"its process ended with exit code {code}", f"what it printed is in {log}")
+    names = {int(known): known.name for known in signal.Signals}
+    hints = {int(signal.SIGKILL): "; out of memory?", int(signal.SIGBUS): "; no space left on the disk?"}
+    reason = f"signal {-code} ({names.get(-code, 'unknown')})"
+    return StageFailed(
+        f"its process was ended by {reason}{hints.get(-code, '')}", f"run again to go on; its log is {log}"
+    )

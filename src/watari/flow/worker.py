@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -33,6 +34,7 @@ from watari.errors import StageFailed, UserError, WatariError
 
 _PACKAGES = ("watari", "torch", "transformers", "tokenizers", "sentencepiece", "pyarrow", "numpy")
 _EVERY = 0.1
+NO_SPACE_MEND = "free some (`watari clean`), then run again"
 
 
 @dataclass(frozen=True)
@@ -114,17 +116,20 @@ def work(connection: Connection, life: Connection, task: Work) -> None:
     """Run one stage and send `Finished` or `Failed`. The entry point of the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, args=(life,), daemon=True).start()
-    _redirect_output(task.log)
     try:
+        _redirect_output(task.log)
         connection.send(_build(task, PipeProgress(connection)))
     except WatariError as error:
         connection.send(Failed(error))
     except BaseException as error:
-        traceback.print_exc()
+        # On a full disk the log cannot be written either.
+        with suppress(OSError):
+            traceback.print_exc()
         connection.send(Failed(_explain(error, task), told=False))
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
         connection.close()
 
 
@@ -134,9 +139,13 @@ def _build(task: Work, progress: PipeProgress) -> Finished:
     kind = stage.output_kind(task.params)
     with store.building(task.key) as folder:
         if not task.force and (found := store.find(kind, task.key)) is not None:
+            # Another run has made it since; its build left us an empty folder.
+            _empty(folder)
+            folder.rmdir()
             return Finished(found, built=False)
         if not stage.resumes:
             _empty(folder)
+        (folder / LOGS).mkdir(exist_ok=True)
         started, clock = now(), time.monotonic()
         result = stage.run(task.params, _inputs(task), folder, progress)
         _unchanged_outside(task)
@@ -177,7 +186,6 @@ def _empty(folder: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
-    (folder / LOGS).mkdir()
 
 
 def _checked_metrics(result: StageResult, stage: Stage) -> dict[str, Any]:
@@ -211,24 +219,28 @@ def _peak_rss() -> int:
 
 
 def _explain(error: BaseException, task: Work) -> WatariError:
-    where = f"the traceback is in {task.log}"
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StageFailed(
-            f"no space left on the disk that holds {task.store}", "free some (`watari clean`), then run again"
-        )
+    cause: BaseException | None = error
+    while cause is not None:
+        if no_space(cause):
+            return StageFailed(f"no space left on the disk that holds {task.store}", NO_SPACE_MEND)
+        cause = cause.__cause__ or cause.__context__
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
         return StageFailed(
-            f"may not write: {error.filename or task.store}", "check the permissions, then run again"
+            f"may not read or write {error.filename or task.store}", "check the permissions, then run again"
         )
     text = str(error)
     if isinstance(error, MemoryError) or "can't allocate memory" in text or "out of memory" in text.lower():
         return StageFailed("out of memory", "lower `batch` or `sequence`, or run with --jobs 1")
-    if "No space left" in text or "os error 28" in text:
-        return StageFailed(
-            f"no space left on the disk that holds {task.store}", "free some (`watari clean`), then run again"
-        )
     first = text.splitlines()[0] if text else ""
-    return StageFailed(f"{type(error).__name__}: {first}", where)
+    described = f"{type(error).__name__}: {first}" if first else type(error).__name__
+    return StageFailed(described, f"the traceback is in {task.log}")
+
+
+def no_space(error: BaseException) -> bool:
+    """Return whether an error says that the disk is full; Rust and C++ libraries only say so in words."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return "No space left on device" in str(error) or "os error 28" in str(error)
 
 
 def _die_with_parent(life: Connection) -> None:

@@ -16,44 +16,25 @@ Design:
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from watari.artifact.hashing import hash_json
 from watari.errors import UserError
-from watari.generate.incremental import Detokenizer, StopText
 from watari.generate.sampler import Sampler
+from watari.generate.templates import Message, encode_text, render
+from watari.generate.writer import Encoded, Response, Writer
 from watari.pretrained import load_model, load_tokenizer
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-Message = Mapping[str, str]
-"""{"role": "system" | "user" | "assistant", "content": text}, the OpenAI form."""
+__all__ = ["LocalModel", "Message", "Prompt", "Response", "end_ids"]
 
 Prompt = str | Sequence[Message]
 """A text to be completed, or a conversation to be answered."""
-
-
-@dataclass(frozen=True)
-class Response:
-    """One answer. `text` has neither special tokens nor the stop text; token counts include the end token."""
-
-    text: str
-    finish_reason: Literal["stop", "length"]
-    prompt_tokens: int
-    completion_tokens: int
-    rendered_prompt: str
-
-
-@dataclass(frozen=True)
-class _Encoded:
-    rendered: str
-    ids: list[int]
-    strip: bool  # one space at the start of the answer belongs to the template
 
 
 class LocalModel:
@@ -74,7 +55,8 @@ class LocalModel:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self.device = torch.device(device)
         model = load_model(folder, dtype=dtype)
-        self.model: PreTrainedModel = model if device == "cpu" else model.to(self.device)
+        self.model: PreTrainedModel = model
+        torch.nn.Module.to(model, self.device)
         self.generation_settings = _generation_settings(folder)
         self.end_ids = end_ids(self.tokenizer, self.generation_settings, self.model.config.to_dict())
         text_config = self.model.config.get_text_config()
@@ -85,7 +67,12 @@ class LocalModel:
         """True if the tokenizer has a chat template; otherwise the model only completes text."""
         return bool(self.tokenizer.chat_template)
 
-    def encode(self, prompt: Prompt) -> _Encoded:
+    @property
+    def parameters(self) -> int:
+        """How many weights the model has; tied ones count once."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    def encode(self, prompt: Prompt) -> Encoded:
         """Return the rendered prompt and its token ids, exactly as they go into the model.
 
         Raises:
@@ -96,34 +83,20 @@ class LocalModel:
             end = self.tokenizer.eos_token_id
             if len(ids) > 1 and ids[-1] == end and not prompt.endswith(str(self.tokenizer.eos_token)):
                 ids.pop()  # a tokenizer that ends every text would end this one before it is completed
-            encoded = _Encoded(prompt, ids, strip=not prompt)
+            encoded = Encoded(prompt, ids, strip=not prompt)
         else:
-            rendered = self._render(prompt)
-            encoded = _Encoded(
+            rendered = render(self.tokenizer, prompt, generation_prompt=True)
+            encoded = Encoded(
                 rendered,
-                list(self.tokenizer.encode(rendered, add_special_tokens=False)),
+                encode_text(self.tokenizer, rendered),
+                chat=True,
                 strip=not rendered[-1:].isspace(),
             )
         if not encoded.ids:
-            raise UserError("the prompt is empty, and the tokenizer adds no BOS", "give some text to go on from")
-        return encoded
-
-    def _render(self, messages: Sequence[Message]) -> str:
-        from jinja2 import TemplateError
-
-        if not self.chats:
             raise UserError(
-                f"{self.folder}: no chat template: a base model completes text, it does not chat",
-                "give a text instead of messages",
+                "the prompt is empty, and the tokenizer adds no BOS", "give some text to go on from"
             )
-        try:
-            return str(
-                self.tokenizer.apply_chat_template(
-                    [dict(message) for message in messages], tokenize=False, add_generation_prompt=True
-                )
-            )
-        except TemplateError as error:
-            raise UserError(f"{self.folder}: the chat template refuses this conversation: {error}") from None
+        return encoded
 
     def generate(
         self,
@@ -162,7 +135,7 @@ class LocalModel:
         for start in range(0, len(order), batch_size):
             places = order[start : start + batch_size]
             batch = [encoded[i] for i in places]
-            writers = [_Writer(self, item, sampler) for item in batch]
+            writers = [self._writer(item, sampler) for item in batch]
             for row, token in self._tokens(batch, [names[i] for i in places], sampler, seed, writers):
                 writers[row].take(token)
             responses |= {i: writer.response() for i, writer in zip(places, writers, strict=True)}
@@ -172,8 +145,8 @@ class LocalModel:
 
     def stream(
         self, prompt: Prompt, sampler: Sampler, *, seed: int = 0, attempt: int = 0
-    ) -> Iterator[str]:
-        """Yield the answer in pieces as it comes; their sum is the text that `generate` gives.
+    ) -> Generator[str, None, Response]:
+        """Yield the answer in pieces as it comes, and return it whole; the pieces' sum is what `generate` gives.
 
         Args:
             prompt: A conversation or a text.
@@ -187,14 +160,18 @@ class LocalModel:
         sampler.refuse_for_local()
         item = self.encode(prompt)
         self._check_room(item, "the prompt")
-        writer = _Writer(self, item, sampler)
+        writer = self._writer(item, sampler)
         for _, token in self._tokens([item], [_default_id(item, attempt)], sampler, seed, [writer]):
             if piece := writer.take(token):
                 yield piece
         if piece := writer.finish():
             yield piece
+        return writer.response()
 
-    def _check_room(self, item: _Encoded, name: str) -> None:
+    def _writer(self, item: Encoded, sampler: Sampler) -> Writer:
+        return Writer(self.tokenizer, item, sampler, ends=self.end_ids, context=self.context)
+
+    def _check_room(self, item: Encoded, name: str) -> None:
         if len(item.ids) >= self.context:
             raise UserError(
                 f"{name} has {len(item.ids):,} tokens, which leaves no room for an answer in the model's context of "
@@ -204,11 +181,11 @@ class LocalModel:
 
     def _tokens(
         self,
-        batch: Sequence[_Encoded],
+        batch: Sequence[Encoded],
         ids: Sequence[str],
         sampler: Sampler,
         seed: int,
-        writers: Sequence[_Writer],
+        writers: Sequence[Writer],
     ) -> Iterator[tuple[int, int]]:
         """Yield (row, token) until every row's writer is done."""
         import torch
@@ -273,54 +250,6 @@ class LocalModel:
         return logits
 
 
-class _Writer:
-    """Collects one row's answer and knows when it is done."""
-
-    def __init__(self, owner: LocalModel, item: _Encoded, sampler: Sampler) -> None:
-        self._item = item
-        self._ends = owner.end_ids
-        self._text = Detokenizer(owner.tokenizer, strip_first_space=item.strip)
-        self._stop = StopText(sampler.stop)
-        self._limit = min(sampler.max_new_tokens, owner.context - len(item.ids))
-        self._pieces: list[str] = []
-        self._finish: Literal["stop", "length"] = "length"
-        self._count = 0
-        self.done = False
-
-    def take(self, token: int) -> str:
-        """Take a token and return the text that became certain."""
-        self._count += 1
-        if token in self._ends:
-            self.done, self._finish = True, "stop"
-            return ""
-        piece = self._stop.push(self._text.push(token))
-        if self._stop.found:
-            self._finish = "stop"
-        self.done = self._stop.found or self._count >= self._limit
-        self._pieces.append(piece)
-        return piece
-
-    def finish(self) -> str:
-        """Return the text that was held back until the end."""
-        piece = self._stop.push(self._text.flush())
-        if self._stop.found:
-            self._finish = "stop"
-        piece += self._stop.flush()
-        self._pieces.append(piece)
-        return piece
-
-    def response(self) -> Response:
-        """Return the whole answer."""
-        self.finish()
-        return Response(
-            text="".join(self._pieces),
-            finish_reason=self._finish,
-            prompt_tokens=len(self._item.ids),
-            completion_tokens=self._count,
-            rendered_prompt=self._item.rendered,
-        )
-
-
 def end_ids(
     tokenizer: PreTrainedTokenizerBase, generation: Mapping[str, Any], config: Mapping[str, Any]
 ) -> frozenset[int]:
@@ -342,11 +271,11 @@ def _generation_settings(folder: Path) -> dict[str, Any]:
     return settings if isinstance(settings, dict) else {}
 
 
-def _default_id(item: _Encoded, attempt: int) -> str:
+def _default_id(item: Encoded, attempt: int) -> str:
     return f"{hash_json(item.rendered)}#{attempt}"
 
 
-def _default_ids(encoded: Sequence[_Encoded]) -> list[str]:
+def _default_ids(encoded: Sequence[Encoded]) -> list[str]:
     seen: dict[str, int] = {}
     names = []
     for item in encoded:

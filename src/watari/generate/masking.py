@@ -101,9 +101,7 @@ def encode_conversation(
     return [Encoded(whole, mask)]
 
 
-def encode_reply(
-    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], template: str
-) -> Encoded:
+def encode_reply(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], template: str) -> Encoded:
     """Return a conversation as one sequence in which only its last message, a reply, is supervised.
 
     The ids before the reply are those of the rendered prompt, whatever BPE would do across the boundary.

@@ -135,7 +135,8 @@ class Sampler(BaseModel):
             settings |= {"temperature": self.temperature, "top_p": self.top_p, "top_k": self.top_k}
             if self.min_p:
                 settings["min_p"] = self.min_p
-        return GenerationConfig(**settings, **ids)
+        config: GenerationConfig = GenerationConfig(**settings, **ids)  # type: ignore[no-untyped-call]
+        return config
 
 
 SHISA_CARD: Final = Sampler(temperature=0.7, repetition_penalty=1.05, top_p=0.95, max_new_tokens=1000)

@@ -16,6 +16,7 @@ are written without dashes or blanks around them, the form that engines with a p
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ from watari.errors import UserError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+_GENERATION = re.compile(r"\{%-?\s*(end)?generation\s*-?%\}")
 
 Message = Mapping[str, str]
 """{role, content}: the OpenAI form."""
@@ -105,7 +108,7 @@ def read_template(path: Path) -> str:
     try:
         text = path.read_text("utf-8").removesuffix("\n")
         # Only the syntax is looked at; `generation` is transformers' own tag.
-        plain = text.replace("{% generation %}", "").replace("{% endgeneration %}", "")
+        plain = _GENERATION.sub("", text)
         jinja2.Environment(extensions=["jinja2.ext.loopcontrols"]).parse(plain)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
@@ -135,7 +138,7 @@ def render(
     import jinja2
 
     try:
-        text: str = tokenizer.apply_chat_template(
+        text = tokenizer.apply_chat_template(
             [dict(message) for message in messages],
             chat_template=template or stored_template(tokenizer),
             tokenize=False,
@@ -144,7 +147,7 @@ def render(
     except (jinja2.TemplateError, TypeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(f"the chat template refuses the conversation: {reason}") from None
-    return text
+    return str(text)
 
 
 def encode_prompt(

@@ -109,7 +109,7 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
         _append(head, rows.output, graft.base_vocabulary)
     model.config.vocab_size = graft.vocabulary
     if head is None:
-        model.tie_weights()  # type: ignore[no-untyped-call]
+        model.tie_weights()
     save_model(model, out, tokenizer_from=tokenizer.path)
     metrics |= {
         "init": init,
@@ -156,10 +156,16 @@ def _check_same_base(graft: Graft, folder: Path, name: str, tokenizer: str) -> N
 
 def _matrices(model: PreTrainedModel) -> tuple[nn.Embedding, nn.Linear | None]:
     """Return the input embedding, and the output head unless it is the same matrix."""
-    embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
-    if head is None or head.weight is embedding.weight:
-        return embedding, None
-    return embedding, head
+    from torch import nn
+
+    embedding = model.get_input_embeddings()
+    head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    if not isinstance(embedding, nn.Embedding) or not isinstance(head, nn.Linear):
+        raise UserError(
+            f"base: {type(model).__name__} keeps its embedding as {type(embedding).__name__} and its head as "
+            f"{type(head).__name__}: not supported yet in this version"
+        )
+    return embedding, None if head.weight is embedding.weight else head
 
 
 def _append(layer: nn.Embedding | nn.Linear, rows: Tensor, keep: int) -> None:

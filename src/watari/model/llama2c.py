@@ -94,23 +94,20 @@ def read_checkpoint(path: Path) -> Checkpoint:
     data = _read(path)
     if len(data) >= 4 and struct.unpack_from("<I", data)[0] == _MAGIC:
         raise UserError(
-            f"{path}: a llama2.c checkpoint of version 1 or 2", "export it as version 0 (legacy): `export.py --version 0`"
+            f"{path}: a llama2.c checkpoint of version 1 or 2",
+            "export it as version 0 (legacy): `export.py --version 0`",
         )
     if len(data) < 28:
         raise UserError(f"{path}: {len(data)} bytes are too few for a llama2.c checkpoint")
-    *numbers, vocab_size, seq_len = struct.unpack_from("<7i", data)
-    shape = Shape(*numbers, vocab_size=abs(vocab_size), seq_len=seq_len, tied=vocab_size > 0)
-    sound = (
-        min(*numbers, abs(vocab_size), seq_len) > 0
-        and shape.dim % shape.n_heads == 0
-        and shape.n_heads % shape.n_kv_heads == 0
-        and shape.head_size % 2 == 0
-    )
-    wanted = 28 + 4 * sum(int(np.prod(size, dtype=np.int64)) for _, size in shape.blocks()) if sound else -1
+    dim, hidden_dim, n_layers, n_heads, n_kv_heads, vocab_size, seq_len = struct.unpack_from("<7i", data)
+    numbers = (dim, hidden_dim, n_layers, n_heads, n_kv_heads, abs(vocab_size), seq_len)
+    shape = Shape(*numbers, tied=vocab_size > 0)
+    if min(numbers) <= 0 or dim % n_heads or n_heads % n_kv_heads or shape.head_size % 2:
+        raise UserError(f"{path}: not a llama2.c checkpoint: impossible sizes {numbers}")
+    wanted = 28 + 4 * sum(int(np.prod(size, dtype=np.int64)) for _, size in shape.blocks())
     if len(data) != wanted:
         raise UserError(
-            f"{path}: not a whole llama2.c checkpoint: its head asks for "
-            + (f"{wanted:,} bytes, it has {len(data):,}" if sound else f"impossible sizes {(*numbers, vocab_size, seq_len)}")
+            f"{path}: not a whole llama2.c checkpoint: its head asks for {wanted:,} bytes, it has {len(data):,}"
         )
     blocks, at = {}, 28
     for name, size in shape.blocks():
@@ -173,7 +170,10 @@ def state_dict(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
     def weight(array: np.ndarray[Any, np.dtype[np.float32]]) -> torch.Tensor:
         return torch.from_numpy(np.array(array, dtype=np.float32))
 
-    state = {"model.embed_tokens.weight": weight(blocks["token_embedding"]), "model.norm.weight": weight(blocks["rms_final"])}
+    state = {
+        "model.embed_tokens.weight": weight(blocks["token_embedding"]),
+        "model.norm.weight": weight(blocks["rms_final"]),
+    }
     names = {
         "rms_att": "input_layernorm",
         "wv": "self_attn.v_proj",
@@ -241,7 +241,8 @@ def convert(checkpoint: Path, tokenizer: Path, out: Path) -> None:
     )
     model = LlamaForCausalLM(config)
     model.load_state_dict(state_dict(read), strict=True)
-    model.generation_config = GenerationConfig(bos_token_id=_BOS, eos_token_id=[_EOS, _BOS])
+    settings = {"bos_token_id": _BOS, "eos_token_id": [_EOS, _BOS]}
+    model.generation_config = GenerationConfig(**settings)  # type: ignore[no-untyped-call]
     model.save_pretrained(str(out))
     write_fast_tokenizer(spm, out, settings={"model_max_length": shape.seq_len})
 

@@ -72,7 +72,7 @@ def sample_states(
         raise UserError(
             "text: its documents are empty: count-bias has nothing to fit to", "or write `init: mean`"
         )
-    decoder = model.get_decoder()
+    decoder = model.get_decoder()  # type: ignore[no-untyped-call]
     found: list[Tensor] = []
     done = 0
     for ids in [*chosen, *other]:

@@ -31,7 +31,9 @@ def find_model(path: Path) -> Path:
     if (run / "stages").is_dir():
         stages = model_stages(run)
         if not stages:
-            raise UserError(f"{run}: a run without a finished model", "let `watari run` go on, or give a model folder")
+            raise UserError(
+                f"{run}: a run without a finished model", "let `watari run` go on, or give a model folder"
+            )
         raise UserError(
             f"{run}: a run, not a model",
             f"give one of its models: {', '.join(str(run / 'stages' / stage) for stage in stages)}",
@@ -41,7 +43,9 @@ def find_model(path: Path) -> Path:
 
 def model_stages(run: Path) -> list[str]:
     """Return the names of a run's finished stages that made a model, in the order in which they were finished."""
-    found = [path for path in (run / "stages").iterdir() if (path / "config.json").is_file()] if (
-        run / "stages"
-    ).is_dir() else []
+    found = (
+        [path for path in (run / "stages").iterdir() if (path / "config.json").is_file()]
+        if (run / "stages").is_dir()
+        else []
+    )
     return [path.name for path in sorted(found, key=lambda p: (p.stat().st_mtime_ns, p.name))]

@@ -88,7 +88,12 @@ def _declare_one(
 ) -> Declared | None:
     stage = table[kind]
     model = stage.params
-    filled = {**_defaults(kind, recipe, model), **raw}
+    filled = dict(raw)
+    for source, defaults in _defaults(kind, recipe, model):
+        for field, value in defaults.items():
+            if field not in filled:
+                filled[field] = value
+                _move_places(tree, ("defaults", source, field), (*path, field), value)
     filled.setdefault("seed", recipe.seed)
     language = model.model_fields.get("language")
     if language is not None and language.is_required():
@@ -102,10 +107,22 @@ def _declare_one(
     return Declared(name, stage, params, path, tree.place(path))
 
 
-def _defaults(kind: str, recipe: RecipeFile, model: type[StageParams]) -> dict[str, Any]:
-    group = f"{kind.split('.')[0]}.*"
-    shared = {k: v for k, v in recipe.defaults.get(group, {}).items() if k in model.model_fields}
-    return {**shared, **recipe.defaults.get(kind, {})}
+def _defaults(
+    kind: str, recipe: RecipeFile, model: type[StageParams]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield what the recipe's `defaults` say of a stage kind: first its own, then its group's."""
+    for source in (kind, f"{kind.split('.')[0]}.*"):
+        values = recipe.defaults.get(source, {})
+        yield source, {name: value for name, value in values.items() if name in model.model_fields}
+
+
+def _move_places(tree: Tree, written: Path_, path: Path_, value: Any) -> None:
+    """Note that the value at `path` was written at `written`: its lines and its folder are those."""
+    if (place := tree.place(written)) is not None:
+        tree.places[path] = place
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in inner:
+        _move_places(tree, (*written, key), (*path, key), item)
 
 
 def _check_defaults(tree: Tree, recipe: RecipeFile, table: Mapping[str, Stage]) -> Iterator[Problem]:
@@ -117,13 +134,11 @@ def _check_defaults(tree: Tree, recipe: RecipeFile, table: Mapping[str, Stage]) 
                 known = [*table, *sorted({kind.split(".")[0] + ".*" for kind in table})]
                 hint = did_you_mean(target, known)
                 yield Problem(tree.place(path), path, f"no stage kind '{target}'{hint}")
-            continue
-        fields = {
-            field
-            for kind in table
-            if kind.startswith(f"{group}.")
-            for field in table[kind].params.model_fields
-        }
+                continue
+            fields = list(table[target].params.model_fields)
+        else:
+            kinds = [kind for kind in table if kind.startswith(f"{group}.")]
+            fields = list(dict.fromkeys(name for kind in kinds for name in table[kind].params.model_fields))
         if not fields:
             yield Problem(tree.place(path), path, f"no stage kind begins with '{group}.'")
             continue
@@ -202,7 +217,9 @@ def problems_of(
             message = detail["msg"].removeprefix("Value error, ")
             message = message[:1].lower() + message[1:]
             given = detail.get("input")
-            if kind != "value_error" and isinstance(given, str | int | float | bool):
+            # What stands under an endpoint may be a secret in the wrong place.
+            secret = where[:1] == ("endpoints",)
+            if kind != "value_error" and not secret and isinstance(given, str | int | float | bool):
                 message += f" (got {given!r})"
         if where in seen:
             continue

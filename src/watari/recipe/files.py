@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -70,7 +71,7 @@ def read(name: str, *, folder: Path, data: Path | None = None, settings: Sequenc
     if override is not None:
         laid += settings_of(override, ("override",), tree)
     for setting in [*laid, *settings]:
-        _check_target(setting, tree)
+        check_target(setting, tree)
         tree = set_path(tree, setting.path, setting.value, setting.place)
     return tree
 
@@ -100,26 +101,51 @@ def _read_file(path: Path, shown: str, folder: Path, data: Path, above: tuple[Pa
             raise RecipeError([Problem(tree.place(where), where, error.message)]) from None
         if found.resolve() in (*above, resolved):
             raise RecipeError([Problem(tree.place(where), where, f"'{name}' extends itself")])
-        parent = _read_file(
-            found, str(found) if name not in packaged() else name, folder, data, (*above, resolved)
-        )
+        parent = _read_file(found, _shown(found, name, folder), folder, data, (*above, resolved))
         below = _laid_on(below, parent)
     return _laid_on(below, tree)
 
 
+def _shown(path: Path, name: str, folder: Path) -> str:
+    """Return how a file that another extends is called in messages."""
+    if path == packaged().get(name):
+        return name
+    relative = os.path.relpath(path, folder)
+    return str(path) if relative.startswith("..") else relative
+
+
 def _laid_on(below: Tree, above: Tree) -> Tree:
-    """Merge two files. `matrix` and `override` merge by their own keys only: a null in them is a deletion to come."""
+    """Merge two files. `matrix` and `override` merge by their own keys only: a null deeper in them is a deletion to
+    come; a null in place of an axis, or of the whole section, takes back what the file below says."""
+    problems = list(_vain_deletions(below, above))
+    if problems:
+        raise RecipeError(problems)
     kept: dict[str, dict[str, Any]] = {}
     for section in ("matrix", "override"):
         for tree in (below, above):
-            part = tree.value.get(section) if isinstance(tree.value, dict) else None
-            if isinstance(part, dict):
-                kept[section] = {**kept.get(section, {}), **part}
-            elif part is not None:
+            if section not in tree.value:
+                continue
+            part = tree.value[section]
+            if part is not None and not isinstance(part, dict):
                 raise RecipeError([Problem(tree.place((section,)), (section,), "a mapping is wanted")])
+            kept[section] = {**kept.get(section, {}), **part} if part is not None else {}
+    if "matrix" in kept:
+        kept["matrix"] = {axis: body for axis, body in kept["matrix"].items() if body is not None}
     merged = merge(below, above)
     merged.value.update(kept)
     return merged
+
+
+def _vain_deletions(below: Tree, above: Tree) -> Iterator[Problem]:
+    """Yield each null in place of a stage or dataset that the file below does not have: most often an empty body."""
+    for section in ("stages", "datasets", "endpoints"):
+        entries = above.value.get(section)
+        known = below.value.get(section) or {}
+        for name, body in entries.items() if isinstance(entries, dict) else ():
+            if body is None and name not in known:
+                path = (section, name)
+                hint = did_you_mean(name, known)
+                yield Problem(above.place(path), path, f"is empty, and there is none to delete{hint}")
 
 
 def settings_of(part: Any, path: Path_, tree: Tree) -> list[Setting]:
@@ -145,6 +171,9 @@ def settings_of(part: Any, path: Path_, tree: Tree) -> list[Setting]:
 def target(text: str) -> Path_:
     """Return the path that `sft.lr`, `stages.sft.lr`, `datasets.x.path` or `seed` stands for."""
     parts = text.split(".")
+    if parts[0] == "defaults" and len(parts) > 2:
+        # Stage kinds and groups have a dot of their own: defaults.train.sft.lr, defaults.train.*.lr.
+        return ("defaults", ".".join(parts[1:3]), *parts[3:])
     if parts[0] in TOP_LEVEL:
         return tuple(parts)
     return ("stages", *parts)
@@ -160,15 +189,21 @@ def parse_set(text: str, folder: Path) -> Setting:
     if not equals or not name.strip():
         raise UserError(f"--set {text}: write --set stage.field=value")
     place = Place(f"--set {name}", 0, folder)
-    parsed = read_tree(value, f"--set {text}", folder).value if value.strip() else None
+    # The value is not shown in messages: it may be a secret put in the wrong place.
+    parsed = read_tree(value, f"--set {name}", folder).value if value.strip() else None
     return Setting(target(name.strip()), parsed, place)
 
 
-def _check_target(setting: Setting, tree: Tree) -> None:
+def check_target(setting: Setting, tree: Tree) -> None:
+    """Make sure that the stage, dataset or endpoint that a setting is laid on is there.
+
+    Raises:
+        RecipeError: if it is not.
+    """
     head, *rest = setting.path
-    if not rest and head not in _SETTABLE_WHOLE:
+    if not rest and head not in _SETTABLE_WHOLE and not (head == "matrix" and setting.value is None):
         raise RecipeError([Problem(setting.place, setting.path, "name one entry of it: stage.field=value")])
-    if head in ("stages", "datasets", "endpoints") and len(rest) > 1:
+    if head in ("stages", "datasets", "endpoints") and (len(rest) > 1 or (rest and setting.value is None)):
         known = tree.value.get(head)
         if isinstance(known, dict) and rest[0] not in known:
             names = [str(name) for name in known]

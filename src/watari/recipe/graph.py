@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from watari.artifact.hashing import hash_json
@@ -12,7 +14,7 @@ from watari.artifact.params import Edge, Selection, StageParams, edge_fields, ed
 from watari.artifact.stage import Stage
 from watari.recipe import files
 from watari.recipe.declare import Declared, declare, read_top_level
-from watari.recipe.matrix import axes_that_matter, variant_name, variants
+from watari.recipe.matrix import Variant, axes_that_matter, variant_name, variants
 from watari.recipe.model import Endpoint, RecipeFile
 from watari.recipe.problems import Place, Problem, RecipeError, did_you_mean
 from watari.recipe.source import Tree, set_path
@@ -112,10 +114,7 @@ def load(
     built: dict[Choice, dict[str, Node]] = {}
     problems: dict[str, Problem] = {}
     for variant in variants(tree):
-        varied = tree
-        for setting in variant.settings:
-            files._check_target(setting, varied)
-            varied = set_path(varied, setting.path, setting.value, setting.place)
+        varied = _varied(tree, variant)
         nodes, found = _graph(varied, read_top_level(varied), table)
         built[variant.choice] = nodes
         problems.update((str(problem), problem) for problem in found)
@@ -125,15 +124,25 @@ def load(
     return Recipe(recipe.name, recipe.description, recipe.language, recipe.seed, nodes, recipe.endpoints)
 
 
+def _varied(tree: Tree, variant: Variant) -> Tree:
+    """Return the tree of one variant. What is set on a stage that another axis deletes falls with it."""
+    varied = tree
+    for setting in variant.settings:
+        try:
+            files.check_target(setting, varied)
+        except RecipeError:
+            files.check_target(setting, tree)
+            continue
+        varied = set_path(varied, setting.path, setting.value, setting.place)
+    return varied
+
+
 def _graph(
     tree: Tree, recipe: RecipeFile, table: Mapping[str, Stage]
 ) -> tuple[dict[str, Node], list[Problem]]:
     declared, problems = declare(tree, recipe, table)
-    if problems:
-        # A stage that could not be read must not be reported as missing by those that name it.
-        known = {*recipe.stages, *recipe.datasets}
-    else:
-        known = set(declared)
+    # A stage that could not be read must not be reported as missing by those that name it.
+    known = list(dict.fromkeys([*recipe.stages, *recipe.datasets]))
     nodes: dict[str, Node] = {}
     for item in declared.values():
         sources: list[Source] = []
@@ -157,7 +166,7 @@ def _graph(
 
 
 def _edge_problem(
-    item: Declared, found: Edge, known: set[str], declared: Mapping[str, Declared], tree: Tree
+    item: Declared, found: Edge, known: Sequence[str], declared: Mapping[str, Declared], tree: Tree
 ) -> Problem | None:
     path = (*item.path, found.parameter)
     value = getattr(item.params, found.parameter)
@@ -193,29 +202,15 @@ def _gather(node: Node, nodes: Mapping[str, Node]) -> Node:
 
 
 def _cycles(nodes: Mapping[str, Node], declared: Mapping[str, Declared]) -> list[Problem]:
-    state: dict[str, int] = {}
-    trail: list[str] = []
-
-    def visit(name: str) -> list[str] | None:
-        if state.get(name) == 2:
-            return None
-        if state.get(name) == 1:
-            return [*trail[trail.index(name) :], name]
-        state[name] = 1
-        trail.append(name)
-        for source in nodes[name].sources:
-            found = visit(source.node)
-            if found is not None:
-                return found
-        trail.pop()
-        state[name] = 2
-        return None
-
-    for name in nodes:
-        found = visit(name)
-        if found is not None:
-            item = declared[found[0]]
-            return [Problem(item.place, item.path, f"a cycle: {' ← '.join(found)}")]
+    try:
+        TopologicalSorter({name: [s.node for s in node.sources] for name, node in nodes.items()}).prepare()
+    except CycleError as error:
+        # Given from what is used to what uses it; told the other way round, from the one that stands first in the file.
+        ring = list(reversed(error.args[1][1:]))
+        first = ring.index(next(name for name in nodes if name in ring))
+        ring = [*ring[first:], *ring[: first + 1]]
+        item = declared[ring[0]]
+        return [Problem(item.place, item.path, f"a cycle: {' ← '.join(ring)}")]
     return []
 
 
@@ -228,13 +223,16 @@ def _merge_variants(built: Mapping[Choice, Mapping[str, Node]]) -> dict[str, Nod
         name: axes_that_matter({choice: found.get(name, "") for choice, found in hashes.items()})
         for name in order
     }
+    for nodes in built.values():
+        # A stage that gathers stands once, whatever the variants.
+        axes.update({name: set() for name, node in nodes.items() if node.stage.gathers})
     merged: dict[str, Node] = {}
     for name in order:
         for choice, nodes in built.items():
             if name not in nodes:
                 continue
             node = nodes[name]
-            new = name if node.stage.gathers else variant_name(name, choice, axes[name])
+            new = variant_name(name, choice, axes[name])
             sources = tuple(
                 Source(s.parameter, variant_name(s.node, choice, axes[s.node]), s.selection)
                 for s in node.sources
@@ -251,28 +249,32 @@ def _merge_variants(built: Mapping[Choice, Mapping[str, Node]]) -> dict[str, Nod
 def _identities(nodes: Mapping[str, Node]) -> dict[str, str]:
     """Return, for each node, a hash over its own parameters and everything upstream of it."""
     found: dict[str, str] = {}
-
-    def identity(name: str) -> str:
-        if name not in found:
-            node = nodes[name]
-            own = [node.stage.kind, node.params.model_dump(mode="json")]
-            found[name] = (
-                "" if node.stage.gathers else hash_json(own + [identity(s.node) for s in node.sources])
-            )
-        return found[name]
-
-    for name in nodes:
-        identity(name)
+    order = TopologicalSorter({name: [s.node for s in node.sources] for name, node in nodes.items()})
+    for name in order.static_order():
+        node = nodes[name]
+        own = [node.stage.kind, node.params.model_dump(mode="json")]
+        fed = [[s.parameter, s.node, found[s.node]] for s in node.sources]
+        found[name] = "gathers" if node.stage.gathers else hash_json([*own, *fed])
     return found
 
 
 def _in_order(nodes: dict[str, Node], written: list[str]) -> dict[str, Node]:
     """Return the nodes in topological order; of those that are ready, the one written first comes first."""
     rank = {name: position for position, name in enumerate(written)}
-    waiting = sorted(nodes.values(), key=lambda node: rank.get(node.name.split("@")[0], len(rank)))
+    by_rank = sorted(nodes, key=lambda name: rank.get(name.split("@")[0], len(rank)))
+    place = {name: position for position, name in enumerate(by_rank)}
+    users: dict[str, list[str]] = {name: [] for name in nodes}
+    missing = {name: len({source.node for source in node.sources}) for name, node in nodes.items()}
+    for name, node in nodes.items():
+        for source in {source.node for source in node.sources}:
+            users[source].append(name)
+    ready = [place[name] for name in by_rank if missing[name] == 0]
     done: dict[str, Node] = {}
-    while waiting:
-        ready = next(node for node in waiting if all(source.node in done for source in node.sources))
-        waiting.remove(ready)
-        done[ready.name] = ready
+    while ready:
+        name = by_rank[heapq.heappop(ready)]
+        done[name] = nodes[name]
+        for user in users[name]:
+            missing[user] -= 1
+            if missing[user] == 0:
+                heapq.heappush(ready, place[user])
     return done

@@ -8,6 +8,8 @@ its variants are called `stage@axis=value`.
 from __future__ import annotations
 
 import itertools
+import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +18,11 @@ from watari.recipe.problems import Path_, Problem, RecipeError
 from watari.recipe.source import Tree
 
 _MOST_VARIANTS = 256
+_VARIANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*\Z")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
+_LONGEST = 40
+_WHOLE = ("seed", "language")
+"""Axes of the short form that are no stage's field."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +46,13 @@ def variants(tree: Tree) -> list[Variant]:
     for axis, body in matrix.items():
         path: Path_ = ("matrix", axis)
         if isinstance(body, dict) and body:
-            axes.append(
-                [(axis, str(name), settings_of(part, (*path, name), tree)) for name, part in body.items()]
-            )
-        elif isinstance(body, list) and body and "." in axis:
-            place = tree.place(path)
-            assert place is not None
-            axes.append([(axis, _shown(value), [Setting(target(axis), value, place)]) for value in body])
+            for name in (axis, *body):
+                if not _VARIANT.match(name):
+                    message = f"{name!r} is not a name: write letters, digits, '.', '_', '+' and '-'"
+                    raise RecipeError([Problem(tree.place(path), path, message)])
+            axes.append([(axis, name, settings_of(part, (*path, name), tree)) for name, part in body.items()])
+        elif isinstance(body, list) and body and ("." in axis or axis in _WHOLE):
+            axes.append(_short_axis(axis, body, path, tree))
         else:
             message = "write `axis: {variant: {stage.field: value}}`, or `stage.field: [value, value]`"
             raise RecipeError([Problem(tree.place(path), path, message)])
@@ -59,9 +66,29 @@ def variants(tree: Tree) -> list[Variant]:
     return found
 
 
+def _short_axis(
+    axis: str, values: list[Any], path: Path_, tree: Tree
+) -> list[tuple[str, str, list[Setting]]]:
+    found: list[tuple[str, str, list[Setting]]] = []
+    for position, value in enumerate(values):
+        where = (*path, position)
+        place = tree.place(where)
+        assert place is not None
+        name = _shown(value)
+        if name in (other for _, other, _ in found):
+            message = (
+                f"two variants are called '{name}'; write `axis: {{variant: {{{axis}: value}}}}` to name them"
+            )
+            raise RecipeError([Problem(place, where, message)])
+        found.append((axis, name, [Setting(target(axis), value, place)]))
+    return found
+
+
 def _shown(value: Any) -> str:
-    text = str(value) if isinstance(value, str | int | float | bool) else "".join(str(value).split())
-    return text.replace("/", "-").replace(" ", "")
+    """Return a value as it stands in the name of a variant, which is also the name of a file."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = _UNSAFE.sub("-", text).strip("-.")
+    return text[:_LONGEST] or "empty"
 
 
 def axes_that_matter(hashes: dict[tuple[tuple[str, str], ...], str]) -> set[str]:

@@ -112,4 +112,6 @@ class RecipeFile(Strict):
     datasets: dict[StageName, dict[str, Any]] = Field(
         default_factory=dict, description="name → {path, format, license, ...}: imported where it is used"
     )
-    stages: dict[StageName, dict[str, Any]] = Field(description="name → {uses: kind, parameters}")
+    stages: dict[StageName, dict[str, Any]] = Field(
+        min_length=1, description="name → {uses: kind, parameters}"
+    )

@@ -56,6 +56,9 @@ class RecipeError(UserError):
             lines.append(f"... and {len(self.problems) - _SHOWN} more mistakes")
         super().__init__("\n".join(lines))
 
+    def __reduce__(self) -> tuple[type[RecipeError], tuple[list[Problem]]]:  # type: ignore[override]
+        return (RecipeError, (self.problems,))
+
 
 def dotted(path: Path_) -> str:
     """Return ("stages", "sft", "data", 0) as `stages.sft.data[0]`."""
@@ -67,7 +70,7 @@ def dotted(path: Path_) -> str:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ` (did you mean 'x'?)`, or a list of what is known if nothing is near and the list is short."""
-    names = [name for name in known if name != word]
+    names = list(dict.fromkeys(name for name in known if name != word))
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     if near:
         return f" (did you mean '{near[0]}'?)"

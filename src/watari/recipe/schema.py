@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from watari.artifact.params import Selection
 from watari.artifact.stage import Stage
 from watari.recipe.declare import IMPORT
 from watari.recipe.model import RecipeFile
@@ -15,8 +14,6 @@ def recipe_schema(table: Mapping[str, Stage]) -> dict[str, Any]:
     """Return the schema (JSON Schema 2020-12): the top level, and for each `uses` the parameters of that stage."""
     schema = RecipeFile.model_json_schema(mode="validation")
     definitions: dict[str, Any] = schema.setdefault("$defs", {})
-    definitions["Selection"] = Selection.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
-    definitions.update(definitions["Selection"].pop("$defs", {}))
     branches = []
     for kind, stage in sorted(table.items()):
         params = stage.params.model_json_schema(ref_template="#/$defs/{model}")
@@ -46,6 +43,11 @@ def recipe_schema(table: Mapping[str, Stage]) -> dict[str, Any]:
         "required": ["uses"],
         "allOf": branches,
     }
+    definitions["partial_stage"] = {
+        "type": ["object", "null"],
+        "description": "fields laid on the stage of the recipe that this one extends; null deletes it",
+        "properties": {"uses": {"enum": sorted(table)}},
+    }
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "Watari recipe"
     properties = schema["properties"]
@@ -53,15 +55,25 @@ def recipe_schema(table: Mapping[str, Stage]) -> dict[str, Any]:
         "type": "object",
         "description": "the stages by name",
         "propertyNames": {"pattern": "^[a-z][a-z0-9_]*$"},
-        "additionalProperties": {"$ref": "#/$defs/stage"},
     }
     imported = table.get(IMPORT)
     if imported is not None:
         dataset = dict(definitions[f"stage:{IMPORT}"])
         dataset["properties"] = {k: v for k, v in dataset["properties"].items() if k != "uses"}
         dataset["required"] = [name for name in dataset["required"] if name != "uses"]
-        properties["datasets"] = {"type": "object", "additionalProperties": dataset}
-    # A recipe that extends another may leave out what the other gives.
+        definitions["dataset"] = dataset
+        properties["datasets"] = {"type": "object"}
+    # A recipe that extends another may leave out, and delete, what the other gives.
     schema["required"] = []
-    schema["anyOf"] = [{"required": ["extends"]}, {"required": ["name", "stages"]}]
+    schema["if"] = {"required": ["extends"]}
+    schema["then"] = {
+        "properties": {"stages": {"additionalProperties": {"$ref": "#/$defs/partial_stage"}}},
+    }
+    schema["else"] = {
+        "required": ["name", "stages"],
+        "properties": {
+            "stages": {"minProperties": 1, "additionalProperties": {"$ref": "#/$defs/stage"}},
+            **({"datasets": {"additionalProperties": {"$ref": "#/$defs/dataset"}}} if imported else {}),
+        },
+    }
     return schema

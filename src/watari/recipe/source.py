@@ -7,6 +7,7 @@ errors.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,21 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 _NULL = {"", "~", "null", "Null", "NULL"}
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _MOST_NODES = 200_000
+_MOST_DIGITS = 300
+_PLAIN = "plain"
+_TAGS = {
+    _PLAIN,
+    *(f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq")),
+}
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes nodes without the 1.1 rules for plain scalars, which are told apart from quoted and tagged ones."""
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
+        if kind is yaml.ScalarNode and implicit[0]:
+            return _PLAIN
+        return super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]
 
 
 @dataclass
@@ -50,7 +66,7 @@ def read_tree(text: str, file: str, folder: Path) -> Tree:
         RecipeError: with the line, for malformed YAML, duplicate keys, and tags or keys that are not plain data.
     """
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(file, mark.line + 1 if mark else 0, folder)
@@ -58,6 +74,10 @@ def read_tree(text: str, file: str, folder: Path) -> Tree:
     except yaml.YAMLError as error:
         line = str(error).splitlines()[0]
         raise RecipeError([Problem(Place(file, 0, folder), (), f"malformed YAML: {line}")]) from None
+    except RecursionError:
+        raise RecipeError(
+            [Problem(Place(file, 0, folder), (), "malformed YAML: nested too deeply")]
+        ) from None
     tree = Tree(None)
     if root is None:
         raise RecipeError([Problem(Place(file, 0, folder), (), "the file is empty")])
@@ -77,10 +97,10 @@ class _Reader:
         return RecipeError([Problem(place, path, message)])
 
     def read(self, node: yaml.Node, path: Path_) -> Any:
-        self.nodes += 1
-        if self.nodes > _MOST_NODES or len(path) > 60:
-            raise self.fail(node, (), "the file is too large, or an alias refers to itself")
+        self._count(node, len(path))
         self.tree.places[path] = Place(self.file, node.start_mark.line + 1, self.folder)
+        if node.tag not in _TAGS:
+            raise self.fail(node, path, f"tag {node.tag} is not allowed in a recipe")
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -88,21 +108,29 @@ class _Reader:
         assert isinstance(node, yaml.MappingNode)
         return self._mapping(node, path)
 
-    def _mapping(self, node: yaml.MappingNode, path: Path_) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+    def _count(self, node: yaml.Node, depth: int) -> None:
+        self.nodes += 1
+        if self.nodes > _MOST_NODES or depth > 60:
+            raise self.fail(node, (), "the file is too large, or an alias refers to itself")
+
+    def _mapping(self, node: yaml.MappingNode, path: Path_, merges: int = 0) -> dict[str, Any]:
         merged: dict[str, Any] = {}
+        own: list[tuple[str, yaml.ScalarNode, yaml.Node]] = []
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
                 raise self.fail(key_node, path, "a key must be a word")
-            key = str(key_node.value)
-            if key == "<<" and key_node.style is None:
-                sources = value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]
-                for source in sources:
-                    if not isinstance(source, yaml.MappingNode):
-                        raise self.fail(source, path, "'<<' takes a mapping")
-                    for name, value in self._mapping(source, path).items():
-                        merged.setdefault(name, value)
+            if key_node.value != "<<" or key_node.style is not None:
+                own.append((str(key_node.value), key_node, value_node))
                 continue
+            sources = value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]
+            # The first source wins, so it is read last: then the places noted are its own.
+            for source in reversed(sources):
+                if not isinstance(source, yaml.MappingNode):
+                    raise self.fail(source, path, "'<<' takes a mapping")
+                self._count(source, merges)
+                merged.update(self._mapping(source, path, merges + 1))
+        found: dict[str, Any] = {}
+        for key, key_node, value_node in own:
             if key in found:
                 raise self.fail(key_node, (*path, key), "this key is given twice")
             found[key] = self.read(value_node, (*path, key))
@@ -114,20 +142,18 @@ class _Reader:
         text = str(node.value)
         if node.style is not None or node.tag == "tag:yaml.org,2002:str":
             return text
-        if node.tag.startswith("!"):
-            raise self.fail(node, path, f"tag {node.tag} is not allowed in a recipe")
         if text in _NULL:
             return None
         if text in _BOOL:
             return _BOOL[text]
-        if _INT.match(text):
-            return int(text)
-        if _FLOAT.match(text):
-            return float(text)
+        if _INT.match(text) or _FLOAT.match(text):
+            if len(text) > _MOST_DIGITS or not math.isfinite(float(text)):
+                raise self.fail(node, path, f"too large a number: {text[:20]}...")
+            return int(text) if _INT.match(text) else float(text)
         return text
 
 
-def merge(base: Tree, over: Tree, path: Path_ = ()) -> Tree:
+def merge(base: Tree, over: Tree) -> Tree:
     """Return `base` with `over` laid on it: maps merge, lists and scalars replace, null deletes."""
     result = Tree(_merge_values(base.value, over.value))
     result.places = {**base.places, **over.places}

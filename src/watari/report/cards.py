@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from markupsafe import Markup
 
@@ -13,9 +12,6 @@ from watari.report.figures import Figure, Figures, Origin, Score, dig, number, p
 from watari.report.stages import ReportStage, graph_order
 from watari.report.words import language_name, t
 from watari.stats.intervals import wilson
-
-_BEFORE = ("before", "base", "old")
-_AFTER = ("after", "extended", "new")
 
 
 @dataclass(frozen=True)
@@ -30,7 +26,14 @@ class CardRow:
 
 @dataclass(frozen=True)
 class Card:
-    """One headline card. The last row's figure is the large one; `low` and `high` are the ends of its little axis."""
+    """One headline card.
+
+    Args:
+        rows: The last row's figure is the large one.
+        ratio: After / before, if the card is about such a change.
+        low, high: The ends of its little axis.
+        last: True if it belongs after the others where all stand in one column.
+    """
 
     title: Markup
     about: Markup | None
@@ -39,6 +42,7 @@ class Card:
     ratio: Figure | None = None
     low: float = 0.0
     high: float = 1.0
+    last: bool = False
 
     @property
     def main(self) -> CardRow:
@@ -71,32 +75,32 @@ def language_rank(group: str) -> tuple[bool, str]:
 
 
 def characters_per_token(stage: ReportStage, figures: Figures) -> list[BeforeAfter]:
-    """Return the characters per token that a `tokenizer.extend` measured, by language, new language first.
+    """Return the characters per token that a tokenizer stage measured, by language, new language first.
 
-    Read are maps language → {before, after} and {before, after} → language below
-    `characters_per_token` in the metrics.
+    Held-back documents count where there are any, else those that it was trained on. A tokenizer without
+    figures by language gives one pair with an empty group.
     """
-    found = []
     root = "characters_per_token"
-    table = stage.manifest.metrics.get(root)
-    if not isinstance(table, dict):
+    path = next(
+        (
+            (root, *part)
+            for part in (("held_out",), ("train",), ())
+            if isinstance(dig(stage.manifest.metrics, (root, *part)), dict)
+        ),
+        None,
+    )
+    if path is None:
         return []
-    first = next((key for key in _BEFORE if isinstance(table.get(key), dict)), None)
-    second = next((key for key in _AFTER if isinstance(table.get(key), dict)), None)
-    if first and second:
-        groups = [(group, (first, group), (second, group)) for group in table[second]]
-    else:
-        groups = [
-            (group, (group, one), (group, two))
-            for group, value in table.items()
-            if isinstance(value, dict)
-            for one in _BEFORE
-            for two in _AFTER
-            if one in value and two in value
-        ]
-    for group, one_path, two_path in groups:
-        before = figures.metric(stage, root, *one_path, name=root, group=group)
-        after = figures.metric(stage, root, *two_path, name=root, group=group)
+    languages = dig(stage.manifest.metrics, (*path, "by_language"))
+    groups = (
+        {name: (*path, "by_language", name) for name in languages}
+        if isinstance(languages, dict)
+        else {"": path}
+    )
+    found = []
+    for group, place in groups.items():
+        before = figures.metric(stage, *place, "before", name=root, group=group)
+        after = figures.metric(stage, *place, "after", name=root, group=group)
         if before and after:
             found.append(BeforeAfter(group, before, after))
     return sorted(found, key=lambda pair: language_rank(pair.group))
@@ -104,14 +108,14 @@ def characters_per_token(stage: ReportStage, figures: Figures) -> list[BeforeAft
 
 def cards_of(
     stages: Sequence[ReportStage], scores: dict[str, list[Score]], figures: Figures
-) -> list[Card]:
-    """Return the headline cards, in the order in which the run's work is done."""
-    return [
-        *_token_cards(stages, figures),
-        *_score_cards(stages, scores, "eval.perplexity", "bits_per_character"),
-        *_score_cards(stages, scores, "eval.exact", "exact_match"),
-        *_preference_cards(stages, figures),
+) -> list[list[Card]]:
+    """Return the headline cards in columns: tokenizer and preferences (short cards), bits, exact match."""
+    columns = [
+        [*_token_cards(stages, figures), *_preference_cards(stages, figures)],
+        _score_cards(stages, scores, "eval.perplexity", "bits_per_character"),
+        _score_cards(stages, scores, "eval.exact", "exact_match"),
     ]
+    return [column for column in columns if column]
 
 
 def _token_cards(stages: Sequence[ReportStage], figures: Figures) -> list[Card]:
@@ -162,44 +166,32 @@ def _score_cards(
 
 
 def _preference_cards(stages: Sequence[ReportStage], figures: Figures) -> list[Card]:
+    """One card with a row for each DPO stage: reward accuracy after training, on held-back pairs if it kept any."""
     rows = []
-    held_back = True
+    parts = set()
     for stage in graph_order([stage for stage in stages if stage.uses == "train.dpo"]):
-        found = _accuracy(stage, figures)
-        if found is not None:
-            figure, on_held_back = found
-            held_back = held_back and on_held_back
+        for part in ("holdout", "train"):
+            path = ("after", part, "reward_accuracy")
+            value = number(dig(stage.manifest.metrics, path))
+            n = dig(stage.manifest.metrics, ("after", part, "pairs"))
+            if value is None or not isinstance(n, int) or n < 1:
+                continue
+            # A tie counts a half; Wilson's interval is over whole successes.
+            estimate = wilson(round(value * n), n)
+            figure = figures.add(
+                "preference_accuracy",
+                value,
+                Origin(stage, pointer("metrics", *path)),
+                group=part,
+                n=n,
+                low=estimate.low,
+                high=estimate.high,
+                interval="Wilson's score interval of value and n",
+            )
             rows.append(CardRow(stage.name, stage, figure))
+            parts.add(part)
+            break
     if not rows:
         return []
-    note = t("preference_accuracy_note" if held_back else "preference_accuracy_train_note")
-    return [Card(t("preference_accuracy"), None, note, rows)]
-
-
-def _accuracy(stage: ReportStage, figures: Figures) -> tuple[Figure, bool] | None:
-    """Return the preference accuracy that a DPO stage states, and whether it is over held-back pairs."""
-    metrics = stage.manifest.metrics
-    for path, held_back in _ACCURACIES:
-        value = number(dig(metrics, path))
-        if value is None:
-            continue
-        beside: dict[str, Any] = dig(metrics, path[:-1]) if path[:-1] else metrics
-        n = next((beside[key] for key in ("n", "pairs", "eval_pairs") if isinstance(beside.get(key), int)), None)
-        low, high = number(beside.get("ci_low")), number(beside.get("ci_high"))
-        if low is None and n:
-            estimate = wilson(round(value * n), n)
-            low, high = estimate.low, estimate.high
-        origin = Origin(stage, pointer("metrics", *path))
-        return figures.add("preference_accuracy", value, origin, n=n, low=low, high=high), held_back
-    return None
-
-
-_ACCURACIES: tuple[tuple[tuple[str, ...], bool], ...] = (
-    (("eval", "preference_accuracy"), True),
-    (("eval", "accuracy"), True),
-    (("held_out", "accuracy"), True),
-    (("eval_accuracy",), True),
-    (("preference_accuracy",), True),
-    (("train", "accuracy"), False),
-    (("accuracy",), False),
-)
+    note = t("preference_accuracy_note" if parts == {"holdout"} else "preference_accuracy_train_note")
+    return [Card(t("preference_accuracy"), None, note, rows, last=True)]

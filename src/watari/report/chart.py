@@ -8,8 +8,8 @@ from math import ceil, floor, isfinite, log10
 
 from markupsafe import Markup
 
-_LEFT, _RIGHT, _TOP, _GAP, _BOTTOM = 58.0, 14.0, 10.0, 22.0, 34.0
-WIDTH = 760.0
+_LEFT, _RIGHT, _TOP, _GAP, _BOTTOM = 50.0, 14.0, 10.0, 22.0, 34.0
+WIDTH = 560.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Panel:
 
     title: Markup
     lines: list[Line] = field(default_factory=list)
-    height: float = 230.0
+    height: float = 220.0
     floor: float | None = None
     ticks: int = 5
 
@@ -64,7 +64,7 @@ def chart_svg(panels: Sequence[Panel], *, x_title: Markup, labelled_by: str, nam
         body.append(_panel(panel, y, at_x))
         y += panel.height + _GAP
     bottom = y - _GAP
-    for tick in ticks(low, high, 7):
+    for tick in ticks(low, high, 5):
         if low <= tick <= high:
             body.append(
                 Markup('<text class="tick" x="{}" y="{}" text-anchor="middle">{}</text>').format(
@@ -110,9 +110,7 @@ def _panel(panel: Panel, top: float, at_x: object) -> Markup:
     def at_y(y: float) -> float:
         return top + panel.height - (y - low) / (high - low) * panel.height
 
-    parts = [
-        Markup('<text class="axis" x="{}" y="{}">{}</text>').format(_n(_LEFT), _n(top - 6), panel.title)
-    ]
+    parts = [Markup('<text class="axis" x="{}" y="{}">{}</text>').format(_n(_LEFT), _n(top - 6), panel.title)]
     for mark in marks:
         if low <= mark <= high:
             parts.append(
@@ -164,9 +162,9 @@ def ticks(low: float, high: float, count: int) -> list[float]:
 def short(value: float, span: float) -> str:
     """Return a tick's label: 1.5M, 20k, 0.25, 2e-5; decimals as the axis's span needs."""
     size = abs(value)
-    for bound, letter in ((1e9, "B"), (1e6, "M"), (1e4, "k")):
-        if size >= bound:
-            unit = 1e3 if letter == "k" else bound
+    for unit, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        # Steps of a short training stay as they are: 1200, not 1.2k.
+        if size >= unit and (letter != "k" or span >= 1e4):
             return f"{round(value / unit, 3):g}{letter}"
     if size and size < 1e-3:
         return f"{value:.2g}".replace("e-0", "e-")
@@ -175,18 +173,26 @@ def short(value: float, span: float) -> str:
 
 
 def smoothed(values: Sequence[float]) -> list[float]:
-    """Return the exponential moving average over about a twentieth of the line, free of its bias at the start.
+    """Return the centred moving average over about a twentieth of the line; it does not lag behind as an EMA does.
 
-    The bias correction is that of Adam (Kingma and Ba 2015, section 3).
+    Towards an end the window shrinks on both sides alike.
     """
-    window = max(1.0, len(values) / 20)
-    keep = 1 - 1 / window
-    average, weight, found = 0.0, 0.0, []
+    half = len(values) // 40
+    sums = [0.0]
     for value in values:
-        average = keep * average + (1 - keep) * value
-        weight = keep * weight + (1 - keep)
-        found.append(average / weight)
+        sums.append(sums[-1] + value)
+    found = []
+    for place in range(len(values)):
+        reach = min(half, place, len(values) - 1 - place)
+        found.append((sums[place + reach + 1] - sums[place - reach]) / (2 * reach + 1))
     return found
+
+
+def strided(count: int, most: int) -> list[int]:
+    """Return at most `most` evenly spaced positions of `count`, both ends among them."""
+    if count <= most:
+        return list(range(count))
+    return sorted({round(place * (count - 1) / (most - 1)) for place in range(most)})
 
 
 def thinned(values: Sequence[float], most: int) -> list[int]:

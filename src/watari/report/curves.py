@@ -8,15 +8,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from watari.report.chart import Line, Panel, chart_svg, smoothed, thinned
+from watari.report.chart import Line, Panel, chart_svg, smoothed, strided, thinned
 from watari.report.figures import Figure, Figures, Origin, number, read_lines
 from watari.report.stages import ReportStage
 from watari.report.words import t, t_svg
 
 LOG = "train_log.jsonl"
 _POINTS = 500
-_ACCURACY = ("accuracy", "preference_accuracy", "rewards_accuracy")
-_MARGIN = ("margin", "margins", "reward_margin", "rewards_margin")
 
 
 @dataclass(frozen=True)
@@ -48,9 +46,9 @@ class _Log:
     file: str
     rows: list[dict[str, Any]]
 
-    def column(self, *names: str) -> str | None:
-        """Return the first of `names` that the log has numbers under."""
-        return next((name for name in names if any(number(row.get(name)) is not None for row in self.rows)), None)
+    def has(self, name: str) -> bool:
+        """True if the log has numbers under `name`."""
+        return any(number(row.get(name)) is not None for row in self.rows)
 
     def pairs(self, x: str, y: str) -> list[tuple[float, float]]:
         """Return (x, y) of the rows that have both, x ascending."""
@@ -74,18 +72,17 @@ def charts_of(stages: Sequence[ReportStage], figures: Figures) -> list[Chart]:
 
 
 def _read(stage: ReportStage) -> _Log | None:
-    for file in (LOG, f"logs/{LOG}"):
-        if (stage.path / file).is_file():
-            log = _Log(stage, file, read_lines(stage.path / file))
-            return log if log.column("loss") else None
-    return None
+    if not (stage.path / LOG).is_file():
+        return None
+    log = _Log(stage, LOG, read_lines(stage.path / LOG))
+    return log if log.has("loss") else None
 
 
 def _chart(id: str, key: tuple[str, str], logs: list[_Log], figures: Figures) -> Chart:
     uses, name = key
-    x = "tokens" if uses == "train.pretrain" and all(log.column("tokens") for log in logs) else "step"
+    x = "tokens" if uses == "train.pretrain" and all(log.has("tokens") for log in logs) else "step"
     loss = Panel(t_svg("dpo_loss" if uses == "train.dpo" else "loss"))
-    rate = Panel(t_svg("lr"), height=44, floor=0.0, ticks=1)
+    rate = Panel(t_svg("lr"), height=44, floor=0.0, ticks=2)
     accuracy = Panel(t_svg("accuracy"), height=110, ticks=3)
     margin = Panel(t_svg("margin"), height=110, ticks=3)
     rows: list[CurveRow] = []
@@ -97,7 +94,7 @@ def _chart(id: str, key: tuple[str, str], logs: list[_Log], figures: Figures) ->
         kept = thinned([y for _, y in points], _POINTS)
         soft = smoothed([y for _, y in points])
         loss.lines.append(Line([points[place] for place in kept], colour, "raw"))
-        loss.lines.append(Line([(points[place][0], soft[place]) for place in kept], colour, "smooth"))
+        loss.lines.append(Line(_even(points, soft), colour, "smooth"))
         entry: dict[str, Any] = {
             "name": log.stage.name,
             "colour": colour % 8,
@@ -105,12 +102,11 @@ def _chart(id: str, key: tuple[str, str], logs: list[_Log], figures: Figures) ->
             "loss": [_short(points[place][1]) for place in kept],
             "smooth": [_short(soft[place]) for place in kept],
         }
-        columns = (("lr", rate, ("lr",)), ("accuracy", accuracy, _ACCURACY), ("margin", margin, _MARGIN))
-        for label, panel, names in columns:
-            column = log.column(*names)
-            if column is None:
+        columns = (("lr", rate), ("accuracy", accuracy), ("margin", margin))
+        for label, panel in columns:
+            pairs = log.pairs(x, label)
+            if not pairs:
                 continue
-            pairs = log.pairs(x, column)
             values = [y for _, y in pairs]
             spots = thinned(values, _POINTS)
             if panel is rate:
@@ -118,7 +114,7 @@ def _chart(id: str, key: tuple[str, str], logs: list[_Log], figures: Figures) ->
             else:
                 gentle = smoothed(values)
                 panel.lines.append(Line([pairs[place] for place in spots], colour, "raw"))
-                panel.lines.append(Line([(pairs[place][0], gentle[place]) for place in spots], colour))
+                panel.lines.append(Line(_even(pairs, gentle), colour))
             lookup = dict(pairs)
             entry[label] = [
                 _short(lookup[points[place][0]]) if points[place][0] in lookup else None for place in kept
@@ -156,6 +152,10 @@ def _row(log: _Log, colour: int, figures: Figures) -> CurveRow:
         figure("last_loss", found[-1]),
         figure("least_loss", least),
     )
+
+
+def _even(points: Sequence[tuple[float, float]], soft: Sequence[float]) -> list[tuple[float, float]]:
+    return [(points[place][0], soft[place]) for place in strided(len(points), _POINTS // 2)]
 
 
 def _short(value: float) -> float:

@@ -54,6 +54,7 @@ class Figure:
         n: How many items it is over.
         invalid: How many of the answers could not be read.
         low, high: The ends of its 95 % interval.
+        interval: How the report computed the interval, if its source gives none.
         derived: Ids of the figures that it is computed from, and how, for a derived figure.
     """
 
@@ -66,6 +67,7 @@ class Figure:
     invalid: int | None = None
     low: float | None = None
     high: float | None = None
+    interval: str = ""
     derived: tuple[str, tuple[str, ...]] | None = None
 
 
@@ -87,11 +89,13 @@ class Figures:
         invalid: int | None = None,
         low: float | None = None,
         high: float | None = None,
+        interval: str = "",
     ) -> Figure:
         """Record a number and return its figure."""
         known = f"{name}\0{origin.stage.position}\0{origin.text}"
         if known not in self._known:
-            figure = Figure(f"f{len(self.all) + 1}", name, value, origin, group, n, invalid, low, high)
+            id = f"f{len(self.all) + 1}"
+            figure = Figure(id, name, value, origin, group, n, invalid, low, high, interval)
             self._known[known] = figure
             self.all.append(figure)
         return self._known[known]
@@ -135,6 +139,7 @@ def _plain(figure: Figure) -> dict[str, Any]:
         "invalid": figure.invalid,
         "ci_low": figure.low,
         "ci_high": figure.high,
+        "interval": figure.interval or None,
     }
     said |= {key: value for key, value in optional.items() if value is not None}
     if figure.origin is not None:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from watari.report.layout import Box, Drawing, Measure, Point, lay_out
+from watari.report.drawing import Box, Drawing, Measure, Point
+from watari.report.layout import lay_out
 from watari.report.stages import ReportStage
 
 WIDE = Measure(columns=6, width=158)
@@ -23,6 +24,8 @@ def graph_svg(stages: Sequence[ReportStage], measure: Measure, *, labelled_by: s
         measure: `WIDE` or `NARROW`.
         labelled_by: The id of the element that names the picture.
     """
+    if any(stage.variant for stage in stages):
+        measure = Measure(measure.columns, measure.width, measure.height + 15)
     drawing = lay_out(stages, measure)
     parts = [
         Markup(
@@ -53,14 +56,15 @@ def _box(index: int, box: Box, drawing: Drawing) -> Markup:
     stage = box.stage
     room = int((drawing.measure.width - 22) / 7.3)
     small = int((drawing.measure.width - 22) / 6.3)
-    third = stage.variant or stage.manifest.digest[:8]
+    lines = [("uses", stage.uses), ("digest", f"{stage.manifest.kind} {stage.manifest.digest[:8]}")]
+    if stage.variant:
+        lines.insert(0, ("variant", stage.variant))
     return Markup(
         '<a href="#{anchor}" class="node room-{room}" data-i="{i}"><title>{title}</title>'
         '<rect class="box" x="{x}" y="{y}" width="{w}" height="{h}" rx="5"/>'
         '<rect class="mark" x="{x}" y="{y}" width="5" height="{h}" rx="2.5"/>'
         '<text class="name" x="{tx}" y="{y1}">{name}</text>'
-        '<text class="uses" x="{tx}" y="{y2}">{uses}</text>'
-        '<text class="{cls}" x="{tx}" y="{y3}">{third}</text></a>'
+        "{lines}</a>"
     ).format(
         anchor=stage.anchor,
         room=stage.room,
@@ -72,12 +76,13 @@ def _box(index: int, box: Box, drawing: Drawing) -> Markup:
         h=_n(drawing.measure.height),
         tx=_n(box.x + 14),
         y1=_n(box.y + 20),
-        y2=_n(box.y + 36),
-        y3=_n(box.y + 51),
         name=fit(stage.base, room),
-        uses=fit(f"{stage.uses} → {stage.manifest.kind}", small),
-        cls="variant" if stage.variant else "digest",
-        third=fit(third, small),
+        lines=Markup("").join(
+            Markup('<text class="{}" x="{}" y="{}">{}</text>').format(
+                cls, _n(box.x + 14), _n(box.y + 36 + 15 * place), fit(text, small)
+            )
+            for place, (cls, text) in enumerate(lines)
+        ),
     )
 
 
@@ -97,9 +102,7 @@ def rounded(points: Sequence[Point]) -> str:
     for before, corner, after in zip(points, points[1:], points[2:], strict=False):
         reach = min(_RADIUS, _length(before, corner) / 2, _length(corner, after) / 2)
         enter, leave = _toward(corner, before, reach), _toward(corner, after, reach)
-        d.append(
-            f"L{_n(enter.x)} {_n(enter.y)}Q{_n(corner.x)} {_n(corner.y)} {_n(leave.x)} {_n(leave.y)}"
-        )
+        d.append(f"L{_n(enter.x)} {_n(enter.y)}Q{_n(corner.x)} {_n(corner.y)} {_n(leave.x)} {_n(leave.y)}")
     d.append(f"L{_n(points[-1].x)} {_n(points[-1].y)}")
     return "".join(d)
 
@@ -116,5 +119,3 @@ def _toward(a: Point, b: Point, reach: float) -> Point:
 def _n(value: float) -> str:
     """Return a coordinate with at most one decimal, so that the same drawing is the same text."""
     return f"{round(value, 1):g}" if abs(value) < 1e5 else str(round(value))
-
-

@@ -33,14 +33,6 @@ def written(value: Number, name: str = "") -> str:
     return f"{value:.{decimals}f}"
 
 
-def compact(value: Number) -> str:
-    """Return a count in few characters: 7.24 B, 31.4 M, 15,204."""
-    for bound, letter in ((1e9, "B"), (1e6, "M")):
-        if abs(value) >= bound:
-            return f"{value / bound:.3g} {letter}"
-    return written(value)
-
-
 def size(count: int) -> str:
     """Return bytes as text with a binary unit."""
     value = float(count)

@@ -60,33 +60,35 @@ def build(
     """
     stages = read_stages(artifacts)
     figures = Figures()
-    scores = {
-        stage.name: scores_of(stage, figures) for stage in stages if stage.manifest.kind == Kind.SCORES
-    }
+    scores = {stage.name: scores_of(stage, figures) for stage in stages if stage.manifest.kind == Kind.SCORES}
     cards = cards_of(stages, scores, figures)
     charts = charts_of(stages, figures)
     tables = tables_of(stages, scores, figures)
     script, style = _text("report.js"), _text("report.css")
-    html = _environment().get_template("page.html").render(
-        title=title,
-        stages=stages,
-        rooms=[room for room in _ROOMS if any(stage.room == room for stage in stages)],
-        models=sum(stage.manifest.kind == Kind.MODEL for stage in stages),
-        variants=len({stage.variant for stage in stages if stage.variant}),
-        cards=cards,
-        wide=graph_svg(stages, WIDE, labelled_by="graph-title"),
-        narrow=graph_svg(stages, NARROW, labelled_by="graph-title"),
-        charts=charts,
-        tables=tables,
-        samples=samples_of(stages, seed=seed, count=samples),
-        examples=examples_of(stages, seed=seed, count=examples),
-        first_rows=FIRST_ROWS,
-        script=Markup(script),
-        style=Markup(style),
-        policy=_policy(script),
-        chart_data=json_block({chart.id: chart.data for chart in charts}),
-        anchors=json_block({stage.name: stage.anchor for stage in stages}),
-        states=json_block(words.STATES),
+    html = (
+        _environment()
+        .get_template("page.html")
+        .render(
+            title=title,
+            stages=stages,
+            rooms=[room for room in _ROOMS if any(stage.room == room for stage in stages)],
+            models=sum(stage.manifest.kind == Kind.MODEL for stage in stages),
+            variants=len({stage.variant for stage in stages if stage.variant}),
+            cards=cards,
+            wide=graph_svg(stages, WIDE, labelled_by="graph-title"),
+            narrow=graph_svg(stages, NARROW, labelled_by="graph-title"),
+            charts=charts,
+            tables=tables,
+            samples=samples_of(stages, seed=seed, count=samples),
+            examples=examples_of(stages, seed=seed, count=examples),
+            first_rows=FIRST_ROWS,
+            script=Markup(script),
+            style=Markup(style),
+            policy=_policy(script),
+            chart_data=json_block({chart.id: chart.data for chart in charts}),
+            anchors=json_block({stage.name: stage.anchor for stage in stages}),
+            script_words=json_block(words.for_script()),
+        )
     )
     listed = {
         "format": FORMAT,

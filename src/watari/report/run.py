@@ -29,10 +29,16 @@ class Params(StageParams):
     )
     title: str = Field(default="", description="the page's title; 'Run report' unless given")
     samples: int = Field(
-        default=6, ge=0, le=100, description="questions with their answers shown for each language (default: fits a screen)"
+        default=6,
+        ge=0,
+        le=100,
+        description="questions with their answers shown for each language (default: fits a screen)",
     )
     examples: int = Field(
-        default=1, ge=0, le=20, description="rows of data shown for each stage and language (default: a taste of each)"
+        default=1,
+        ge=0,
+        le=20,
+        description="rows of data shown for each stage and language (default: a taste of each)",
     )
 
 

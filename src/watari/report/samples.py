@@ -92,16 +92,19 @@ def samples_of(stages: Sequence[ReportStage], *, seed: int, count: int) -> list[
     Questions that more of the models were asked go first, so that the answers can be compared.
     """
     questions: dict[str, _Question] = {}
-    judged = [stage for stage in stages if stage.manifest.kind == Kind.SCORES and (stage.path / SAMPLES).is_file()]
+    judged = [
+        stage for stage in stages if stage.manifest.kind == Kind.SCORES and (stage.path / SAMPLES).is_file()
+    ]
     subjects = [stage.subject.name for stage in judged]
     alone = len(set(subjects)) == len(subjects)
     for stage in graph_order(judged):
         asked: set[str] = set()
         for row in read_lines(stage.path / SAMPLES):
             messages = [message for message in _as_list(row.get("messages")) if isinstance(message, dict)]
-            expected = _as_text(row.get("expected"))
+            answers = row.get("answers")
+            expected = " / ".join(_as_text(answer) for answer in _as_list(answers))
             language = _as_text(row.get("language"))
-            group = _as_text(row.get("group") or row.get("task"))
+            group = _as_text(row.get("group"))
             same = hash_text(canonical_json([language, group, messages, expected]))
             if same in asked:
                 continue
@@ -110,7 +113,7 @@ def samples_of(stages: Sequence[ReportStage], *, seed: int, count: int) -> list[
                 same, _Question(language, group, messages, expected, draw_uint64(seed, _DRAW, same))
             )
             label = stage.subject.name if alone else stage.name
-            turn = _turn("assistant", _as_text(row.get("answer")))
+            turn = _turn("assistant", _as_text(row.get("response")))
             question.answers.append(Answer(stage, label, turn, _verdict(row)))
     found = []
     for language in sorted({question.language for question in questions.values()}, key=language_rank):
@@ -120,22 +123,27 @@ def samples_of(stages: Sequence[ReportStage], *, seed: int, count: int) -> list[
 
 
 def _spread(questions: list[_Question], count: int) -> list[_Question]:
+    """Return `count` questions, one of each group in turn; which come first is drawn, groups as well as questions."""
     groups: dict[str, list[_Question]] = {}
-    for question in sorted(questions, key=lambda q: (q.group, -len(q.answers), q.draw)):
+    for question in sorted(questions, key=lambda q: (-len(q.answers), q.draw)):
         groups.setdefault(question.group, []).append(question)
     rounds = zip_longest(*groups.values())
     return list(islice((question for turn in rounds for question in turn if question is not None), count))
 
 
 def _sample(question: _Question) -> Sample:
-    turns = [_turn(_as_text(message.get("role")), _as_text(message.get("content"))) for message in question.messages]
+    turns = [
+        _turn(_as_text(message.get("role")), _as_text(message.get("content")))
+        for message in question.messages
+    ]
     return Sample(question.language, question.group, turns, question.expected, question.answers)
 
 
 def _verdict(row: dict[str, Any]) -> str:
-    if row.get("invalid") is True or row.get("correct") is None:
-        return "unreadable"
-    return "right" if row["correct"] else "wrong"
+    if row.get("right") is True:
+        return "right"
+    cut_off = row.get("finish_reason") == "length"
+    return "unreadable" if cut_off or not _as_text(row.get("response")).strip() else "wrong"
 
 
 def examples_of(stages: Sequence[ReportStage], *, seed: int, count: int) -> list[ExampleSet]:

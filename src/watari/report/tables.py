@@ -1,156 +1,60 @@
-"""The tables: scores side by side over models, data, tokenizers, models, training."""
+"""The tables: scores, data, tokenizers, models, training, preferences."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from markupsafe import Markup
 
-from watari.artifact.hashing import canonical_json
 from watari.artifact.kinds import Kind
 from watari.report.cards import characters_per_token, language_rank
-from watari.report.figures import Figure, Figures, Origin, Score, dig, number, pointer
+from watari.report.figures import Figure, Figures, Origin, Score, number, pointer
 from watari.report.numbers import link, size
-from watari.report.stages import ReportStage, graph_order
-from watari.report.words import WORDS, language_name, t
+from watari.report.scores import score_tables
+from watari.report.stages import ReportStage
+from watari.report.table import Cell, Column, Row, Table, two_lines
+from watari.report.words import language_name, t
 
 _ROW_KINDS = (Kind.DOCUMENTS, Kind.TOKENS, Kind.CONVERSATIONS, Kind.PREFERENCES)
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One cell: a figure (`detail` shows its interval, n and invalid answers below it), or markup."""
-
-    figure: Figure | None = None
-    markup: Markup = field(default_factory=Markup)
-    detail: bool = False
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column's heading, and the anchor of the stage that it is about."""
-
-    label: Markup
-    anchor: str = ""
-    words: bool = False
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row's heading, and the anchor of the stage that it is about."""
-
-    label: Markup
-    cells: list[Cell]
-    anchor: str = ""
-    indent: bool = False
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table; `corner` stands over the row headings."""
-
-    id: str
-    title: Markup
-    note: Markup
-    corner: Markup
-    columns: list[Column]
-    rows: list[Row]
-
-
-def tables_of(
-    stages: Sequence[ReportStage], scores: dict[str, list[Score]], figures: Figures
-) -> list[Table]:
+def tables_of(stages: Sequence[ReportStage], scores: dict[str, list[Score]], figures: Figures) -> list[Table]:
     """Return every table that has something to show."""
     tables = [
-        *_score_tables(stages, scores),
+        *score_tables(stages, scores),
         _data_table(stages, figures),
         _tokenizer_table(stages, figures),
         _model_table(stages, figures),
         _train_table(stages, figures),
+        _preference_table(stages, figures),
     ]
     return [table for table in tables if table is not None and table.rows]
-
-
-def _score_tables(stages: Sequence[ReportStage], scores: dict[str, list[Score]]) -> list[Table]:
-    """One table for the evaluations that ask the same of different models: kind, parameters and data are equal."""
-    groups: dict[str, list[ReportStage]] = {}
-    for stage in graph_order([stage for stage in stages if scores.get(stage.name)]):
-        data = [
-            [source.parameter, source.name.partition("@")[0], source.selection]
-            for source in stage.sources
-            if source.kind != Kind.MODEL
-        ]
-        same = canonical_json([stage.uses, data, stage.manifest.parameters, stage.manifest.seed])
-        groups.setdefault(same, []).append(stage)
-    tables = []
-    for place, members in enumerate(groups.values(), 1):
-        cells: dict[tuple[str, str], dict[str, Figure]] = {}
-        for stage in members:
-            for score in scores[stage.name]:
-                cells.setdefault((score.metric, score.group), {})[stage.name] = score.figure
-        metrics = list(dict.fromkeys(metric for metric, _ in cells))
-        ranked = sorted(cells, key=lambda key: (metrics.index(key[0]), language_rank(key[1])))
-        subjects = [stage.subject.name for stage in members]
-        alone = len(set(subjects)) == len(subjects)
-        columns = [
-            Column(Markup.escape(stage.subject.name if alone else stage.name), stage.anchor)
-            for stage in members
-        ]
-        rows = [
-            Row(
-                _score_label(metric, group, many=len(metrics) > 1),
-                [Cell(cells[(metric, group)].get(stage.name), detail=True) for stage in members],
-                indent="/" in group,
-            )
-            for metric, group in ranked
-        ]
-        sets = list(
-            dict.fromkeys(
-                source.name.partition("@")[0] for source in members[0].sources if source.kind != Kind.MODEL
-            )
-        )
-        what = ", ".join(sets) or members[0].base
-        title = t("scores_table", kind=members[0].uses, what=what)
-        tables.append(Table(f"scores{place}", title, t("scores_note"), t("group"), columns, rows))
-    return tables
-
-
-def _score_label(metric: str, group: str, *, many: bool) -> Markup:
-    language, _, task = group.partition("/")
-    name = Markup("{} / {}").format(language_name(language), task) if task else language_name(language)
-    if not group or group == "all":
-        name = t("all_groups")
-    head = t(metric) if metric in WORDS else Markup("<code>{}</code>").format(metric)
-    return Markup("{} · {}").format(head, name) if many else name
 
 
 def _data_table(stages: Sequence[ReportStage], figures: Figures) -> Table:
     rows = []
     for stage in stages:
-        if stage.manifest.kind not in _ROW_KINDS:
+        if stage.manifest.kind not in _ROW_KINDS and "rows_in" not in stage.manifest.metrics:
             continue
         rows_in = _first(figures, stage, ("rows_in",))
-        kept = _first(figures, stage, ("kept",), ("rows",), ("documents",), ("conversations",), ("pairs",))
+        kept = _first(figures, stage, ("kept",), ("documents",))
         dropped = _first(figures, stage, ("dropped",))
         reasons = [
             figure
             for reason in _map(stage, "dropped_by_reason")
             if (figure := figures.metric(stage, "dropped_by_reason", reason, group=reason)) is not None
         ]
-        characters = _first(figures, stage, ("characters",), ("characters", "total"))
-        tokens = _first(figures, stage, ("tokens",), ("tokens", "total"))
-        languages = _by_language(figures, stage)
+        tokens = _first(figures, stage, ("tokens",)) if stage.manifest.kind == Kind.TOKENS else None
         cells = [
             Cell(rows_in),
             Cell(kept),
             Cell(dropped),
             Cell(markup=_list([(Markup.escape(figure.group), figure) for figure in reasons])),
-            Cell(characters),
             Cell(tokens),
-            Cell(markup=_list([(language_name(figure.group), figure) for figure in languages])),
+            Cell(markup=_by_language(figures, stage, "rows", "documents", "")),
+            Cell(markup=_by_language(figures, stage, "characters")),
         ]
         if any(cell.figure or cell.markup for cell in cells):
             rows.append(_stage_row(stage, cells))
@@ -159,34 +63,24 @@ def _data_table(stages: Sequence[ReportStage], figures: Figures) -> Table:
         Column(t("kept")),
         Column(t("dropped")),
         Column(t("dropped_by_reason"), words=True),
-        Column(t("characters")),
         Column(t("tokens")),
-        Column(t("by_language"), words=True),
+        Column(t("rows_by_language"), words=True),
+        Column(t("characters_by_language"), words=True),
     ]
     return _trimmed(Table("data", t("data_table"), t("data_note"), t("stage"), columns, rows))
 
 
-def _by_language(figures: Figures, stage: ReportStage) -> list[Figure]:
-    for path in (
-        ("by_language",),
-        ("rows_by_language",),
-        ("documents_by_language",),
-        ("languages",),
-        ("kept_by_language",),
-    ):
-        table = dig(stage.manifest.metrics, path)
-        if not isinstance(table, dict):
-            continue
-        found = []
-        for language, value in table.items():
-            inner = next((key for key in ("rows", "kept", "documents") if isinstance(value, dict) and key in value), None)
-            where = (*path, str(language), *([inner] if inner else []))
-            figure = figures.metric(stage, *where, name="rows", group=str(language))
+def _by_language(figures: Figures, stage: ReportStage, *names: str) -> Markup:
+    """Return the figures under `languages` / language / the first of `names` there is; "" is the language itself."""
+    items = []
+    for language in sorted(_map(stage, "languages"), key=language_rank):
+        for name in names:
+            path = ("languages", language, *([name] if name else []))
+            figure = figures.metric(stage, *path, name=name or "rows", group=language)
             if figure is not None:
-                found.append(figure)
-        if found:
-            return found
-    return []
+                items.append((language_name(language), figure))
+                break
+    return _list(items)
 
 
 def _tokenizer_table(stages: Sequence[ReportStage], figures: Figures) -> Table:
@@ -201,9 +95,9 @@ def _tokenizer_table(stages: Sequence[ReportStage], figures: Figures) -> Table:
             continue
         pairs = {pair.group: pair for pair in characters_per_token(stage, figures)}
         cells = [
-            Cell(_first(figures, stage, ("vocabulary_before",), ("vocabulary", "before"), ("base_vocabulary",), ("vocab_size_before",))),
-            Cell(_first(figures, stage, ("vocabulary_after",), ("vocabulary", "after"), ("vocabulary",), ("vocab_size_after",), ("vocab_size",))),
-            Cell(_first(figures, stage, ("added",), ("tokens_added",), ("added_tokens",))),
+            Cell(figures.metric(stage, "vocabulary_before")),
+            Cell(figures.metric(stage, "vocabulary")),
+            Cell(figures.metric(stage, "added")),
         ]
         for group in groups:
             pair = pairs.get(group)
@@ -232,8 +126,7 @@ def _model_table(stages: Sequence[ReportStage], figures: Figures) -> Table:
                     return figures.add(key, value, Origin(stage, pointer(key), file="config.json"))
             return None
 
-        total = _first(figures, stage, ("parameters",), ("parameters", "total"), ("parameter_count",), ("params",))
-        weight = sum(entry.size for entry in stage.manifest.files if entry.path.endswith(".safetensors"))
+        total = figures.metric(stage, "parameters")
         cells = [
             Cell(total),
             Cell(shape("vocab_size")),
@@ -241,7 +134,7 @@ def _model_table(stages: Sequence[ReportStage], figures: Figures) -> Table:
             Cell(shape("hidden_size")),
             Cell(shape("num_attention_heads")),
             Cell(shape("max_position_embeddings")),
-            Cell(markup=Markup.escape(size(weight)) if weight else Markup()),
+            Cell(markup=_weight(stage, figures)),
         ]
         if any(cell.figure or cell.markup for cell in cells):
             rows.append(_stage_row(stage, cells))
@@ -250,23 +143,75 @@ def _model_table(stages: Sequence[ReportStage], figures: Figures) -> Table:
     return _trimmed(Table("models", t("model_table"), Markup(), t("stage"), columns, rows))
 
 
+def _weight(stage: ReportStage, figures: Figures) -> Markup:
+    """Return the size of the weights; that of several shards is a sum of figures."""
+    shards = tuple(
+        figures.add("bytes", entry.size, Origin(stage, pointer("files", str(place), "size")))
+        for place, entry in enumerate(stage.manifest.files)
+        if entry.path.endswith(".safetensors")
+    )
+    if not shards:
+        return Markup()
+    total = sum(int(shard.value) for shard in shards)
+    if len(shards) == 1:
+        return link(shards[0], size(total))
+    how = " + ".join(shard.id for shard in shards)
+    return link(figures.derive("bytes", total, how, shards), size(total))
+
+
 def _train_table(stages: Sequence[ReportStage], figures: Figures) -> Table:
     rows = []
     for stage in stages:
         if not stage.uses.startswith("train."):
             continue
-        lr = figures.parameter(stage, "lr") or figures.parameter(stage, "learning_rate")
         cells = [
-            Cell(_first(figures, stage, ("steps",))),
-            Cell(_first(figures, stage, ("tokens",), ("tokens_seen",), ("tokens", "total"))),
-            Cell(_first(figures, stage, ("rows",), ("examples",), ("conversations",), ("pairs",))),
-            Cell(lr),
-            Cell(_first(figures, stage, ("final_loss",), ("loss_final",), ("loss_last",), ("loss", "last"), ("loss",))),
+            Cell(figures.metric(stage, "steps")),
+            Cell(figures.metric(stage, "tokens")),
+            Cell(_first(figures, stage, ("conversations",), ("kept",))),
+            Cell(figures.parameter(stage, "lr")),
+            Cell(figures.metric(stage, "first_loss")),
+            Cell(figures.metric(stage, "last_loss")),
         ]
         if any(cell.figure for cell in cells):
             rows.append(_stage_row(stage, cells))
-    columns = [Column(t(name)) for name in ("steps", "train_tokens", "rows_seen", "lr", "final_loss")]
+    columns = [
+        Column(t(name)) for name in ("steps", "train_tokens", "rows_seen", "lr", "first_loss", "final_loss")
+    ]
     return _trimmed(Table("training", t("train_table"), Markup(), t("stage"), columns, rows))
+
+
+def _preference_table(stages: Sequence[ReportStage], figures: Figures) -> Table:
+    """DPO's agreement with its pairs, before and after, on those that it trained on and those held back."""
+    rows = []
+    for stage in stages:
+        if stage.uses != "train.dpo":
+            continue
+        for part in ("holdout", "train"):
+            cells = [
+                Cell(figures.metric(stage, when, part, name, name=name, group=part))
+                for name, when in (
+                    ("pairs", "after"),
+                    ("reward_accuracy", "after"),
+                    ("likelihood_accuracy", "before"),
+                    ("likelihood_accuracy", "after"),
+                    ("margin", "after"),
+                    ("loss", "before"),
+                    ("loss", "after"),
+                )
+            ]
+            if any(cell.figure for cell in cells):
+                label = Markup("{} · {}").format(two_lines(stage.name), t(f"pairs_{part}"))
+                rows.append(Row(label, cells, stage.anchor))
+    columns = [
+        Column(t("pairs")),
+        Column(t("reward_accuracy")),
+        *(Column(t("likelihood_accuracy", when=t(when))) for when in ("before", "after")),
+        Column(t("margin")),
+        *(Column(t("loss_when", when=t(when))) for when in ("before", "after")),
+    ]
+    return _trimmed(
+        Table("preferences", t("preference_table"), t("preference_note"), t("stage"), columns, rows)
+    )
 
 
 def _first(figures: Figures, stage: ReportStage, *paths: tuple[str, ...]) -> Figure | None:
@@ -279,12 +224,13 @@ def _map(stage: ReportStage, name: str) -> dict[str, Any]:
 
 
 def _stage_row(stage: ReportStage, cells: list[Cell]) -> Row:
-    return Row(Markup.escape(stage.name), cells, stage.anchor)
+    return Row(two_lines(stage.name), cells, stage.anchor)
 
 
 def _list(items: Sequence[tuple[Markup, Figure]]) -> Markup:
     return Markup("").join(
-        Markup('<span class="pair"><span>{}</span> {}</span>').format(label, link(figure)) for label, figure in items
+        Markup('<span class="pair"><span>{}</span> {}</span>').format(label, link(figure))
+        for label, figure in items
     )
 
 

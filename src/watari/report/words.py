@@ -58,17 +58,13 @@ WORDS: dict[str, tuple[str, str]] = {
         "学習用ペアのうち、好ましい回答の報酬のほうが高くなった割合です。",
     ),
     "interval": ("95% interval", "95%信頼区間"),
-    "no_interval": ("no interval given", "区間なし"),
-    "from_first": ("from {first} at {stage}", "{stage} では {first}"),
     "times_more": ("× {ratio}", "{ratio} 倍"),
     "source": ("source", "出典"),
-    "n": ("n", "n"),
-    "n_is": ("n = {n}", "n = {n}"),
     # graph
     "graph_note": (
-        "Each box is a stage: its name, its kind and what it makes, and its variant or the start of its digest. "
+        "Each box is a stage: its name (and variant), its kind, and what it makes with the start of its digest. "
         "Choose one to see its manifest.",
-        "四角は1つのステージで、上から名前、種類と出力、バリアント名またはダイジェストの先頭を示します。"
+        "四角は1つのステージで、上から名前（とバリアント）、種類、出力とダイジェストの先頭を示します。"
         "選ぶとマニフェストが開きます。",
     ),
     "room_data": ("data", "データ"),
@@ -84,18 +80,18 @@ WORDS: dict[str, tuple[str, str]] = {
         "薄い線は記録された値、濃い線は移動平均です。グラフにカーソルを合わせるか、選択して矢印キーを押すと値が表示されます。",
     ),
     "curves_pretrain": ("Pre-training", "事前学習"),
-    "curves_sft": ("Supervised fine-tuning: {name}", "教師ありファインチューニング(SFT):{name}"),
-    "curves_dpo": ("Preference training: {name}", "選好学習(DPO):{name}"),
-    "curves_other": ("Training: {name}", "学習:{name}"),
+    "curves_sft": ("Supervised fine-tuning: {name}", "教師ありファインチューニング（SFT）：{name}"),
+    "curves_dpo": ("Preference training: {name}", "選好学習（DPO）：{name}"),
+    "curves_other": ("Training: {name}", "学習：{name}"),
     "curves_tokenizers": (
         "The loss is per token, so stages with different tokenizers cannot be compared by it; bits per character can.",
         "損失はトークン単位のため、トークナイザーが異なるステージ同士は比較できません。比較には1文字あたりのビット数を"
         "使ってください。",
     ),
-    "loss": ("Loss (nats per token)", "損失(nat/トークン)"),
+    "loss": ("Loss (nats per token)", "損失（nat/トークン）"),
     "dpo_loss": ("Loss", "損失"),
     "lr": ("Learning rate", "学習率"),
-    "accuracy": ("Preference accuracy (training batch)", "選好の正解率(学習バッチ)"),
+    "accuracy": ("Preference accuracy (training batch)", "選好の正解率（学習バッチ）"),
     "margin": ("Reward margin", "報酬の差"),
     "steps": ("Steps", "ステップ"),
     "tokens": ("Tokens", "トークン数"),
@@ -104,7 +100,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "last_loss": ("Last loss", "最後の損失"),
     "least_loss": ("Least loss", "最小の損失"),
     # tables
-    "scores_table": ("{kind}: {what}", "{kind}:{what}"),
+    "scores_table": ("{kind}: {what}", "{kind}：{what}"),
     "scores_note": (
         "Value with its 95% interval; n counts the items, and answers that could not be read are counted as invalid.",
         "値と95%信頼区間です。n は項目数、「無効」は回答として読み取れなかった件数です。",
@@ -124,8 +120,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "rows": ("Rows", "行数"),
     "dropped": ("Dropped", "除外"),
     "dropped_by_reason": ("Dropped, by reason", "除外の理由"),
-    "characters": ("Characters", "文字数"),
-    "by_language": ("By language", "言語別"),
+    "rows_by_language": ("Kept, by language", "言語別の行数"),
+    "characters_by_language": ("Characters, by language", "言語別の文字数"),
     "tokenizer_table": ("Tokenizers", "トークナイザー"),
     "vocabulary": ("Vocabulary", "語彙数"),
     "vocabulary_before": ("Before", "拡張前"),
@@ -138,18 +134,28 @@ WORDS: dict[str, tuple[str, str]] = {
     "layers": ("Layers", "層数"),
     "hidden": ("Hidden size", "隠れ次元"),
     "heads": ("Heads", "ヘッド数"),
-    "context": ("Context", "文脈長"),
+    "context": ("Context", "コンテキスト長"),
     "size": ("Size", "サイズ"),
     "train_table": ("Training", "学習"),
     "train_tokens": ("Tokens seen", "学習トークン数"),
     "rows_seen": ("Rows", "行数"),
-    "final_loss": ("Final loss", "最終損失"),
+    "final_loss": ("Last tenth's loss", "最後の1割の損失"),
+    "preference_table": ("Agreement with preferences", "選好との一致"),
+    "preference_note": (
+        "The reward is how much likelier a reply has become against the reference; before training it is 0 for all.",
+        "報酬は、参照モデルに比べて回答の確率がどれだけ上がったかを表します。学習前はすべて0です。",
+    ),
+    "pairs": ("Pairs", "ペア数"),
+    "pairs_holdout": ("held back", "評価用"),
+    "pairs_train": ("trained on", "学習用"),
+    "reward_accuracy": ("Reward accuracy", "報酬の正解率"),
+    "likelihood_accuracy": ("Likelihood accuracy, {when}", "確率の正解率・{when}"),
+    "loss_when": ("Loss, {when}", "損失・{when}"),
     # samples
     "samples_note": (
         "Questions drawn at random from the evaluation (by seed, not by hand), answered by each model.",
         "評価用の質問からシードに従って無作為に選び、各モデルの回答を並べました。手作業での選別はしていません。",
     ),
-    "question": ("Question", "質問"),
     "expected": ("Expected", "模範解答"),
     "right": ("correct", "正解"),
     "wrong": ("wrong", "不正解"),
@@ -172,7 +178,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "details_note": (
         "The manifest of every artifact, but for what differs from one run to the next (times, speed, versions of "
         "libraries).",
-        "各アーティファクトのマニフェストです。実行ごとに変わる項目(時刻、速度、ライブラリのバージョン)は除いています。",
+        "各アーティファクトのマニフェストです。実行ごとに変わる項目（時刻、速度、ライブラリのバージョン）は除いています。",
     ),
     "open_all": ("Open all", "すべて開く"),
     "close_all": ("Close all", "すべて閉じる"),
@@ -198,8 +204,9 @@ WORDS: dict[str, tuple[str, str]] = {
     "back_to_graph": ("Back to the graph", "グラフに戻る"),
     # times
     "times_note": (
-        "From the run that made this copy; a stage taken from the store was not run again.",
-        "このページを書き出した実行の記録です。ストアから再利用したステージは実行されていません。",
+        "From the run that made this copy. A stage from the store was not run again: its figures are those of the run "
+        "that made it.",
+        "このページを書き出した実行の記録です。ストアから再利用したステージは実行しておらず、作成時の値を示します。",
     ),
     "state": ("State", "状態"),
     "seconds": ("Time", "所要時間"),
@@ -207,7 +214,15 @@ WORDS: dict[str, tuple[str, str]] = {
     "peak_memory": ("Peak memory", "最大メモリ"),
     "started": ("Started", "開始"),
     "finished": ("Finished", "終了"),
-    "total": ("Total", "合計"),
+    "sum": ("Sum", "合計"),
+    # the read-out of a chart
+    "read_loss": ("loss", "損失"),
+    "read_smooth": ("average", "平均"),
+    "read_lr": ("learning rate", "学習率"),
+    "read_accuracy": ("accuracy", "正解率"),
+    "read_margin": ("margin", "差"),
+    "read_tokens": ("tokens", "トークン"),
+    "read_step": ("steps", "ステップ"),
     # languages
     "lang_en": ("English", "英語"),
     "lang_ja": ("Japanese", "日本語"),
@@ -220,7 +235,7 @@ WORDS: dict[str, tuple[str, str]] = {
 
 STATES: dict[str, tuple[str, str]] = {
     "done": ("done", "完了"),
-    "ran": ("ran", "実行"),
+    "built": ("built", "作成"),
     "cached": ("from the store", "再利用"),
     "running": ("running", "実行中"),
     "waiting": ("waiting", "待機中"),
@@ -229,6 +244,13 @@ STATES: dict[str, tuple[str, str]] = {
     "skipped": ("skipped", "スキップ"),
 }
 """States of a stage in the run's own record, as the page's script names them."""
+
+
+def for_script() -> dict[str, tuple[str, str]]:
+    """Return the labels that the page's script writes itself."""
+    words = {key: pair for key, pair in WORDS.items() if key.startswith("read_")}
+    words |= {f"state_{name}": pair for name, pair in STATES.items()}
+    return words | {"sum": WORDS["sum"], "report": WORDS["report"]}
 
 
 def t(key: str, **values: object) -> Markup:

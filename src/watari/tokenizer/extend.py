@@ -49,7 +49,6 @@ class Params(StageParams):
     )
     min_frequency: Count = Field(2, ge=1, description="how often a piece must occur when it is learned")
     language: str = Field(
-        "ja",
         description="the language whose script new pieces are made of; every piece holds a character of it",
     )
 

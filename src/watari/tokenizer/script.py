@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from watari.errors import UserError
 
-_HAN = "㐀-䶿一-鿿豈-﫿\U00020000-\U0003ffff"
+_HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _KANA = "\u3000-\u30ff\u31f0-\u33ff"
 _FULL_WIDTH = "\uff01-\uff9f"
 _STRICT = {

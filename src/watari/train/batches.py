@@ -111,7 +111,9 @@ def lay_out(rows: Sequence[Sequence[Sample]]) -> Batch:
     )
 
 
-def passes(rows: Sequence[Sequence[Sample]], pass_tokens: int, *, together: int = 1) -> list[list[list[Sample]]]:
+def passes(
+    rows: Sequence[Sequence[Sample]], pass_tokens: int, *, together: int = 1
+) -> list[list[list[Sample]]]:
     """Split the rows of a step into forward passes of at most `pass_tokens` tokens, padding included.
 
     Rows are taken longest first, so that a pass holds rows of like length and little padding; a step's gradient is the

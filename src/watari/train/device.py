@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -22,7 +23,18 @@ class Compute:
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context in which a forward pass runs."""
-        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+        if self.dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, self.dtype)
+
+    def attention(self, sequence: int, *, packed: bool) -> str:
+        """Return transformers' attention implementation that is the faster one here.
+
+        On a CPU the plain matrix products win over PyTorch's fused kernel for short unpacked rows (measured on Zen 5:
+        141 against 187 µs a token at 96 tokens, 172 against 190 at 512, 377 against 231 at 1024).
+        """
+        short = self.device.type == "cpu" and sequence <= 512 and not packed
+        return "eager" if short else "sdpa"
 
     @property
     def name(self) -> str:
@@ -67,14 +79,15 @@ def exact(threads: int) -> Iterator[None]:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     before = torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()
-    filling = torch.utils.deterministic.fill_uninitialized_memory
+    settings: Any = torch.utils.deterministic
+    filling = settings.fill_uninitialized_memory
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
     # Filling every new tensor with NaN is for finding reads of it, costs a pass over memory and changes no result.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    settings.fill_uninitialized_memory = False
     try:
         yield
     finally:
         torch.set_num_threads(before)
         torch.use_deterministic_algorithms(deterministic)
-        torch.utils.deterministic.fill_uninitialized_memory = filling
+        settings.fill_uninitialized_memory = filling

@@ -4,7 +4,7 @@ Only supervised positions reach the output matrix (facts/training.md §1: 5x on 
 are supervised), and they reach it in chunks: a chunk's fp32 logits stay below 32 MiB on a CPU, where they then fit its
 last cache, and below 256 MiB on a GPU, for any vocabulary.
 
-Both functions multiply in the compute type and do the softmax in fp32, as transformers' own loss does.
+Both functions multiply in the compute type and sum in fp32.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor, dtype: torch.
         targets: [n] ids.
         dtype: Type of the matrix products.
     """
-    loss: Tensor = _CrossEntropy.apply(hidden, weight, targets, dtype)
+    loss: Tensor = _CrossEntropy.apply(hidden, weight, targets, dtype)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -41,18 +41,20 @@ def token_logprobs(hidden: Tensor, weight: Tensor, targets: Tensor, dtype: torch
 
     For losses that are not a plain sum; backward computes the logits a second time.
     """
-    logprobs: Tensor = _TokenLogProbs.apply(hidden, weight, targets, dtype)
+    logprobs: Tensor = _TokenLogProbs.apply(hidden, weight, targets, dtype)  # type: ignore[no-untyped-call]
     return logprobs
 
 
 def _softmax(hidden: Tensor, weight: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Return (probabilities [n, vocabulary] fp32, log p(target) [n] fp32) of one chunk."""
-    logits = (hidden @ weight.T).float()
+    """Return (probabilities [n, vocabulary] in the compute type, log p(target) [n] fp32) of one chunk.
+
+    The largest probability is exp(largest logit - log-sum-exp) and cannot underflow, so the log-sum-exp costs no second
+    pass of exponentials. In bfloat16 its rounding (2^-9) is small beside that of the logits themselves.
+    """
+    logits = hidden @ weight.T
     probabilities = torch.softmax(logits, -1)
-    # The largest probability is exp(largest logit - log-sum-exp), and cannot underflow: the log-sum-exp costs no second
-    # pass of exponentials over the chunk.
-    normaliser = logits.amax(-1) - probabilities.amax(-1).log()
-    picked = logits.gather(1, targets[:, None])[:, 0]
+    normaliser = logits.amax(-1).float() - probabilities.amax(-1).float().log()
+    picked = logits.gather(1, targets[:, None])[:, 0].float()
     return probabilities, picked - normaliser
 
 
@@ -80,7 +82,7 @@ class _CrossEntropy(torch.autograd.Function):
             probabilities, logprobs = _softmax(chunk, matrix, picked)
             total -= logprobs.double().sum()
             if by_hidden is not None and by_weight is not None:
-                gradient = _minus_one_hot(probabilities, picked).to(dtype)
+                gradient = _minus_one_hot(probabilities, picked)
                 by_hidden[start : start + rows] = gradient @ matrix
                 by_weight += gradient.T @ chunk
         ctx.save_for_backward(by_hidden, by_weight)
@@ -99,7 +101,9 @@ class _TokenLogProbs(torch.autograd.Function):
         states = hidden.to(dtype)
         rows = chunk_rows(len(weight), hidden.device)
         parts = [
-            _softmax(states[start : start + rows], matrix, targets[start : start + rows])[1]
+            torch.log_softmax((states[start : start + rows] @ matrix.T).float(), -1).gather(
+                1, targets[start : start + rows, None]
+            )[:, 0]
             for start in range(0, len(states), rows)
         ]
         ctx.save_for_backward(hidden, weight, targets)
@@ -117,7 +121,7 @@ class _TokenLogProbs(torch.autograd.Function):
         for start in range(0, len(states), rows):
             chunk, picked = states[start : start + rows], targets[start : start + rows]
             gradient = _minus_one_hot(_softmax(chunk, matrix, picked)[0], picked)
-            gradient = (gradient * -upstream[0][start : start + rows, None]).to(ctx.dtype)
+            gradient = gradient * -upstream[0][start : start + rows, None].to(ctx.dtype)
             by_hidden[start : start + rows] = gradient @ matrix
             by_weight += gradient.T @ chunk
         return by_hidden, by_weight, None, None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -32,10 +33,13 @@ class LanguageModel:
     """
 
     def __init__(self, model: PreTrainedModel, compute: Compute) -> None:
-        self.model = model.to(compute.device)
+        untyped: Any = model
+        # Evaluation mode switches dropout off and nothing else: no training here uses any.
+        self.model: PreTrainedModel = untyped.to(compute.device).eval()
         self.compute = compute
-        self.body = model.get_decoder()
-        self.head = model.get_output_embeddings()
+        self.body = untyped.get_decoder()
+        self.head = untyped.get_output_embeddings()
+        self.embeddings = untyped.get_input_embeddings()
         for parameter in model.parameters():
             # Weights mapped from a file start at any byte; copies are aligned, so that kernels sum in one order always.
             parameter.data = parameter.data.float().clone()
@@ -44,39 +48,36 @@ class LanguageModel:
     @property
     def width(self) -> int:
         """Width of the embeddings."""
-        return int(self.model.get_input_embeddings().weight.shape[1])
+        return int(self.embeddings.weight.shape[1])
 
-    def hidden(self, batch: Batch, noise: Tensor | None = None) -> Tensor:
-        """Return the last hidden states of the supervised positions, [n, width]."""
-        embedded = self.model.get_input_embeddings()(batch.ids)
+    def hidden(self, batch: Batch, noise: Tensor | None = None, *, exact: bool = False) -> Tensor:
+        """Return the last hidden states of the supervised positions, [n, width]; in fp32 throughout if `exact`."""
+        embedded = self.embeddings(batch.ids)
         if noise is not None:
             embedded = embedded + noise.to(embedded.device)
-        with self.compute.autocast():
+        with nullcontext() if exact else self.compute.autocast():
             out = self.body(inputs_embeds=embedded, position_ids=batch.positions, use_cache=False)
-        flat = out.last_hidden_state.flatten(0, 1)
+        flat: Tensor = out.last_hidden_state.flatten(0, 1)
         return flat if len(batch.where) == len(flat) else flat.index_select(0, batch.where)
 
     def check(self) -> None:
         """Compare our packed log-probabilities with the model's own, sequence by sequence, in fp32."""
-        rows = int(self.model.get_input_embeddings().weight.shape[0])
+        rows = int(self.embeddings.weight.shape[0])
         draw = np.random.Generator(np.random.PCG64(0))
         samples = [
             Sample(str(length), draw.integers(0, rows, length).astype(np.int32), np.ones(length, np.bool_))
             for length in (7, 5)
         ]
-        training = self.model.training
-        plain = LanguageModel.__new__(LanguageModel)
-        plain.__dict__.update(self.__dict__, compute=Compute(self.compute.device, torch.float32))
-        self.model.eval()
         with torch.no_grad():
             batch = lay_out([samples]).to(self.compute.device)
-            ours = token_logprobs(plain.hidden(batch), self.head.weight, batch.targets, torch.float32)
+            ours = token_logprobs(
+                self.hidden(batch, exact=True), self.head.weight, batch.targets, torch.float32
+            )
             theirs = []
             for sample in samples:
                 ids = torch.from_numpy(sample.ids.astype(np.int64))[None].to(self.compute.device)
                 scores = torch.log_softmax(self.model(input_ids=ids, use_cache=False).logits.float(), -1)
                 theirs.append(scores[0, :-1].gather(1, ids[0, 1:, None])[:, 0])
-        self.model.train(training)
         error = float((ours - torch.cat(theirs)).abs().max())
         if not error < _TOLERANCE:
             raise UserError(

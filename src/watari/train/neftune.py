@@ -35,7 +35,9 @@ def noise(
     """
     drawn = np.zeros((*batch.ids.shape, width), dtype=np.float32)
     for (row, column, columns, length), row_id in zip(batch.spans, row_ids, strict=True):
-        uniform = generator(seed, f"{stage} neftune {step}", row_id).random((columns, width), dtype=np.float32)
+        uniform = generator(seed, f"{stage} neftune {step}", row_id).random(
+            (columns, width), dtype=np.float32
+        )
         scale = np.float32(alpha / math.sqrt(length * width))
         drawn[row, column : column + columns] = (uniform * np.float32(2) - np.float32(1)) * scale
     return torch.from_numpy(drawn)

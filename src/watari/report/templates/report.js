@@ -21,12 +21,14 @@
   };
 
   const language = () => view.lang || ((navigator.language || "en").startsWith("ja") ? "ja" : "en");
-  const title = { en: document.title, ja: root.dataset.title || "実行レポート" };
+  const words = block("watari-words");
+  const title = root.dataset.title ? [root.dataset.title, root.dataset.title] : words.report;
+  const word = (key) => words[key][language() === "ja" ? 1 : 0];
   const showLanguage = () => {
     const lang = language();
     root.lang = lang;
     root.dataset.lang = lang;
-    document.title = title[lang];
+    document.title = title[lang === "ja" ? 1 : 0];
     for (const element of all("[data-en]")) element.setAttribute("aria-label", element.dataset[lang]);
     for (const button of all("[data-set-lang]"))
       button.setAttribute("aria-pressed", String(button.dataset.setLang === lang));
@@ -35,13 +37,13 @@
     if (view.theme) root.dataset.theme = view.theme;
     else delete root.dataset.theme;
   };
-  const arrive = () => {
+  const arrive = (behavior) => {
     const target = view.at && document.getElementById(view.at);
     if (!target) return;
     for (let up = target; up; up = up.parentElement) if (up.tagName === "DETAILS") up.open = true;
     for (const old of all(".arrived")) old.classList.remove("arrived");
     if (target.classList.contains("stage")) target.classList.add("arrived");
-    target.scrollIntoView();
+    target.scrollIntoView({ behavior });
     const summary = target.querySelector("summary");
     if (summary && target.tagName === "DETAILS") summary.focus({ preventScroll: true });
   };
@@ -61,9 +63,9 @@
     event.preventDefault();
     view.at = link.getAttribute("href").slice(1);
     writeHash(true);
-    arrive();
+    arrive("auto");
   });
-  const again = () => { show(); arrive(); };
+  const again = () => { show(); arrive("instant"); };
   addEventListener("hashchange", again);
   addEventListener("popstate", again);
   const setAll = (open) => { for (const stage of all("details.stage")) stage.open = open; };
@@ -93,12 +95,7 @@
     if (value !== 0 && Math.abs(value) < 1e-3) return value.toExponential(2);
     return String(Number(value.toPrecision(4)));
   };
-  const words = {
-    loss: ["loss", "損失"], smooth: ["average", "平均"], lr: ["lr", "学習率"],
-    accuracy: ["accuracy", "正解率"], margin: ["margin", "差"],
-  };
-  const units = { tokens: ["tokens", "トークン"], step: ["steps", "ステップ"] };
-  const word = (pair) => pair[language() === "ja" ? 1 : 0];
+  const columns = ["loss", "smooth", "lr", "accuracy", "margin"];
   const nearest = (values, wanted) => {
     let low = 0, high = values.length - 1;
     while (low < high) {
@@ -122,7 +119,7 @@
       cursor.setAttribute("visibility", "visible");
       readout.replaceChildren();
       const head = document.createElement("div");
-      head.textContent = `${figure(x)} ${word(units[data.x])}`;
+      head.textContent = `${figure(x)} ${word(`read_${data.x}`)}`;
       readout.append(head);
       for (const line of data.lines) {
         if (x < line.x[0] || x > line.x[line.x.length - 1]) continue;
@@ -131,7 +128,7 @@
         const name = document.createElement("b");
         name.className = `c${line.colour}`;
         name.textContent = line.name;
-        const parts = Object.keys(words).filter((key) => line[key]).map((key) => `${word(words[key])} ${figure(line[key][spot])}`);
+        const parts = columns.filter((key) => line[key]).map((key) => `${word(`read_${key}`)} ${figure(line[key][spot])}`);
         row.append(name, " " + parts.join(" · "));
         readout.append(row);
       }
@@ -183,7 +180,6 @@
   const pick = (values, names) => names.map((name) => values && values[name]).find((value) => typeof value === "number");
   if (run && Array.isArray(run.stages)) {
     const anchors = block("watari-anchors");
-    const states = block("watari-states");
     const body = document.querySelector("#times-table tbody");
     const longest = Math.max(1e-9, ...run.stages.map((stage) => Number(stage.seconds) || 0));
     let total = 0;
@@ -205,7 +201,7 @@
       head.append(name);
       const state = cell(row);
       state.className = "words";
-      const known = Object.hasOwn(states, stage.state) ? states[stage.state] : [String(stage.state ?? ""), String(stage.state ?? "")];
+      const known = words[`state_${stage.state}`] || [String(stage.state ?? ""), String(stage.state ?? "")];
       both(state, known[0], known[1]);
       const seconds = Number(stage.seconds);
       const timed = stage.seconds !== null && stage.seconds !== undefined && Number.isFinite(seconds);
@@ -222,19 +218,20 @@
       } else time.textContent = "–";
       const bar = document.createElement("span");
       bar.className = "bar-of";
-      bar.style.width = timed ? `${(100 * seconds) / longest}%` : "0";
+      bar.style.width = `${(100 * seconds) / longest}%`;
       const room = details && [...details.classList].find((item) => item.startsWith("room-"));
       if (room) bar.classList.add(room);
-      cell(row).append(bar);
-      const speed = pick(stage.performance, ["tokens_per_second", "tokens_per_s"]);
+      const share = cell(row);
+      if (timed) share.append(bar);
+      const speed = pick(stage.performance, ["tokens_per_second"]);
       cell(row, speed === undefined ? "–" : Math.round(speed).toLocaleString("en"));
-      const peak = pick(stage.performance, ["peak_memory_bytes", "peak_memory", "peak_rss_bytes", "max_memory_bytes"]);
+      const peak = pick(stage.performance, ["peak_rss", "peak_memory"]);
       cell(row, peak === undefined ? "–" : memory(peak));
       body.append(row);
     }
     const foot = document.createElement("tfoot");
     const row = document.createElement("tr");
-    both(cell(row, undefined, "th"), "Total", "合計");
+    both(cell(row, undefined, "th"), ...words.sum);
     cell(row);
     both(cell(row), duration(total, false), duration(total, true));
     for (let i = 0; i < 3; i += 1) cell(row);

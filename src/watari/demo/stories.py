@@ -1,0 +1,238 @@
+"""Little stories of a few facts, and questions about them with one right answer.
+
+The groups, from easy to hard: `copy` (the answer stands in the story, and only one sentence is of the asked kind),
+`yesno` (is a sentence so; half of the questions are not), `choose` (two people did the same kind of thing and one of
+them is asked about), `count` (the answer must be worked out: more, fewer, together, left over).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from watari.demo.asks import Ask, Wordings, number_answer, person_answer, yes_or_no
+from watari.demo.draws import Cast, Draw
+from watari.demo.facts import LOOKUP_KINDS, Fact, draw_fact, vary
+from watari.demo.goods import Buy, Give, Own, Put
+from watari.demo.life import Do, Eat, Job, Keep
+from watari.demo.words import COUNTS
+
+READING_GROUPS: Final = ("copy", "choose", "yesno", "count")
+_PAIR_KINDS: Final[tuple[type[Fact], ...]] = (Put, Buy, Keep, Eat, Do, Job, Own)
+_JOINT: Final = {"en": " ", "ja": ""}
+
+
+@dataclass(frozen=True)
+class Story:
+    """Facts in the order told, and which wording each is told in."""
+
+    facts: tuple[Fact, ...]
+    turns: tuple[int, ...]
+
+    def sentences(self, language: str) -> tuple[str, ...]:
+        """The sentences, one a fact."""
+        return tuple(
+            fact.said().of(language)[turn] for fact, turn in zip(self.facts, self.turns, strict=True)
+        )
+
+    def text(self, language: str) -> str:
+        """The story as one paragraph."""
+        return _JOINT[language].join(self.sentences(language))
+
+
+@dataclass(frozen=True)
+class Query:
+    """A question about a story: its group and slot, the answers that are right, and one that is wrong."""
+
+    group: str
+    slot: str
+    ask: Ask
+    wrong: Wordings
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A story and questions about it."""
+
+    story: Story
+    queries: tuple[Query, ...]
+
+
+def tell(draw: Draw, facts: list[Fact]) -> Story:
+    """The facts in drawn order, each in a drawn wording."""
+    order = tuple(draw.shuffled(facts))
+    return Story(order, tuple(draw.below(len(fact.said().en)) for fact in order))
+
+
+def narrate(draw: Draw, split: str, count: int) -> Story:
+    """A plain story of `count` facts (at most eight) of different kinds."""
+    cast = Cast(draw)
+    facts: list[Fact] = [draw_fact(cast, kind, split) for kind in draw.shuffled(LOOKUP_KINDS)[:count]]
+    return tell(draw, facts)
+
+
+def passage(draw: Draw, split: str, group: str, questions: int = 1, true: bool | None = None) -> Passage:
+    """A story made for a group and up to `questions` different questions about it, the first of that group.
+
+    Args:
+        draw: the stream of draws.
+        split: `train` or `test`: every fact is of this split.
+        group: one of `READING_GROUPS`.
+        questions: how many questions at most; the later ones mix yes-or-no questions in.
+        true: for `yesno`, whether the first answer is yes; drawn where None.
+    """
+    cast = Cast(draw)
+    if group == "count":
+        return _counting(cast, split, questions)
+    pair: list[Fact] = []
+    if group == "choose":
+        kind = draw.pick(_PAIR_KINDS)
+        pair = [draw_fact(cast, kind, split)]
+        fixed: dict[str, object] = {"thing": pair[0].thing} if isinstance(pair[0], Own) else {}
+        pair.append(draw_fact(cast, kind, split, **fixed))
+    kinds = [kind for kind in draw.shuffled(LOOKUP_KINDS) if not (pair and kind is type(pair[0]))]
+    others: list[Fact] = [draw_fact(cast, kind, split) for kind in kinds[: draw.between(0, 1) if pair else 2]]
+    story = tell(draw, pair + others)
+    queries: list[Query] = []
+    for index in range(questions):
+        if pair and (index == 0 or draw.chance(0.7)):
+            query = _choose(draw, pair)
+        elif group == "yesno" if index == 0 else draw.chance(0.25):
+            query = _yesno(cast, pair + others, split, true if index == 0 else None)
+        else:
+            query = _copy(cast, others or pair) if others else _choose(draw, pair)
+        if query.ask.question not in [known.ask.question for known in queries]:
+            queries.append(query)
+    return Passage(story, tuple(queries))
+
+
+def drill(draw: Draw, split: str, count: int) -> Passage:
+    """A story of `count` facts of different kinds and short questions after most parts of each.
+
+    With one fact the question is a word or two (`Who?`); with more it is asked in full.
+    """
+    cast = Cast(draw)
+    facts: list[Fact] = [draw_fact(cast, kind, split) for kind in draw.shuffled(LOOKUP_KINDS)[:count]]
+    story = tell(draw, facts)
+    slots = [(fact, slot) for fact in draw.shuffled(facts) for slot in fact.slots]
+    queries: list[Query] = []
+    for fact, slot in draw.shuffled(slots)[:6]:
+        ask = fact.ask(slot)
+        if count == 1 and slot in BRIEF:
+            ask = Ask(BRIEF[slot], ask.answer)
+        queries.append(Query("copy", slot, ask, ask.answer))
+    if count > 1:
+        queries[draw.between(1, 2)] = recall(draw, story)
+    return Passage(story, tuple(queries))
+
+
+BRIEF: Final = {
+    "person": Wordings(("Who?",), ("誰ですか。",)),
+    "count": Wordings(("How many?",), ("いくつですか。",)),
+    "colour": Wordings(("What color?",), ("何色ですか。",)),
+    "place": Wordings(("Where?",), ("どこですか。",)),
+    "day": Wordings(("When?",), ("いつですか。",)),
+    "time": Wordings(("When?",), ("いつですか。",)),
+    "thing": Wordings(("What?",), ("何ですか。",)),
+    "food": Wordings(("What?",), ("何ですか。",)),
+    "animal": Wordings(("What?",), ("何ですか。",)),
+}
+
+
+def recall(draw: Draw, story: Story) -> Query:
+    """A question to which the answer is a sentence of the story."""
+    pool = [i for i, fact in enumerate(story.facts) if "person" in fact.pools]
+    if not pool:
+        return Query(
+            "recall",
+            "sentence",
+            Ask(
+                Wordings(("What is the first sentence?",), ("最初の文は何ですか。",)),
+                Wordings((story.sentences("en")[0],), (story.sentences("ja")[0],)),
+            ),
+            Wordings((), ()),
+        )
+    i = draw.pick(pool)
+    fact = story.facts[i]
+    en, ja = story.sentences("en")[i], story.sentences("ja")[i]
+    return Query(
+        "recall",
+        "sentence",
+        Ask(
+            Wordings(
+                (f"What do you know about {fact.person.en}?",),
+                (f"{fact.person.san}について何が分かりますか。",),
+            ),
+            Wordings((en,), (ja,)),
+        ),
+        Wordings((), ()),
+    )
+
+
+def _copy(cast: Cast, facts: list[Fact]) -> Query:
+    while True:
+        fact = cast.draw.pick(facts)
+        slot = cast.draw.pick(fact.slots)
+        other = vary(cast, fact, slot)
+        if other is not None:
+            return Query("copy", slot, fact.ask(slot), other.ask(slot).answer)
+
+
+def _choose(draw: Draw, pair: list[Fact]) -> Query:
+    fact, other = draw.shuffled(pair)
+    slot = "count" if isinstance(fact, Own) else draw.pick(fact.slots)
+    return Query("choose", slot, fact.ask(slot), other.ask(slot).answer)
+
+
+def _yesno(cast: Cast, facts: list[Fact], split: str, true: bool | None) -> Query:
+    answer = cast.draw.chance(0.5) if true is None else true
+    while True:
+        fact = cast.draw.pick(facts)
+        slot = cast.draw.pick(fact.checks)
+        other = vary(cast, fact, slot, split)
+        if other is not None:  # asked of true questions too, or the slot would give the answer away
+            question = (fact if answer else other).check(slot)
+            return Query("yesno", slot, Ask(question, yes_or_no(answer)), yes_or_no(not answer))
+
+
+def _counting(cast: Cast, split: str, questions: int) -> Passage:
+    draw = cast.draw
+    if draw.chance(0.4):
+        gift = draw_fact(cast, Give, split)
+        left = Query("count", "left", gift.ask("left"), number_answer(gift.thing, gift.had))
+        story = tell(draw, [gift, draw_fact(cast, draw.pick(LOOKUP_KINDS), split)])
+        return Passage(story, (left, _copy(cast, [gift]))[:questions])
+    one = draw_fact(cast, Own, split)
+    two = draw_fact(cast, Own, split, thing=one.thing)
+    asked = draw.shuffled([_more(one, two), _fewer(one, two), *_together(one, two)])
+    return Passage(tell(draw, [one, two]), tuple(asked[:questions]))
+
+
+def _more(one: Own, two: Own) -> Query:
+    high, low = sorted((one, two), key=lambda own: -own.count)
+    thing = one.thing
+    question = Wordings(
+        (f"Who has more {thing.plural}?",), (f"持っている{thing.ja}が多いのはどちらですか。",)
+    )
+    return Query("count", "more", Ask(question, person_answer(high.person)), person_answer(low.person))
+
+
+def _fewer(one: Own, two: Own) -> Query:
+    low, high = sorted((one, two), key=lambda own: own.count)
+    thing = one.thing
+    question = Wordings(
+        (f"Who has fewer {thing.plural}?",), (f"持っている{thing.ja}が少ないのはどちらですか。",)
+    )
+    return Query("count", "fewer", Ask(question, person_answer(low.person)), person_answer(high.person))
+
+
+def _together(one: Own, two: Own) -> list[Query]:
+    total, thing = one.count + two.count, one.thing
+    if total not in COUNTS:
+        return []
+    question = Wordings(
+        (f"How many {thing.plural} do {one.person.en} and {two.person.en} have together?",),
+        (f"{one.person.san}と{two.person.san}の{thing.ja}は、全部で何{thing.counter}ですか。",),
+    )
+    answer = number_answer(thing, total)
+    return [Query("count", "together", Ask(question, answer), number_answer(thing, one.count))]

@@ -1,0 +1,136 @@
+"""How many bits a model needs for a text: -log2 of the probability of its tokens, each counted once.
+
+Long documents are read in windows that overlap: after the first, a window holds `window - stride` tokens of context
+and `stride` new ones, and only the new ones are counted (the rolling log-likelihood of lm-evaluation-harness, with
+context). The first token is conditional on BOS (EOS where the tokenizer has no BOS), as training had it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+_LOGITS = 1 << 26
+"""Numbers in the logits of a batch at most: 256 MB in float32. A single window may need more."""
+_BATCH_TOKENS = 8192
+
+
+@dataclass(frozen=True)
+class Window:
+    """Part of a document as the model reads it.
+
+    Args:
+        document: Its place in the list of documents.
+        ids: Tokens read, in order.
+        new: How many of the last of them are counted.
+    """
+
+    document: int
+    ids: Sequence[int]
+    new: int
+
+
+def windows(document: int, ids: Sequence[int], start: int, *, window: int, stride: int) -> Iterator[Window]:
+    """Yield the windows of a document such that each of its tokens is counted in exactly one.
+
+    Args:
+        document: Its place in the list of documents.
+        ids: Its tokens, without BOS.
+        start: The token before the first one (BOS).
+        window: Tokens that the model reads at once, the predicted last one not included.
+        stride: New tokens in each window after the first; at most `window`.
+    """
+    whole = [start, *ids]
+    done = 0
+    while done < len(ids):
+        new = min(window if done == 0 else stride, len(ids) - done)
+        end = done + new  # whole[end] is the last token counted
+        begin = max(0, end - window)
+        yield Window(document, whole[begin : end + 1], new)
+        done = end
+
+
+def bits_of(
+    model: PreTrainedModel,
+    documents: Sequence[Sequence[int]],
+    *,
+    start: int,
+    window: int,
+    stride: int,
+    tell: Callable[[int, int], None] = lambda done, total: None,
+) -> list[float]:
+    """Return the bits of each document: the sum of -log2 p over its tokens.
+
+    Windows are batched with others of like length; padding stands on the right, where causal attention does not look.
+    Logits are computed for counted tokens only.
+
+    Args:
+        model: In evaluation mode, on its device.
+        documents: Token ids without BOS and EOS.
+        start: The token that comes before the first.
+        window: See `windows`.
+        stride: See `windows`.
+        tell: Called with (tokens done, all tokens) after each batch; may raise to stop.
+    """
+    pending = [
+        item
+        for index, ids in enumerate(documents)
+        for item in windows(index, ids, start, window=window, stride=stride)
+    ]
+    pending.sort(key=lambda item: (len(item.ids) - item.new, len(item.ids), item.document))
+    total = sum(item.new for item in pending)
+    done = 0
+    bits = np.zeros(len(documents), dtype=np.float64)
+    vocabulary = int(model.config.get_text_config().vocab_size)
+    for batch in _batches(pending, vocabulary):
+        for item, value in zip(batch, _score(model, batch), strict=True):
+            bits[item.document] += value
+            done += item.new
+        tell(done, total)
+    return [float(value) for value in bits]
+
+
+def _batches(pending: Sequence[Window], vocabulary: int) -> Iterator[list[Window]]:
+    batch: list[Window] = []
+    for item in pending:
+        rows = [*batch, item]
+        longest = max(len(row.ids) for row in rows)
+        positions = longest - 1 - min(len(row.ids) - 1 - row.new for row in rows)
+        large = len(rows) * longest > _BATCH_TOKENS or len(rows) * positions * vocabulary > _LOGITS
+        if batch and large:
+            yield batch
+            rows = [item]
+        batch = rows
+    if batch:
+        yield batch
+
+
+@torch.inference_mode()
+def _score(model: PreTrainedModel, batch: Sequence[Window]) -> list[float]:
+    longest = max(len(item.ids) for item in batch)
+    # Position p predicts ids[p + 1]; the first position that counts differs little within a batch.
+    first = min(len(item.ids) - 1 - item.new for item in batch)
+    ids = torch.zeros(len(batch), longest, dtype=torch.int64)
+    counted = torch.zeros(len(batch), longest - 1, dtype=torch.bool)
+    for row, item in enumerate(batch):
+        length = len(item.ids)
+        ids[row, :length] = torch.tensor(item.ids)
+        counted[row, length - 1 - item.new : length - 1] = True
+    ids, counted = ids.to(model.device), counted.to(model.device)
+    positions = torch.arange(first, longest - 1, device=model.device)
+    logits = model(input_ids=ids[:, :-1], logits_to_keep=positions, use_cache=False).logits
+    targets, mask = ids[:, first + 1 :], counted[:, first:]
+    found = []
+    for row in range(len(batch)):
+        losses = torch.nn.functional.cross_entropy(
+            logits[row][mask[row]].float(), targets[row][mask[row]], reduction="none"
+        )
+        found.append(float(losses.double().sum()) / float(np.log(2)))
+    return found

@@ -1,0 +1,144 @@
+"""Pre-training's order: windows of the concatenated documents of several sources, mixed by tokens, in a seeded order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from watari.artifact.draws import generator
+from watari.artifact.rows import filter_rows
+from watari.artifact.stage import InputArtifact
+from watari.artifact.tokens import TokenReader
+from watari.errors import UserError
+from watari.train.batches import Sample
+
+
+class Source:
+    """The stream of one token artifact: its selected documents back to back, cut into windows.
+
+    Window i holds tokens i·sequence … (i+1)·sequence, both ends included: the last one is predicted only, so that every
+    token but the stream's first is predicted once an epoch. The last window may be shorter.
+
+    Args:
+        artifact: The tokens, with the recipe's selection; `where` names columns of `documents.parquet`.
+        sequence: Tokens that a window predicts.
+        seed, stage: For the selection's draws.
+    """
+
+    def __init__(self, artifact: InputArtifact, sequence: int, *, seed: int, stage: str) -> None:
+        self.reader = TokenReader(artifact.path)
+        self.name = artifact.name
+        self.ratio = artifact.selection.ratio
+        self._sequence = sequence
+        offsets = self.reader.offsets
+        chosen = np.arange(len(self.reader))
+        if artifact.selection.where or artifact.selection.limit is not None:
+            whole = artifact.selection.model_copy(update={"ratio": None})
+            rows = ({**row, "index": index} for index, row in enumerate(self.reader.documents()))
+            kept = filter_rows(rows, whole, name=artifact.name, seed=seed, stage=stage)
+            chosen = np.fromiter((row["index"] for row in kept), dtype=np.int64)
+        self._starts: npt.NDArray[np.int64] = offsets[chosen]
+        self._ends: npt.NDArray[np.int64] = np.cumsum(offsets[chosen + 1] - offsets[chosen])
+        self.tokens = int(self._ends[-1]) if len(chosen) else 0
+        if self.tokens < 2:
+            raise UserError(f"{artifact.name}: no tokens to train on")
+
+    @property
+    def windows(self) -> int:
+        """How many windows the stream has."""
+        return -(-(self.tokens - 1) // self._sequence)
+
+    def read(self, window: int, *, respect_documents: bool) -> list[Sample]:
+        """Return the window as one sequence, or as one a document (each predicts only within itself)."""
+        start = window * self._sequence
+        stop = min(start + self._sequence + 1, self.tokens)
+        pieces = []
+        document = int(np.searchsorted(self._ends, start, side="right"))
+        while start < stop:
+            end = min(int(self._ends[document]), stop)
+            first = int(self._starts[document]) + start - (int(self._ends[document - 1]) if document else 0)
+            pieces.append(np.asarray(self.reader.tokens[first : first + end - start], dtype=np.int32))
+            start, document = end, document + 1
+        pieces = [piece for piece in pieces if len(piece)]
+        if not respect_documents:
+            pieces = [np.concatenate(pieces)]
+        return [Sample(str(window), piece, np.ones(len(piece), np.bool_)) for piece in pieces]
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Which window of which source comes when.
+
+    Args:
+        source: [windows] the number of the source.
+        window: [windows] the number of its window.
+        tokens: predicted tokens of each source.
+    """
+
+    source: npt.NDArray[np.int32]
+    window: npt.NDArray[np.int64]
+    tokens: tuple[int, ...]
+
+
+def quotas(
+    sources: Sequence[Source], sequence: int, *, tokens: int | None, epochs: float | None
+) -> list[int]:
+    """Return how many windows each source is to give.
+
+    With a budget of `tokens`, `ratio` is the source's weight in it, and without any ratio the sources count by their
+    size. With `epochs`, `ratio` multiplies the source's own windows, as it does everywhere else in a recipe.
+
+    Raises:
+        UserError: if neither or both are given, only some sources have a ratio, or nothing is left to train on.
+    """
+    given = [source.ratio for source in sources if source.ratio is not None]
+    if tokens is not None and epochs is None:
+        if given and len(given) < len(sources):
+            bare = next(source.name for source in sources if source.ratio is None)
+            raise UserError(
+                f"data: '{bare}' has no ratio, another source has", "give every source one, or none"
+            )
+        weights = given or [float(source.tokens) for source in sources]
+        wanted = [tokens / sequence * weight / (sum(weights) or 1.0) for weight in weights]
+    elif epochs is not None and tokens is None:
+        wanted = [
+            epochs * source.windows * (1.0 if source.ratio is None else source.ratio) for source in sources
+        ]
+    else:
+        raise UserError("give either tokens (a budget) or epochs (passes over the data)")
+    # A source that is wanted at all gives one window at least.
+    counts = [max(round(windows), 1) if windows > 0 else 0 for windows in wanted]
+    if not any(counts):
+        raise UserError("data: every source has ratio 0")
+    return counts
+
+
+def mix(sources: Sequence[Source], counts: Sequence[int], sequence: int, *, seed: int, stage: str) -> Mixture:
+    """Return the order of all windows.
+
+    Each pass over a source is a permutation of its windows keyed by (seed, stage, source's number, epoch); the j-th of a
+    source's n windows stands at (j + ½)/n of the whole, so that every stretch of training has the mixture's proportions.
+    """
+    numbers, windows, places = [], [], []
+    for number, (source, count) in enumerate(zip(sources, counts, strict=True)):
+        passes = -(-count // source.windows)
+        order = [
+            generator(seed, f"{stage} windows", f"{number}:{epoch}").permutation(source.windows)
+            for epoch in range(passes)
+        ]
+        if count:
+            windows.append(np.concatenate(order)[:count].astype(np.int64))
+            numbers.append(np.full(count, number, dtype=np.int32))
+            places.append((np.arange(count) + 0.5) / count)
+    ranked = np.lexsort((np.concatenate(numbers), np.concatenate(places)))
+    source_of = np.concatenate(numbers)[ranked]
+    window_of = np.concatenate(windows)[ranked]
+    given = []
+    for number, source in enumerate(sources):
+        own = window_of[source_of == number]
+        short = source.windows * sequence - (source.tokens - 1)
+        given.append(int(len(own) * sequence - short * (own == source.windows - 1).sum()))
+    return Mixture(source_of, window_of, tuple(given))

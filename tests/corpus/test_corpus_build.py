@@ -1,0 +1,265 @@
+"""corpus.build: every row accounted for, each text once, the same bytes whatever the order."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from made_artifacts import documents
+from watari.artifact.hashing import hash_file
+from watari.artifact.params import edges, key_parameters, outside_paths
+from watari.artifact.rows import read_rows
+from watari.artifact.stage import Inputs, Silent
+from watari.corpus.build import STAGE, Params, run
+from watari.errors import Interrupted, UserError
+
+WORDS = ["山", "川", "海", "空", "花", "鳥", "風", "月", "本", "水", "火", "木"]
+
+
+def jsonl(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+    return path
+
+
+def build(
+    out: Path, inputs: Inputs | None = None, **params: Any
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    out.mkdir(exist_ok=True)
+    metrics = run(Params(**params), inputs or Inputs(), out, Silent()).metrics
+    return metrics, list(read_rows(out))
+
+
+def dropped(out: Path) -> list[tuple[str | None, str, str]]:
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(out / "dropped.parquet").to_pylist()
+    return [(row["id"], row["reason"], row["detail"]) for row in rows]
+
+
+def test_documents_are_normal_distinct_and_accounted_for(tmp_path: Path) -> None:
+    path = jsonl(
+        tmp_path / "a.jsonl",
+        [
+            {"id": "c", "text": "同じ文。\r\n", "author": "誰か"},
+            {"id": "b", "text": "同じ文。"},
+            {"id": "a", "text": "短"},
+            {"id": "d", "text": " \n "},
+            {"id": "e", "text": "An English text."},
+            {"text": "か\u3099ある"},
+        ],
+    )
+    metrics, rows = build(
+        tmp_path / "o",
+        sources={"path": str(path), "license": "CC0"},
+        min_characters=3,
+        language="ja",
+    )
+    assert [(row["id"], row["text"]) for row in rows] == [(rows[0]["id"], "がある"), ("b", "同じ文。")]
+    assert len(rows[0]["id"]) == 32
+    assert rows[1]["source"] == "a"
+    assert rows[1]["license"] == "CC0"
+    assert rows[1]["language"] == "ja"
+    assert sorted(dropped(tmp_path / "o")) == [
+        ("a", "too short", ""),
+        ("c", "duplicate", "same text as b"),
+        ("d", "empty", ""),
+        ("e", "other language", ""),
+    ]
+    assert metrics["rows_in"] == 6
+    assert metrics["languages"] == {"ja": {"documents": 2, "characters": 7, "bytes": 21}}
+    assert metrics["sources"] == {"a": {"documents": 2, "characters": 7, "bytes": 21}}
+
+
+def test_unknown_columns_go_into_meta(tmp_path: Path) -> None:
+    rows = [{"id": 7, "ja": ["一文目。", "二文目。"], "en": ["One."], "author": "X", "meta": {"k": 1}}]
+    path = jsonl(tmp_path / "a.jsonl", rows)
+    _, (row,) = build(tmp_path / "o", sources={"path": str(path), "text": "ja"})
+    assert (row["id"], row["text"]) == ("7", "一文目。\n二文目。")
+    assert json.loads(row["meta"]) == {"author": "X", "k": 1}
+    _, (row,) = build(tmp_path / "p", sources={"path": str(path), "text": "ja", "keep": ["en"]})
+    assert json.loads(row["meta"]) == {"en": ["One."], "k": 1}
+
+
+def test_an_id_given_twice_is_renamed_not_lost(tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "a.jsonl", [{"id": "x", "ja": "日本語", "en": "English"}])
+    sources = [{"path": str(path), "text": text, "source": "kyoto"} for text in ("ja", "en")]
+    metrics, rows = build(tmp_path / "o", sources=sources)
+    other, again = build(tmp_path / "p", sources=sources[::-1])
+    assert metrics["renamed_ids"] == other["renamed_ids"] == 1
+    assert rows == again
+    assert [row["id"][:2] for row in rows] == ["x", "x~"]
+    assert {row["text"] for row in rows} == {"日本語", "English"}
+
+
+def test_train_and_test_are_disjoint_and_complete(tmp_path: Path) -> None:
+    draws = random.Random(1)
+    rows = [{"id": f"d{i:04d}", "text": " ".join(draws.choices(WORDS, k=2))} for i in range(800)]
+    path = jsonl(tmp_path / "a.jsonl", rows)
+    parts = {}
+    for part in ("train", "test"):
+        split = {"part": part, "test_share": 0.25}
+        _, parts[part] = build(tmp_path / part, sources={"path": str(path)}, split=split, seed=3)
+    _, whole = build(tmp_path / "whole", sources={"path": str(path)}, seed=3)
+    texts = {part: {row["text"] for row in found} for part, found in parts.items()}
+    assert not texts["train"] & texts["test"]
+    assert sorted(parts["train"] + parts["test"], key=lambda row: row["id"]) == whole
+    assert 0.1 < len(texts["test"]) / len(whole) < 0.4
+
+
+def test_the_two_sides_of_a_translation_fall_into_one_part(tmp_path: Path) -> None:
+    rows = [{"id": f"d{i}", "ja": f"文{i}です", "en": f"text {i}"} for i in range(200)]
+    path = jsonl(tmp_path / "a.jsonl", rows)
+    sources = [{"path": str(path), "text": text} for text in ("ja", "en")]
+    _, found = build(tmp_path / "o", sources=sources, split={"part": "test", "test_share": 0.2})
+    numbers = {
+        language: {r["text"].strip("文ですtex ") for r in found if r["language"] == language}
+        for language in ("ja", "en")
+    }
+    assert numbers["ja"] == numbers["en"] != set()
+
+
+def test_long_documents_are_cut_and_know_their_parent(tmp_path: Path) -> None:
+    text = "\n\n".join(f"第{i}段落。" + "文。" * 40 for i in range(20))
+    path = jsonl(tmp_path / "a.jsonl", [{"id": "book", "text": text}, {"id": "note", "text": "短い。"}])
+    metrics, rows = build(tmp_path / "o", sources={"path": str(path)}, max_characters=200)
+    parts = [row for row in rows if row["id"].startswith("book#")]
+    assert "\n\n".join(row["text"] for row in parts) == text
+    assert all(len(row["text"]) <= 200 for row in parts)
+    assert json.loads(parts[1]["meta"]) == {"parent": "book", "part": 2, "parts": len(parts)}
+    assert (metrics["kept"], metrics["written"]) == (2, len(rows))
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abcde"), st.sampled_from(["", "一", "二", "three", "四\n"])),
+        min_size=1,
+        max_size=25,
+    ),
+    st.integers(1, 3),
+)
+def test_order_and_files_do_not_matter(
+    tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, str]], files: int
+) -> None:
+    if not any(text.strip() for _, text in pairs):
+        return
+    folder = tmp_path_factory.mktemp("order")
+    rows = [{"id": id_, "text": text} for id_, text in pairs]
+    one, two = folder / "one", folder / "two"
+    one.mkdir()
+    two.mkdir()
+    jsonl(one / "a.jsonl", rows)
+    for index in range(files):
+        jsonl(two / f"{index}.jsonl", rows[::-1][index::files])
+    first, _ = build(folder / "o", sources={"path": str(one), "source": "s"})
+    second, _ = build(folder / "p", sources={"path": str(two), "source": "s"})
+    assert first == second
+    assert hash_file(folder / "o" / "rows.parquet") == hash_file(folder / "p" / "rows.parquet")
+    assert first["rows_in"] == len(pairs)
+    assert first["kept"] + first["dropped"] == len(pairs)
+    assert len({text.strip() for _, text in pairs} - {""}) == first["kept"]
+
+
+def test_stages_and_files_mix(tmp_path: Path) -> None:
+    web = documents("web", tmp_path / "web", [("ja", "ウェブの文書"), ("en", "A web page")])
+    path = jsonl(tmp_path / "a.jsonl", [{"text": "ファイルの文書"}])
+    params = Params(sources=["web", {"path": str(path)}])
+    assert [edge.selection.source for edge in edges(params)] == ["web"]
+    assert outside_paths(params) == [str(path)]
+    out = tmp_path / "o"
+    out.mkdir()
+    metrics = run(params, Inputs({"sources": [web]}), out, Silent()).metrics
+    assert metrics["kept"] == 3
+    assert set(metrics["sources"]) == {"web", "a"}
+
+
+def test_the_key_holds_content_and_names_but_no_place(tmp_path: Path) -> None:
+    one = Params(sources=[{"path": "/x/docs.jsonl"}])
+    two = Params(sources=[{"path": "/y/docs.jsonl"}])
+    three = Params(sources=[{"path": "/y/other.jsonl"}])
+    keys = [key_parameters(p, {outside_paths(p)[0]: "hash"}) for p in (one, two, three)]
+    assert keys[0] == keys[1] != keys[2]
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (5, "name of a stage"),
+        ({"file": "a"}, "name of a stage"),
+        ({"path": "a", "formt": "jsonl"}, "formt"),
+        ({"path": "a", "format": "csv"}, "format"),
+        ({"from": "a", "were": {}}, "were"),
+    ],
+)
+def test_a_wrong_source_is_explained(source: Any, words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        Params(sources=[source])
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "holds no rows"),
+        (b"\n \n\n", "holds no rows"),
+        (b'{"text": "x"}\n{"body": "y"}\n', r"a\.jsonl: line 2: no field 'text': the row has body"),
+        (b'{"text": "x"}\n{"text": 3}\n', r"line 2: field 'text' is not a text"),
+        (b'{"text": "x", "id": 1.5}\n', r"line 1: field 'id' is not an id"),
+        (b'{"text": "x", "url": []}\n', r"line 1: field 'url' is not a text"),
+        (b'{"text": "x"}\n{"text"', r"line 2: not JSON"),
+        (b'{"text": " "}\n', r"no document is left of 1 \(1 empty\)"),
+        ('{"text": "日本"}\n'.encode("shift_jis"), r"line 1: not UTF-8"),
+    ],
+)
+def test_bad_files_stop_in_one_line(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=words) as error:
+        build(tmp_path / "o", sources={"path": str(path)})
+    assert "\n" not in str(error.value)
+
+
+def test_on_error_drop_counts_every_broken_row(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"text": "x"}\n{"body": "y"}\nnope\n[1]\n{"text": "z"}\n')
+    metrics, rows = build(tmp_path / "o", sources={"path": str(path)}, on_error="drop")
+    assert [row["text"] for row in rows] == ["z", "x"] or [row["text"] for row in rows] == ["x", "z"]
+    assert metrics["dropped_by_reason"] == {"no field 'text'": 1, "not JSON": 1, "not an object": 1}
+    assert metrics["rows_in"] == 5
+
+
+def test_stopping_is_heard(tmp_path: Path) -> None:
+    class Asked(Silent):
+        def stop_requested(self) -> bool:
+            return True
+
+    path = jsonl(tmp_path / "a.jsonl", [{"text": str(i)} for i in range(600)])
+    with pytest.raises(Interrupted):
+        run(Params(sources={"path": str(path)}), Inputs(), tmp_path, Asked())
+
+
+def test_the_stage_is_what_the_table_says() -> None:
+    assert (STAGE.kind, STAGE.output) == ("corpus.build", "documents")
+
+
+def test_real_corpora(tmp_path: Path, test_data: Path) -> None:
+    metrics, rows = build(
+        tmp_path / "o",
+        sources=[
+            {"path": str(test_data / "ja-text")},
+            {"path": str(test_data / "aozora"), "source": "aozora"},
+        ],
+        max_characters=5000,
+        split={"part": "test", "test_share": 0.05},
+    )
+    assert metrics["rows_in"] == 6282 + 902
+    assert metrics["rows_in"] == metrics["kept"] + metrics["dropped"]
+    assert {"aozora", "jsquad-valid", "ku-wikipedia"} <= set(metrics["sources"])
+    assert all(len(row["text"]) <= 5000 for row in rows)
+    assert metrics["languages"]["ja"]["documents"] > 0.99 * len(rows)

@@ -1,0 +1,144 @@
+"""The page in a real browser: its script runs, and the language switch works."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from watari.report.page import Page, with_run_times
+
+BROWSER = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+
+
+def dump(html: str, folder: Path, fragment: str = "", extra: str = "") -> str:
+    """Return the page's DOM after its script has run; `extra` is a script that runs after it, before the dump."""
+    assert BROWSER is not None
+    # The policy would refuse the test's own script, so it is taken out of this copy where there is one.
+    if extra:
+        html = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", html)
+        html = html.replace("</body>", f"<script>{extra}</script></body>")
+    page = folder / "page.html"
+    page.write_text(html, "utf-8")
+    done = subprocess.run(
+        [
+            BROWSER,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--enable-logging=stderr",
+            "--lang=en-US",
+            f"--user-data-dir={folder / 'profile'}",
+            "--window-size=1200,900",
+            "--dump-dom",
+            f"{page.as_uri()}{fragment}",
+        ],
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    complaints = [line for line in done.stderr.decode("utf-8", "replace").splitlines() if "CONSOLE" in line]
+    assert complaints == []
+    return done.stdout.decode("utf-8")
+
+
+def test_script_runs_under_its_policy(page: Page, tmp_path: Path) -> None:
+    dom = dump(page.html, tmp_path)
+    root = dom[: dom.index("<head>")]
+    assert 'data-ready="yes"' in root
+    assert 'lang="en"' in root
+    assert '<section id="times" class="timed" aria-labelledby="times-title" hidden="">' in dom
+
+
+def test_fragment_chooses_language_theme_and_stage(page: Page, tmp_path: Path) -> None:
+    dom = dump(page.html, tmp_path, "#ja/dark/stage-sft")
+    root = dom[: dom.index("<head>")]
+    assert 'data-lang="ja"' in root
+    assert 'lang="ja"' in root
+    assert 'data-theme="dark"' in root
+    assert "<title>実行レポート</title>" in dom
+    assert 'aria-label="言語"' in dom
+    assert re.search(r'<details class="stage room-train arrived" id="stage-sft" open="">', dom)
+
+
+def test_switches_work(page: Page, tmp_path: Path) -> None:
+    script = """
+      const shown = (lang) => getComputedStyle(document.querySelector(`h1 .w[lang=${lang}]`)).display !== "none";
+      const said = [];
+      said.push(shown("en"), shown("ja"));
+      document.querySelector("[data-set-lang=ja]").click();
+      said.push(shown("en"), shown("ja"), location.hash);
+      const before = getComputedStyle(document.body).backgroundColor;
+      document.getElementById("theme").click();
+      said.push(before !== getComputedStyle(document.body).backgroundColor, location.hash);
+      document.querySelector("#graph .wide a.node").dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true }));
+      said.push(document.querySelectorAll("details.stage[open]").length, location.hash);
+      const chart = document.querySelector(".chart");
+      chart.focus();
+      chart.dispatchEvent(new KeyboardEvent("keydown", { key: "Home" }));
+      said.push(!document.querySelector(".readout").hidden, document.querySelector(".readout").textContent.includes("損失"));
+      document.getElementById("open-all").click();
+      said.push(document.querySelectorAll("details.stage:not([open])").length);
+      document.body.dataset.said = JSON.stringify(said);
+    """
+    dom = dump(page.html, tmp_path, extra=script)
+    found = re.search(r'data-said="([^"]*)"', dom)
+    assert found is not None
+    assert found[1].replace("&quot;", '"') == (
+        '[true,false,false,true,"#ja",true,"#ja/dark",1,"#ja/dark/stage-text-en",true,true,0]'
+    )
+
+
+def test_nothing_is_wider_than_a_phone(page: Page, tmp_path: Path) -> None:
+    """At 360 px nothing but the scrolling boxes reaches past the edge."""
+    script = """
+      const frame = document.createElement("iframe");
+      frame.style.cssText = "width:360px;height:800px;border:0";
+      const html = "<!DOCTYPE html>" + document.documentElement.outerHTML.replace(/<script>[^]*?<\\/script>/g, "");
+      document.body.replaceChildren(frame);
+      frame.contentDocument.open(); frame.contentDocument.write(html); frame.contentDocument.close();
+      document.body.dataset.said = String(frame.contentDocument.documentElement.scrollWidth);
+    """
+    dom = dump(page.html, tmp_path, extra=script)
+    found = re.search(r'data-said="(\d+)"', dom)
+    assert found is not None
+    assert int(found[1]) <= 360
+
+
+def test_times_are_shown_when_given(page: Page, tmp_path: Path) -> None:
+    record = {
+        "stages": [
+            {
+                "name": "base",
+                "seconds": 75.2,
+                "state": "done",
+                "performance": {"tokens_per_second": 43690.4, "peak_rss": 3 << 29},
+            },
+            {"name": "<img src=x onerror=alert(1)>", "seconds": None, "state": "cached", "performance": {}},
+        ],
+        "started": "2025-01-01T00:00:00.000+00:00",
+        "finished": "2025-01-01T00:05:00.000+00:00",
+        "watari": "0.1.0",
+    }
+    dom = dump(with_run_times(page.html, record), tmp_path)
+    times = dom[dom.index('<section id="times"') : dom.index('<section id="details"')]
+    assert "hidden" not in times[: times.index(">")]
+    assert "1 min 15 s" in times
+    assert "1 分 15 秒" in times
+    assert "43,690" in times
+    assert "1.50 GiB" in times
+    assert "再利用" in times
+    assert "&lt;img src=x" in times
+    assert "<img" not in times
+    assert "Watari 0.1.0" in dom
