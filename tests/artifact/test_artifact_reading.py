@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from watari.artifact.files import dataset_location
 from watari.artifact.reading import ReadOptions, read_records
 from watari.artifact.records import Fault, Policy, Record, meta_of, source_name, text_of
 from watari.artifact.rows import Ledger, read_rows
@@ -255,6 +256,20 @@ def test_meta_keeps_what_the_schema_does_not_know() -> None:
 )
 def test_source_names(location: str, name: str) -> None:
     assert source_name(location) == name
+
+
+@pytest.mark.parametrize(
+    ("location", "read"),
+    [
+        ("jondurbin/airoboros-3.1", "hf://datasets/jondurbin/airoboros-3.1"),
+        ("hf://jondurbin/airoboros-3.1", "hf://datasets/jondurbin/airoboros-3.1"),
+        ("hf://datasets/org/name/a.parquet", "hf://datasets/org/name/a.parquet"),
+        ("s3://bucket/a.jsonl", "s3://bucket/a.jsonl"),
+        ("data/a.jsonl", "data/a.jsonl"),
+    ],
+)
+def test_hub_datasets_by_any_name(location: str, read: str) -> None:
+    assert dataset_location(location) == read
 
 
 @given(st.binary(max_size=200))

@@ -73,7 +73,9 @@ def test_same_seed_same_bytes_in_another_process() -> None:
     source = os.path.dirname(os.path.dirname(os.path.dirname(watari.demo.__file__)))
     path = os.pathsep.join([source, os.path.dirname(__file__)])
     environment = os.environ | {"PYTHONPATH": path, "PYTHONHASHSEED": "12345"}
-    other = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    other = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
     assert other.stdout.strip() == fingerprint(7)
     assert fingerprint(8) != fingerprint(7)
 
@@ -129,8 +131,16 @@ def test_no_tested_sentence_stands_in_a_training_text() -> None:
             story = row["messages"][0]["content"].split("\n")[0]
             sentences = [part.strip() + stop for part in story.split(stop) if part.strip()]
             # the first half of a gift (`Ken had five apples.`) is not a whole combination
-            whole = [sentence for sentence in sentences if not re.search(r" had \w+ [\w ]+\.|持っていました。", sentence)]
-            assert all(sentence not in training for sentence in whole if "そのうち" not in sentence and " gave " not in sentence)
+            whole = [
+                sentence
+                for sentence in sentences
+                if not re.search(r" had \w+ [\w ]+\.|持っていました。", sentence)
+            ]
+            assert all(
+                sentence not in training
+                for sentence in whole
+                if "そのうち" not in sentence and " gave " not in sentence
+            )
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -178,7 +188,12 @@ def test_copied_answers_stand_in_the_story(language: str) -> None:
     assert len(seen) >= 12
 
 
-NUMBERS = {word: number for number, word in enumerate("zero one two three four five six seven eight nine ten eleven twelve".split())}
+NUMBERS = {
+    word: number
+    for number, word in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve".split()
+    )
+}
 
 
 def test_worked_out_answers_follow_from_the_story() -> None:

@@ -37,7 +37,9 @@ from watari.demo.words import (
 LATIN = re.compile(r"[A-Za-z]")
 JAPANESE = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uff00-\uffef]")
 # はは would also be 母, which the world writes お母さん; でで, にに and the like never are right.
-DOUBLED = re.compile(r"をを|はは|がが|にに|でで|のの|、、|。。|はを|をは|がを|をが|はが|にを|をに|ですです|さんさん")
+DOUBLED = re.compile(
+    r"をを|はは|がが|にに|でで|のの|、、|。。|はを|をは|がを|をが|はが|にを|をに|ですです|さんさん"
+)
 
 
 def said_in(fact: Fact, language: str) -> list[str]:
@@ -61,7 +63,9 @@ def test_the_world_is_large_enough() -> None:
     assert len(DAYS) == 7
 
 
-@pytest.mark.parametrize("pool", [PEOPLE, GOODS + DRINKS, MEALS, ANIMALS, CROWDS, COLOURS, SPOTS, GROUNDS, ACTIVITIES])
+@pytest.mark.parametrize(
+    "pool", [PEOPLE, GOODS + DRINKS, MEALS, ANIMALS, CROWDS, COLOURS, SPOTS, GROUNDS, ACTIVITIES]
+)
 def test_words_of_a_pool_differ_in_both_languages(pool: tuple[Person | Noun | Colour | Place, ...]) -> None:
     assert len({word.en for word in pool}) == len(pool)
     assert len({word.ja for word in pool}) == len(pool)
@@ -192,7 +196,12 @@ def test_a_changed_fact_differs_in_one_part_only() -> None:
     other = vary(cast, fact, "colour", "train")
     assert other is not None
     assert other.colour != fact.colour
-    assert (other.person, other.count, other.thing, other.place) == (fact.person, fact.count, fact.thing, fact.place)
+    assert (other.person, other.count, other.thing, other.place) == (
+        fact.person,
+        fact.count,
+        fact.thing,
+        fact.place,
+    )
     assert vary(Cast(Draw("none"), TIMES), draw_fact(Cast(Draw("e")), KINDS[5], "train"), "time") is None
 
 

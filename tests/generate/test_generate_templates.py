@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_llama import TEMPLATE, TEXT, make_tokenizer
 
+from tiny_llama import TEMPLATE, TEXT, make_tokenizer
 from watari.errors import UserError
 from watari.generate.masking import check_template, encode_conversation, encode_reply
 from watari.generate.templates import PRESETS, encode_prompt, read_template, render, stored_template

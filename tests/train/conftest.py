@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
 from made_artifacts import as_input
 from tiny_llama import TEXT, make_folder
-
 from watari.artifact.kinds import Kind
 from watari.artifact.params import Selection
 from watari.artifact.rows import write_rows

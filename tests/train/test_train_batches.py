@@ -38,7 +38,9 @@ def test_every_supervised_token_is_a_target_once(rows: list[list[Sample]]) -> No
     batch = lay_out(rows)
     width = batch.ids.shape[1]
     flat = [one for row in rows for one in row]
-    expected = [(number, int(token)) for number, one in enumerate(flat) for token in one.ids[1:][one.trained[1:]]]
+    expected = [
+        (number, int(token)) for number, one in enumerate(flat) for token in one.ids[1:][one.trained[1:]]
+    ]
     assert list(zip(batch.owner.tolist(), batch.targets.tolist(), strict=True)) == expected
     # The position of a target holds the token right before it, in the same sequence.
     before = [int(token) for one in flat for token in one.ids[:-1][one.trained[1:]]]

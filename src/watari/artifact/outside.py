@@ -20,6 +20,8 @@ _PACKAGED = {
 }
 """Files that travel inside a library: the tokenizers of Mistral 7B v0.1 and v0.3 (Apache-2.0)."""
 _HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
+_FILE_SUFFIX = re.compile(r"\.[A-Za-z]\w*$")
+"""A file's suffix starts with a letter; what stands behind the dot of `org/Model-7B-v0.1` is a version."""
 
 
 def is_url(location: str) -> bool:
@@ -30,6 +32,11 @@ def is_url(location: str) -> bool:
 def is_hub_id(location: str) -> bool:
     """True for `org/name` where no such local path exists."""
     return bool(_HUB_ID.match(location)) and not Path(location).exists()
+
+
+def looks_like_repository(location: str) -> bool:
+    """True for `org/name` that is no local path and has no file's suffix."""
+    return is_hub_id(location) and not _FILE_SUFFIX.search(location)
 
 
 def locate(location: str, folder: Path) -> str:
@@ -47,7 +54,7 @@ def locate(location: str, folder: Path) -> str:
         # A `~name` of nobody stays as it is, and is then told as a file that is not there.
         written = written.expanduser()
     local = Path(os.path.normpath(folder.absolute() / written))
-    if not local.exists() and _HUB_ID.match(location) and not written.suffix:
+    if not local.exists() and _HUB_ID.match(location) and not _FILE_SUFFIX.search(location):
         return location
     return str(local)
 

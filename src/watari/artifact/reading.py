@@ -9,34 +9,17 @@ everything after that place; of a broken parquet row group every row is told.
 from __future__ import annotations
 
 import codecs
-import gzip
 import json
-import os
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Any, Literal, cast
+from typing import Any, Literal
 
-from watari.artifact.outside import is_hub_id, is_url, local_files
+from watari.artifact.files import DAMAGED, FileFormat, RowFile, lines, open_unpacked, row_files_of
 from watari.artifact.records import Fault, Place, Record, first_line, kind_of, plain
-from watari.artifact.rows import Row
 from watari.errors import UserError
 
-FileFormat = Literal["auto", "jsonl", "json", "parquet", "txt"]
 TextUnit = Literal["document", "paragraph", "line"]
-
-_SUFFIXES: dict[str, FileFormat] = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "json",
-    ".parquet": "parquet",
-    ".txt": "txt",
-}
-_PACKED = (".gz", ".zst")
-_ASIDE = ("readme", "license", "licence", "notice", "changelog", "sha256sums")
-_DAMAGED = (EOFError, OSError, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -58,8 +41,8 @@ def read_records(location: str, options: ReadOptions, *, seed: int = 0) -> Itera
     """Yield every row of a location, files in the order of their names, rows in the order of the file.
 
     Args:
-        location: A file, folder or glob; `demo://…`; `hf://datasets/org/name/path`, a dataset's hub id, or any URL
-            that fsspec opens. In a folder under `format: auto`, hidden files and README, LICENSE and the like are
+        location: A file, folder or glob; `demo://…`; `hf://datasets/org/name/path` or any URL that
+            fsspec opens. In a folder under `format: auto`, hidden files and README, LICENSE and the like are
             passed over.
         options: How to read them.
         seed: Of the demo world.
@@ -71,7 +54,7 @@ def read_records(location: str, options: ReadOptions, *, seed: int = 0) -> Itera
         yield from _demo(location, seed)
         return
     check_encoding(options.encoding)
-    for found in _files(location, options.format):
+    for found in row_files_of(location, options.format):
         yield from _READERS[found.format](found, options)
 
 
@@ -91,116 +74,8 @@ def check_encoding(encoding: str) -> None:
     raise UserError(f"encoding: {encoding} text is not read line by line", "convert it to UTF-8 first")
 
 
-@dataclass(frozen=True)
-class _File:
-    path: str
-    name: str
-    format: FileFormat
-    open: Callable[[], IO[bytes]]
-
-    def fault(self, where: str, reason: str, detail: str = "") -> Fault:
-        return Fault(Place(self.path, self.name, where), reason, detail)
-
-    def record(self, where: str, row: Row) -> Record:
-        return Record(Place(self.path, self.name, where), row)
-
-
-def _files(location: str, stated: FileFormat) -> list[_File]:
-    remote = is_url(location) or (is_hub_id(location) and not Path(location).suffix)
-    paths, opened = _remote_files(location) if remote else (local_files(location), _open_local)
-    whole_folder = paths != [location] and (remote or Path(location).is_dir())
-    if whole_folder and stated == "auto":
-        paths = [path for path in paths if not _set_aside(path)]
-        if not paths:
-            raise UserError(f"{location}: no file of rows in this folder")
-    root = "" if len(paths) == 1 else os.path.commonpath([str(Path(path).parent) for path in paths])
-    return [
-        _File(
-            path=path,
-            name=os.path.relpath(path, root) if root else "",
-            format=_format(path, stated),
-            open=lambda path=path: opened(path),  # type: ignore[misc]
-        )
-        for path in paths
-    ]
-
-
-def _set_aside(path: str) -> bool:
-    name = Path(path).name.lower()
-    return name.startswith(".") or name.split(".")[0] in _ASIDE
-
-
-def _format(path: str, stated: FileFormat) -> FileFormat:
-    if stated != "auto":
-        return stated
-    suffixes = [suffix.lower() for suffix in Path(path).suffixes]
-    if suffixes and suffixes[-1] in _PACKED:
-        suffixes.pop()
-    if suffixes and suffixes[-1] in _SUFFIXES:
-        return _SUFFIXES[suffixes[-1]]
-    raise UserError(
-        f"{path}: its suffix does not say how to read it", "set the file format: jsonl, json, parquet or txt"
-    )
-
-
-def _open_local(path: str) -> IO[bytes]:
-    try:
-        return open(path, "rb")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be opened: {error.strerror}") from None
-
-
-def _remote_files(location: str) -> tuple[list[str], Callable[[str], IO[bytes]]]:
-    import fsspec
-
-    url = location if is_url(location) else f"hf://datasets/{location}"
-    try:
-        system, path = fsspec.core.url_to_fs(url)
-        if any(mark in path for mark in "*?["):
-            paths = sorted(system.glob(path))
-        elif system.isdir(path):
-            paths = sorted(system.find(path))
-        else:
-            paths = [path] if system.exists(path) else []
-    except Exception as error:
-        raise UserError(f"{location}: cannot be read: {first_line(error)}") from None
-    if not paths:
-        raise UserError(f"{location}: no such file")
-    return paths, lambda path: cast(IO[bytes], system.open(path, "rb"))
-
-
-def _stream(found: _File) -> IO[bytes]:
-    import pyarrow as pa
-
-    raw = found.open()
-    if found.path.endswith(".gz"):
-        return cast(IO[bytes], gzip.GzipFile(fileobj=raw))
-    if found.path.endswith(".zst"):
-        return cast(IO[bytes], pa.CompressedInputStream(pa.PythonFile(raw), "zstd"))
-    return raw
-
-
-def _lines(found: _File) -> Iterator[tuple[int, bytes] | Fault]:
-    """Yield (number, line without its end); a fault, and then nothing more, where the file breaks off."""
-    import io
-
-    number = 0
-    with closing(_stream(found)) as stream:
-        lines = io.BufferedReader(stream) if found.path.endswith(".zst") else stream  # type: ignore[type-var]
-        while True:
-            try:
-                line = lines.readline()
-            except _DAMAGED as error:
-                yield found.fault(f"line {number + 1}", "damaged file", first_line(error))
-                return
-            if not line:
-                return
-            number += 1
-            yield number, line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
-
-
-def _jsonl(found: _File, options: ReadOptions) -> Iterator[Record | Fault]:
-    for item in _lines(found):
+def _jsonl(found: RowFile, options: ReadOptions) -> Iterator[Record | Fault]:
+    for item in lines(found):
         if isinstance(item, Fault):
             yield item
             continue
@@ -209,7 +84,7 @@ def _jsonl(found: _File, options: ReadOptions) -> Iterator[Record | Fault]:
             yield _parsed(found, f"line {number}", line)
 
 
-def _parsed(found: _File, where: str, line: bytes) -> Record | Fault:
+def _parsed(found: RowFile, where: str, line: bytes) -> Record | Fault:
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -227,7 +102,7 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON number")
 
 
-def _checked(found: _File, where: str, value: Any, *, surrogates: bool) -> Record | Fault:
+def _checked(found: RowFile, where: str, value: Any, *, surrogates: bool) -> Record | Fault:
     if not isinstance(value, dict):
         return found.fault(where, "not an object", f"a {kind_of(value)}")
     if surrogates:
@@ -239,15 +114,15 @@ def _checked(found: _File, where: str, value: Any, *, surrogates: bool) -> Recor
     return found.record(where, value)
 
 
-def _json(found: _File, options: ReadOptions) -> Iterator[Record | Fault]:
+def _json(found: RowFile, options: ReadOptions) -> Iterator[Record | Fault]:
     """Read a `.json` file: an array of objects, or (as many hubs name it) one object a line."""
-    with closing(_stream(found)) as stream:
+    with closing(open_unpacked(found)) as stream:
         try:
             start = stream.read(1)
             while start and (start.isspace() or start in codecs.BOM_UTF8):
                 start = stream.read(1)
             data = start + stream.read() if start == b"[" else b""
-        except _DAMAGED as error:
+        except DAMAGED as error:
             yield found.fault("", "damaged file", first_line(error))
             return
     if not data:
@@ -268,7 +143,7 @@ def _json(found: _File, options: ReadOptions) -> Iterator[Record | Fault]:
             yield _checked(found, f"item {index}", value, surrogates="\\u" in text)
 
 
-def _parquet(found: _File, options: ReadOptions) -> Iterator[Record | Fault]:
+def _parquet(found: RowFile, options: ReadOptions) -> Iterator[Record | Fault]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -292,11 +167,11 @@ def _parquet(found: _File, options: ReadOptions) -> Iterator[Record | Fault]:
                     yield found.fault(place, "damaged file", first_line(error))
 
 
-def _txt(found: _File, options: ReadOptions) -> Iterator[Record | Fault]:
+def _txt(found: RowFile, options: ReadOptions) -> Iterator[Record | Fault]:
     block: list[str] = []
     start = 1
     broken: Fault | None = None
-    for item in _lines(found):
+    for item in lines(found):
         if isinstance(item, Fault):
             yield item
             return
@@ -320,7 +195,7 @@ def _txt(found: _File, options: ReadOptions) -> Iterator[Record | Fault]:
     yield from _block(found, block, start, broken)
 
 
-def _block(found: _File, lines: list[str], start: int, broken: Fault | None) -> Iterator[Record | Fault]:
+def _block(found: RowFile, lines: list[str], start: int, broken: Fault | None) -> Iterator[Record | Fault]:
     if broken is not None:
         yield broken
     elif (text := "".join(lines).strip("\r\n")).strip():
@@ -338,7 +213,7 @@ def _demo(location: str, seed: int) -> Iterator[Record | Fault]:
         yield Record(Place(location, "", f"row {number}"), row)
 
 
-_READERS: dict[FileFormat, Callable[[_File, ReadOptions], Iterable[Record | Fault]]] = {
+_READERS: dict[FileFormat, Callable[[RowFile, ReadOptions], Iterable[Record | Fault]]] = {
     "jsonl": _jsonl,
     "json": _json,
     "parquet": _parquet,

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
+from watari.artifact.files import FileFormat, dataset_location
 from watari.artifact.hashing import hash_text
 from watari.artifact.params import Documents, OutsidePath, Selection
-from watari.artifact.reading import FileFormat, ReadOptions, TextUnit, read_records
+from watari.artifact.reading import ReadOptions, TextUnit, read_records
 from watari.artifact.records import Fault, Place, Record, meta_of, source_name, text_of
 from watari.artifact.rows import select_rows
 from watari.artifact.stage import InputArtifact
@@ -53,9 +54,10 @@ class SourceFile(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _named(cls, value: Any) -> Any:
-        # A parameter, and so in the key: the file's place is not, but its name would stand in the rows.
-        if isinstance(value, dict) and isinstance(value.get("path"), str) and not value.get("source"):
-            return {**value, "source": source_name(value["path"])}
+        # The name is a parameter, and so in the key: the file's place is not, but its name would stand in the rows.
+        if isinstance(value, dict) and isinstance(value.get("path"), str):
+            path = dataset_location(value["path"])
+            return {**value, "path": path, "source": value.get("source") or source_name(path)}
         return value
 
     @property

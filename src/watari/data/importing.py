@@ -13,9 +13,10 @@ from typing import Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
+from watari.artifact.files import FileFormat, dataset_location
 from watari.artifact.kinds import Kind
 from watari.artifact.params import Count, OutsidePath, StageParams
-from watari.artifact.reading import FileFormat, ReadOptions, TextUnit, read_records
+from watari.artifact.reading import ReadOptions, TextUnit, read_records
 from watari.artifact.records import Fault, OnError, Policy, Record, meta_of, source_name
 from watari.artifact.rows import ROWS, Ledger, Row
 from watari.artifact.stage import Inputs, Progress, Stage, StageResult, stop_if_asked
@@ -61,9 +62,10 @@ class Params(StageParams):
     @model_validator(mode="before")
     @classmethod
     def _named(cls, value: Any) -> Any:
-        # A parameter, and so in the key: the file's place is not, but its name would stand in the rows.
-        if isinstance(value, dict) and isinstance(value.get("path"), str) and not value.get("source"):
-            return {**value, "source": source_name(value["path"])}
+        # The name is a parameter, and so in the key: the file's place is not, but its name would stand in the rows.
+        if isinstance(value, dict) and isinstance(value.get("path"), str):
+            path = dataset_location(value["path"])
+            return {**value, "path": path, "source": value.get("source") or source_name(path)}
         return value
 
     @model_validator(mode="after")

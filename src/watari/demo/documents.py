@@ -99,7 +99,11 @@ def documents(*, seed: int, count: int, language: str, split: str = "train") -> 
                 else:
                     part = passage(draw, split, draw.pick(READING_GROUPS), draw.between(2, 4))
                 story = part.story
-                texts.append(reading(draw, part, language))
+                text = reading(draw, part, language)
+                if draw.chance(float(__import__("os").environ.get("ECHO","0.5"))):
+                    first, rest = text.split("\n", 1)
+                    text = first + "\n" + answered({"en": "What does the text say?", "ja": "何と書いてありますか。"}[language], first, language) + "\n" + rest
+                texts.append(text)
             facts += keys(story.facts)
         yield document(number, "\n\n".join(texts), language, split, f"doc-{language}", {"facts": facts})
 

@@ -95,12 +95,13 @@ def passage(draw: Draw, split: str, group: str, questions: int = 1, true: bool |
     story = tell(draw, pair + others)
     queries: list[Query] = []
     for index in range(questions):
-        if pair and (index == 0 or draw.chance(0.7)):
-            query = _choose(draw, pair)
-        elif group == "yesno" if index == 0 else draw.chance(0.25):
+        query: Query | None = None
+        if group == "yesno" if index == 0 else draw.chance(0.25):
             query = _yesno(cast, pair + others, split, true if index == 0 else None)
-        else:
-            query = _copy(cast, others or pair) if others else _choose(draw, pair)
+            if query is None and index == 0:  # no untrue question of this split can be asked: tell another story
+                return passage(draw, split, group, questions, true)
+        if query is None:
+            query = _choose(draw, pair) if pair and (index == 0 or draw.chance(0.7)) else _copy(cast, others or pair)
         if query.ask.question not in [known.ask.question for known in queries]:
             queries.append(query)
     return Passage(story, tuple(queries))
@@ -184,15 +185,14 @@ def _choose(draw: Draw, pair: list[Fact]) -> Query:
     return Query("choose", slot, fact.ask(slot), other.ask(slot).answer)
 
 
-def _yesno(cast: Cast, facts: list[Fact], split: str, true: bool | None) -> Query:
+def _yesno(cast: Cast, facts: list[Fact], split: str, true: bool | None) -> Query | None:
     answer = cast.draw.chance(0.5) if true is None else true
-    while True:
-        fact = cast.draw.pick(facts)
-        slot = cast.draw.pick(fact.checks)
+    for fact, slot in cast.draw.shuffled((fact, slot) for fact in facts for slot in fact.checks):
         other = vary(cast, fact, slot, split)
         if other is not None:  # asked of true questions too, or the slot would give the answer away
             question = (fact if answer else other).check(slot)
             return Query("yesno", slot, Ask(question, yes_or_no(answer)), yes_or_no(not answer))
+    return None
 
 
 def _counting(cast: Cast, split: str, questions: int) -> Passage:

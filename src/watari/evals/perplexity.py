@@ -49,12 +49,12 @@ class Params(StageParams):
         description="new tokens in each window after the first; the rest is context. Default: half a window",
     )
     characters: Count = Field(
-        default=200_000,
+        default=100_000,
         ge=1,
         description="characters measured per language; documents are drawn by (seed, id)",
     )
     per_document: Count = Field(
-        default=5_000,
+        default=2_000,
         ge=1,
         description="of a longer document, its first so many characters, so that one book does not stand for a language",
     )

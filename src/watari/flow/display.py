@@ -40,7 +40,7 @@ _MARKS = {"done": "✓", "cached": "·", "failed": "✗", "stopped": "■"}
 
 def duration(seconds: float) -> str:
     """Return 4.2 s, 1 min 05 s, 2 h 10 min."""
-    if seconds < 60:
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
@@ -49,21 +49,26 @@ def duration(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """Return a number of bytes as 812 B, 1.4 kB, 30.2 MB."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    raise AssertionError
+    """Return a number of bytes as 812 B, 1.4 kB, 30.2 MB, 5.0 TB."""
+    if count < 1000:
+        return f"{count:.0f} B"
+    scaled, unit = _scaled(count, ("B", "kB", "MB", "GB", "TB"))
+    return f"{scaled:.1f} {unit}"
 
 
 def amount(count: float) -> str:
-    """Return 950, 12.3k, 4.5M."""
-    for unit in ("", "k", "M", "B"):
-        if abs(count) < 1000 or unit == "B":
-            return f"{count:g}" if not unit and count == int(count) else f"{count:.1f}{unit}"
+    """Return 950, 12.3k, 4.5M, 1.2B, 15T."""
+    scaled, unit = _scaled(count, ("", "k", "M", "B", "T"))
+    return f"{scaled:.1f}".removesuffix(".0") + unit
+
+
+def _scaled(count: float, units: tuple[str, ...]) -> tuple[float, str]:
+    for unit in units[:-1]:
+        # Rounded first, so that 999,960 is 1.0 M and never 1000.0 k.
+        if round(abs(count), 1) < 1000:
+            return count, unit
         count /= 1000
-    raise AssertionError
+    return count, units[-1]
 
 
 @dataclass

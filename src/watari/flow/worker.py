@@ -24,6 +24,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import watari
 from watari.artifact.hashing import canonical_json
 from watari.artifact.manifest import LOGS, InputEntry, Manifest, digest_of, list_files, now, read_manifest
 from watari.artifact.outside import fingerprint, is_hub_id, is_url
@@ -32,7 +33,7 @@ from watari.artifact.stage import InputArtifact, Inputs, Stage, StageResult
 from watari.artifact.store import Store
 from watari.errors import StageFailed, UserError, WatariError
 
-_PACKAGES = ("watari", "torch", "transformers", "tokenizers", "sentencepiece", "pyarrow", "numpy")
+_PACKAGES = ("torch", "transformers", "tokenizers", "sentencepiece", "pyarrow", "numpy")
 _EVERY = 0.1
 NO_SPACE_MEND = "free some (`watari clean`), then run again"
 
@@ -205,7 +206,7 @@ def _unchanged_outside(task: Work) -> None:
 
 
 def _versions() -> dict[str, str]:
-    found = {"python": ".".join(str(part) for part in sys.version_info[:3])}
+    found = {"watari": watari.__version__, "python": ".".join(str(part) for part in sys.version_info[:3])}
     for name in _PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)

@@ -55,8 +55,7 @@ _TAIL = """\
 {%- endfor -%}
 {%- if add_generation_prompt and turns[-1]['role'] != 'user' -%}
 {{- raise_exception('a generation prompt can only follow a user message') -}}
-{%- endif -%}
-"""
+{%- endif -%}"""
 
 SHISA = (
     _HEAD

@@ -18,6 +18,14 @@ from watari.recipe.source import Tree
 
 IMPORT = "data.import"
 
+_WORDS = {
+    "model_type": "a mapping is wanted",
+    "dict_type": "a mapping is wanted",
+    "list_type": "a list is wanted",
+    "string_type": "a text is wanted",
+}
+"""What pydantic says of types, in the words of a recipe's reader."""
+
 
 @dataclass(frozen=True)
 class Declared:
@@ -214,7 +222,7 @@ def problems_of(
         elif kind == "missing":
             message = f"'{last}' is missing" + ("" if len(detail["loc"]) > 1 else f": {owner} needs it")
         else:
-            message = detail["msg"].removeprefix("Value error, ")
+            message = _WORDS.get(kind, detail["msg"].removeprefix("Value error, "))
             message = message[:1].lower() + message[1:]
             given = detail.get("input")
             # What stands under an endpoint may be a secret in the wrong place.

@@ -243,6 +243,12 @@ def _merge_variants(built: Mapping[Choice, Mapping[str, Node]]) -> dict[str, Nod
                 merged[new] = Node(new, node.stage, node.params, before.sources + added, node.place)
             else:
                 merged.setdefault(new, Node(new, node.stage, node.params, sources, node.place, node.dataset))
+    rank = {name: position for position, name in enumerate(merged)}
+    for name, node in merged.items():
+        if node.stage.gathers and not list(edges(node.params)):
+            # Variants of a stage side by side, in the order of the recipe.
+            ordered = tuple(sorted(node.sources, key=lambda source: rank[source.node]))
+            merged[name] = Node(name, node.stage, node.params, ordered, node.place)
     return merged
 
 

@@ -87,7 +87,7 @@ def _short_axis(
 def _shown(value: Any) -> str:
     """Return a value as it stands in the name of a variant, which is also the name of a file."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    text = _UNSAFE.sub("-", text).strip("-.")
+    text = _UNSAFE.sub("-", text)
     return text[:_LONGEST] or "empty"
 
 

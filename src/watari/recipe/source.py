@@ -140,7 +140,7 @@ class _Reader:
 
     def _scalar(self, node: yaml.ScalarNode, path: Path_) -> Any:
         text = str(node.value)
-        if node.style is not None or node.tag == "tag:yaml.org,2002:str":
+        if node.tag == "tag:yaml.org,2002:str":
             return text
         if text in _NULL:
             return None

@@ -166,13 +166,12 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
             "raise `sequence`, or give more pairs",
         )
     other = inputs.optional("reference")
-    kept = out / WORK / "reference.jsonl"
-    starting = out / WORK / "starting.jsonl"
+    work = out / WORK
     reference: dict[str, LogProbs] = {}
     before: dict[str, LogProbs] = {}
     after: dict[str, LogProbs] = {}
 
-    def scored(model: LanguageModel, note: str, kept_in: Path | None) -> dict[str, LogProbs]:
+    def scored(model: LanguageModel, note: str, kept_in: Path) -> dict[str, LogProbs]:
         return score(
             model,
             found.pairs,
@@ -185,10 +184,10 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
     if other is not None:
         with reading(params, other.path, out) as judge:
             check_same_vocabulary(judge, folder, other.name)
-            reference.update(scored(judge, "reference", kept))
+            reference.update(scored(judge, "reference", work / "reference.jsonl"))
 
     def objective(model: LanguageModel) -> PreferenceTuning:
-        before.update(scored(model, "before", starting))
+        before.update(scored(model, "before", work / "before.jsonl"))
         reference.update(reference or before)
         return PreferenceTuning(train_pairs, reference, params)
 
@@ -199,7 +198,7 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
         progress,
         packed=False,
         objective=objective,
-        finish=lambda model: after.update(scored(model, "after", None)),
+        finish=lambda model: after.update(scored(model, "after", work / "after.jsonl")),
         tokenizer_settings=chat.tokenizer_settings,
         generation=chat.generation,
     )
@@ -240,7 +239,10 @@ def _memory(params: Params, inputs: Inputs) -> int:
 
     # A separate reference is scored and let go before training begins.
     return training_bytes(
-        inputs.one("model").path, pass_tokens=params.pass_tokens, sequence=2 * params.sequence
+        inputs.one("model").path,
+        pass_tokens=params.pass_tokens,
+        sequence=2 * params.sequence,
+        batch=params.batch,
     )
 
 

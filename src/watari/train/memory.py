@@ -28,22 +28,26 @@ def parameter_count(folder: Path) -> int:
     return total
 
 
-def training_bytes(folder: Path, *, pass_tokens: int, sequence: int, extra_models: int = 0) -> int:
+def training_bytes(folder: Path, *, pass_tokens: int, sequence: int, batch: int) -> int:
     """Return the bytes that training the model in `folder` is expected to need.
 
-    16 bytes a parameter (fp32 weight, gradient and AdamW's two moments), what a forward pass keeps for backward, one
-    chunk of logits, and 4 bytes a parameter for each further model that is only read.
+    16 bytes a parameter (fp32 weight, gradient and AdamW's two moments), what a forward pass keeps for backward, and one
+    chunk of logits. Measured beside it on a CPU: 0.79 GB (bf16) and 0.95 GB (fp32) where it says 0.83.
 
     Args:
         folder: The model to train.
-        pass_tokens: Tokens of a forward pass; a longer sequence is one pass.
+        pass_tokens: Most tokens of a forward pass; a longer sequence is one pass.
         sequence: Longest sequence.
-        extra_models: Models held beside it.
+        batch: Sequences of a step, which may be fewer than a pass could hold.
     """
     config = json.loads((folder / "config.json").read_text("utf-8"))
     hidden, layers = int(config["hidden_size"]), int(config["num_hidden_layers"])
     inner = int(config.get("intermediate_size", 4 * hidden))
     # Kept a token and layer: 8 fp32 vectors of the residual stream and norms, 8 of bf16 projections, 4 of the MLP.
-    activations = max(pass_tokens, sequence) * layers * (8 * 4 * hidden + 8 * 2 * hidden + 4 * 4 * inner)
-    weights = parameter_count(folder) * (16 + 4 * extra_models)
+    activations = (
+        max(min(pass_tokens, batch * sequence), sequence)
+        * layers
+        * (8 * 4 * hidden + 8 * 2 * hidden + 4 * 4 * inner)
+    )
+    weights = parameter_count(folder) * 16
     return weights + activations + _CHUNK_LOGITS + _RUNTIME

@@ -154,7 +154,12 @@ def check_vocabulary(source: Source, tokenizer: PreTrainedTokenizerBase) -> None
 def _memory(params: Params, inputs: Inputs) -> int:
     from watari.train.memory import training_bytes
 
-    return training_bytes(inputs.one("model").path, pass_tokens=params.pass_tokens, sequence=params.sequence)
+    return training_bytes(
+        inputs.one("model").path,
+        pass_tokens=params.pass_tokens,
+        sequence=params.sequence,
+        batch=params.batch,
+    )
 
 
 STAGE = Stage(kind=KIND, version=1, output=Kind.MODEL, params=Params, run=run, resumes=True, memory=_memory)

@@ -183,7 +183,12 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
 def _memory(params: Params, inputs: Inputs) -> int:
     from watari.train.memory import training_bytes
 
-    return training_bytes(inputs.one("model").path, pass_tokens=params.pass_tokens, sequence=params.sequence)
+    return training_bytes(
+        inputs.one("model").path,
+        pass_tokens=params.pass_tokens,
+        sequence=params.sequence,
+        batch=params.batch,
+    )
 
 
 STAGE = Stage(kind=KIND, version=1, output=Kind.MODEL, params=Params, run=run, resumes=True, memory=_memory)

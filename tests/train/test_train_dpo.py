@@ -1,0 +1,247 @@
+"""train.dpo: the loss is the paper's and TRL's, the reference is computed once, what is held out stays out."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from watari.artifact.kinds import Kind
+from watari.artifact.stage import InputArtifact, Inputs, Silent
+from watari.errors import UserError
+from watari.generate.masking import encode_reply
+from watari.generate.templates import PRESETS
+from watari.pretrained import load_model, load_tokenizer
+from watari.train import dpo, preference
+from watari.train.device import Compute
+from watari.train.examples import read_preferences
+from watari.train.language_model import LanguageModel
+
+Rows = Callable[..., InputArtifact]
+FAST: dict[str, Any] = {
+    "batch": 8,
+    "sequence": 256,
+    "threads": 1,
+    "precision": "fp32",
+    "template": "swallow",
+    "lr": 1e-4,
+    "holdout": 0.25,
+}
+
+
+def run(
+    tiny: InputArtifact, data: InputArtifact, out: Path, reference: InputArtifact | None = None, **given: Any
+) -> dict[str, Any]:
+    out.mkdir(parents=True, exist_ok=True)
+    params = dpo.Params(model="base", data=[data.selection], **{**FAST, **given})
+    inputs = {"model": [tiny], "data": [data], **({"reference": [reference]} if reference else {})}
+    return dpo.run(params, Inputs(inputs), out, Silent()).metrics
+
+
+def log(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "train_log.jsonl").read_text("utf-8").splitlines()]
+
+
+def test_it_starts_at_ln_2_and_learns(
+    tiny: InputArtifact, rows_of: Rows, choices: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    metrics = run(tiny, rows_of("d", Kind.PREFERENCES, choices), tmp_path / "out", epochs=6, lr=3e-3)
+    first, *_, last = log(tmp_path / "out")
+    assert first["loss"] == pytest.approx(math.log(2), abs=1e-6)
+    assert (first["margin"], first["accuracy"]) == (0, 0.5)
+    assert last["loss"] < 0.3
+    assert last["accuracy"] == 1
+    assert last["margin"] == pytest.approx(last["chosen_reward"] - last["rejected_reward"], abs=1e-4)
+    before, after = metrics["before"], metrics["after"]
+    assert before["train"]["pairs"] + before["holdout"]["pairs"] == 24
+    assert before["holdout"]["pairs"] == after["holdout"]["pairs"] > 0
+    for part in ("train", "holdout"):
+        assert before[part]["reward_accuracy"] == 0.5
+        assert before[part]["loss"] == pytest.approx(math.log(2), abs=1e-6)
+        assert after[part]["reward_accuracy"] > 0.9
+        assert after[part]["margin"] > 1
+    assert metrics["steps"] == 6 * -(-before["train"]["pairs"] // 8)
+
+
+def test_bfloat16_starts_at_ln_2_too(
+    tiny: InputArtifact, rows_of: Rows, choices: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    run(tiny, rows_of("d", Kind.PREFERENCES, choices), tmp_path / "out", precision="bf16")
+    assert log(tmp_path / "out")[0]["loss"] == pytest.approx(math.log(2), abs=2e-3)
+
+
+@pytest.mark.parametrize("pass_tokens", [10_000, 1])
+def test_log_probabilities_are_transformers_own(
+    tiny: InputArtifact, rows_of: Rows, choices: list[dict[str, Any]], pass_tokens: int
+) -> None:
+    tokenizer, model = load_tokenizer(tiny.path), load_model(tiny.path)
+    data = rows_of("d", Kind.PREFERENCES, choices)
+    found = read_preferences([data], tokenizer, PRESETS["shisa"], sequence=256, seed=0, stage="s")
+    scored = preference.score(
+        LanguageModel(model, Compute(torch.device("cpu"), torch.float32)),
+        found.pairs,
+        pass_tokens=pass_tokens,
+        progress=Silent(),
+        note="",
+    )
+    for row, pair in zip(choices, found.pairs, strict=True):
+        for side in ("chosen", "rejected"):
+            messages = [*row["prompt"], {"role": "assistant", "content": row[side]}]
+            encoded = encode_reply(tokenizer, messages, PRESETS["shisa"])
+            ids = torch.tensor([encoded.ids])
+            with torch.no_grad():
+                each = torch.log_softmax(model(input_ids=ids).logits, -1)[0, :-1].gather(1, ids[0, 1:, None])
+            expected = float(each[:, 0][torch.tensor(encoded.assistant_mask[1:])].sum())
+            assert getattr(scored[pair.key], side) == pytest.approx(expected, abs=1e-3)
+
+
+def test_label_smoothing_is_conservative_dpo() -> None:
+    margins = torch.tensor([-3.0, 0.0, 2.0], dtype=torch.float64)
+    beta, epsilon = 0.3, 0.2
+    right = torch.log(torch.sigmoid(beta * margins))
+    wrong = torch.log(1 - torch.sigmoid(beta * margins))
+    expected = -(1 - epsilon) * right - epsilon * wrong
+    torch.testing.assert_close(preference.dpo_loss(margins, beta, epsilon), expected)
+    torch.testing.assert_close(preference.dpo_loss(margins, beta, 0.0), -right)
+
+
+def test_losses_are_those_of_trl(
+    tiny: InputArtifact, rows_of: Rows, choices: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """The whole trainer, four steps over one full batch: rendering, masks, loss, gradients and AdamW agree."""
+    trl = pytest.importorskip("trl")
+    datasets = pytest.importorskip("datasets")
+    rows = choices[:6]
+    settings: dict[str, Any] = {"batch": 6, "epochs": 4, "lr": 1e-3, "schedule": "constant", "warmup": 0}
+    run(tiny, rows_of("d", Kind.PREFERENCES, rows), tmp_path / "ours", holdout=0, beta=0.2, **settings)
+    tokenizer = load_tokenizer(tiny.path)
+    tokenizer.chat_template = PRESETS["swallow"]
+    tokenizer.pad_token = tokenizer.eos_token
+    given = datasets.Dataset.from_list(
+        [
+            {
+                "prompt": row["prompt"],
+                "chosen": [{"role": "assistant", "content": row["chosen"]}],
+                "rejected": [{"role": "assistant", "content": row["rejected"]}],
+            }
+            for row in rows
+        ]
+    )
+    config = trl.DPOConfig(
+        output_dir=str(tmp_path / "trl"),
+        per_device_train_batch_size=6,
+        max_steps=4,
+        learning_rate=1e-3,
+        lr_scheduler_type="constant",
+        beta=0.2,
+        adam_beta2=0.95,
+        logging_steps=1,
+        report_to=[],
+        bf16=False,
+        use_cpu=True,
+        gradient_checkpointing=False,
+        save_strategy="no",
+        precompute_ref_log_probs=True,
+        disable_tqdm=True,
+        optim="adamw_torch",
+    )
+    trainer = trl.DPOTrainer(str(tiny.path), args=config, train_dataset=given, processing_class=tokenizer)
+    trainer.train()
+    theirs = [line for line in trainer.state.log_history if "loss" in line]
+    ours = log(tmp_path / "ours")
+    assert [line["loss"] for line in ours] == pytest.approx([line["loss"] for line in theirs], abs=2e-4)
+    assert [line["grad_norm"] for line in ours] == pytest.approx(
+        [line["grad_norm"] for line in theirs], rel=2e-3
+    )
+    for own, name in (("margin", "rewards/margins"), ("chosen_reward", "rewards/chosen")):
+        assert [line[own] for line in ours] == pytest.approx([line[name] for line in theirs], abs=2e-3)
+
+
+def test_a_reference_of_its_own(
+    tiny: InputArtifact, rows_of: Rows, choices: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    from made_artifacts import as_input
+    from tiny_llama import make_folder
+
+    other = as_input("other", make_folder(tmp_path / "o", seed=9, initializer_range=0.05), Kind.MODEL)
+    data = rows_of("d", Kind.PREFERENCES, choices)
+    metrics = run(tiny, data, tmp_path / "out", reference=other)
+    assert metrics["before"]["train"]["loss"] != pytest.approx(math.log(2), abs=1e-4)
+    same = run(tiny, data, tmp_path / "same", reference=tiny)
+    assert same == run(tiny, data, tmp_path / "default")
+    wide = as_input("wide", make_folder(tmp_path / "w", rows=448), Kind.MODEL)
+    with pytest.raises(UserError, match="vocabulary of 448, the model one of 420"):
+        run(tiny, data, tmp_path / "wrong", reference=wide)
+
+
+def test_stored_log_probabilities_are_used_and_torn_lines_are_not(
+    tiny: InputArtifact, rows_of: Rows, choices: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    data = rows_of("d", Kind.PREFERENCES, choices)
+    found = read_preferences(
+        [data], load_tokenizer(tiny.path), PRESETS["shisa"], sequence=256, seed=0, stage="s"
+    )
+    model = LanguageModel(load_model(tiny.path), Compute(torch.device("cpu"), torch.float32))
+    kept = tmp_path / "kept.jsonl"
+    calls = 0
+    forward = model.hidden
+
+    def counted(*args: Any, **more: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return forward(*args, **more)
+
+    model.hidden = counted  # type: ignore[method-assign]
+
+    def score() -> dict[str, preference.LogProbs]:
+        return preference.score(model, found.pairs, pass_tokens=200, progress=Silent(), note="", kept_in=kept)
+
+    whole = score()
+    passes = calls
+    assert passes > 3
+    assert score() == whole
+    assert calls == passes
+    text = kept.read_bytes()
+    kept.write_bytes(text[: len(text) // 2])
+    assert score() == whole
+    assert passes < calls < 2 * passes
+    assert {json.loads(line)[0] for line in kept.read_text("utf-8").splitlines()} == set(whole)
+
+
+def test_nothing_is_dropped_unsaid(
+    tiny: InputArtifact, rows_of: Rows, choices: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    bad = {
+        "same": ({**choices[0], "rejected": choices[0]["chosen"]}, "chosen and rejected are the same"),
+        "empty": ({**choices[0], "rejected": " "}, "a reply is empty"),
+        "none": ({**choices[0], "chosen": None}, "messages are malformed"),
+        "no prompt": ({**choices[0], "prompt": None}, "messages are malformed"),
+        "answered": (
+            {**choices[0], "prompt": [*choices[0]["prompt"], {"role": "assistant", "content": "x"}]},
+            "refused by the chat template",
+        ),
+        "long": ({**choices[0], "chosen": "x " * 300}, "longer than the sequence"),
+    }
+    rows = [*choices, *({**row, "id": name} for name, (row, _) in bad.items())]
+    metrics = run(tiny, rows_of("d", Kind.PREFERENCES, rows), tmp_path / "out")
+    table = pq.read_table(tmp_path / "out" / "dropped.parquet").to_pylist()
+    assert {row["id"]: row["reason"] for row in table} == {name: reason for name, (_, reason) in bad.items()}
+    assert (metrics["rows_in"], metrics["kept"], metrics["dropped"]) == (30, 24, 6)
+
+
+def test_the_held_out_pairs_follow_their_ids(
+    tiny: InputArtifact, rows_of: Rows, choices: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    one = run(tiny, rows_of("a", Kind.PREFERENCES, choices), tmp_path / "1")["before"]["holdout"]
+    two = run(tiny, rows_of("b", Kind.PREFERENCES, choices[::-1]), tmp_path / "2")["before"]["holdout"]
+    assert one == pytest.approx(two, abs=1e-4)
+    assert (
+        "holdout"
+        not in run(tiny, rows_of("c", Kind.PREFERENCES, choices), tmp_path / "3", holdout=0)["after"]
+    )

@@ -1,0 +1,211 @@
+"""kill -9 anywhere, or a polite stop: the resumed run ends with the same bytes as an undisturbed one."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import random
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from watari.artifact.kinds import Kind
+from watari.artifact.manifest import digest_of, list_files
+from watari.artifact.stage import InputArtifact, Inputs, Silent, Stage
+from watari.errors import Interrupted, StageFailed
+from watari.train import checkpoint, dpo, pretrain, sft
+
+COMMON: dict[str, Any] = {"model": "base", "threads": 1, "checkpoint_steps": 3, "sequence": 256}
+MODULES = {"pretrain": pretrain, "sft": sft, "dpo": dpo}
+
+
+@dataclass
+class Case:
+    """A stage, ready to run into any folder."""
+
+    name: str
+    params: Any
+    inputs: Inputs
+
+    @property
+    def stage(self) -> Stage:
+        return MODULES[self.name].STAGE
+
+    def run(self, out: Path, progress: Any = None) -> dict[str, Any]:
+        out.mkdir(parents=True, exist_ok=True)
+        return self.stage.run(self.params, self.inputs, out, progress or Silent()).metrics
+
+
+@pytest.fixture(params=sorted(MODULES))
+def case(
+    request: pytest.FixtureRequest,
+    tiny: InputArtifact,
+    rows_of: Callable[..., InputArtifact],
+    shard_of: Callable[..., InputArtifact],
+    talks: list[dict[str, Any]],
+    choices: list[dict[str, Any]],
+    stories: list[list[int]],
+) -> Case:
+    if request.param == "pretrain":
+        data = shard_of("d", stories)
+        params: Any = pretrain.Params(**{**COMMON, "sequence": 32}, data="d", tokens=1800, batch=4, lr=3e-3)
+    elif request.param == "sft":
+        data = rows_of("d", Kind.CONVERSATIONS, talks)
+        params = sft.Params(
+            **COMMON, data="d", epochs=3, batch=6, template="shisa", neftune_alpha=5, packing=True, lr=3e-3
+        )
+        params = params.model_copy(update={"batch": 1})
+    else:
+        data = rows_of("d", Kind.PREFERENCES, choices)
+        params = dpo.Params(
+            **COMMON, data="d", epochs=4, batch=6, template="swallow", lr=3e-3, pass_tokens=500
+        )
+    return Case(request.param, params, Inputs({"model": [tiny], "data": [data]}))
+
+
+class StopAt(Silent):
+    """Ask to stop once `at` updates were made; break instead, if told to."""
+
+    def __init__(self, at: int, *, broken: bool = False) -> None:
+        self.at = at
+        self.seen = 0
+        self.broken = broken
+
+    def update(self, done: float, total: float | None = None, *, unit: str = "", note: str = "") -> None:
+        self.seen += 1
+        if self.broken and self.seen == self.at:
+            raise RuntimeError("pulled the plug")
+
+    def stop_requested(self) -> bool:
+        return not self.broken and self.seen >= self.at
+
+
+def result(out: Path) -> str:
+    return digest_of(list_files(out))
+
+
+def test_a_stop_at_any_moment_changes_nothing(case: Case, tmp_path: Path) -> None:
+    metrics = case.run(tmp_path / "whole")
+    lines = (tmp_path / "whole" / "train_log.jsonl").read_text("utf-8").splitlines()
+    assert len(lines) == metrics["steps"] >= 9
+    for broken in (False, True):
+        out = tmp_path / f"stopped-{broken}"
+        stops = 0
+        # Each attempt gets a little further than the one before, through scoring and steps alike.
+        for attempt in range(60):
+            try:
+                found = case.run(out, StopAt(3 + 2 * attempt, broken=broken))
+                break
+            except (Interrupted, RuntimeError):
+                stops += 1
+                assert len(list((out / "work").glob("checkpoint-*"))) <= 2
+        assert stops >= 2
+        assert found == metrics
+        assert result(out) == result(tmp_path / "whole")
+
+
+def _child(case: Case, out: str, ready: Any) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    ready.set()
+    case.run(Path(out))
+    os._exit(0)
+
+
+def test_kill_9_changes_nothing(case: Case, tmp_path: Path) -> None:
+    """Real processes, killed at random moments: while they load, step, write checkpoints, save."""
+    case.run(tmp_path / "whole")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch", "transformers", "watari.train.session", "watari.train.sft"])
+    chance = random.Random(case.name)
+    out = tmp_path / "killed"
+    killed = 0
+    for attempt in range(12):
+        ready = context.Event()
+        child = context.Process(target=_child, args=(case, str(out), ready))
+        child.start()
+        ready.wait(60)
+        # The last attempts are left alone.
+        child.join(chance.uniform(0.2, 1.2) if attempt < 3 else 60)
+        if child.is_alive():
+            child.kill()
+            child.join()
+            killed += 1
+            continue
+        if child.exitcode == 0:
+            break
+    assert child.exitcode == 0
+    assert killed > 0
+    assert result(out) == result(tmp_path / "whole")
+
+
+def test_a_checkpoint_is_whole_or_not_there(case: Case, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(Interrupted):
+        case.run(out, StopAt(7))
+    newest = checkpoint.latest(out / "work")
+    assert newest is not None
+    position = checkpoint.read_position(newest)
+    log = (out / "train_log.jsonl").read_bytes()
+    assert position.step == len(log.splitlines())
+    assert (position.log_bytes, position.threads) == (len(log), 1)
+    # What a death in the middle of writing leaves is not taken for a checkpoint, and is cleared away.
+    shutil.copytree(newest, out / "work" / ".writing-checkpoint-9999999999")
+    (out / "work" / ".writing-checkpoint-9999999999" / "weights.safetensors").write_bytes(b"torn")
+    case.run(out)
+    case.run(tmp_path / "whole")
+    assert result(out) == result(tmp_path / "whole")
+    assert not list((out / "work").glob(".writing-*"))
+
+
+def test_lines_after_the_checkpoint_are_written_again(case: Case, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(Interrupted):
+        case.run(out, StopAt(7))
+    with (out / "train_log.jsonl").open("a") as handle:
+        handle.write(json.dumps({"step": 999, "loss": 0}) + "\n")
+    metrics = case.run(out)
+    steps = [json.loads(line)["step"] for line in (out / "train_log.jsonl").read_text("utf-8").splitlines()]
+    assert steps == list(range(1, metrics["steps"] + 1))
+
+
+def test_checkpoints_by_time(case: Case, tmp_path: Path) -> None:
+    often = Case(
+        case.name,
+        case.params.model_copy(update={"checkpoint_steps": 0, "checkpoint_seconds": 1e-9}),
+        case.inputs,
+    )
+    often.run(tmp_path / "out")
+    assert len(list((tmp_path / "out" / "work").glob("checkpoint-*"))) == 2
+    case.run(tmp_path / "whole")
+    assert result(tmp_path / "out") == result(tmp_path / "whole")
+
+
+def test_another_models_checkpoint_is_refused(case: Case, tmp_path: Path) -> None:
+    from made_artifacts import as_input
+    from tiny_llama import make_folder
+
+    with pytest.raises(Interrupted):
+        case.run(tmp_path / "out", StopAt(7))
+    wide = as_input("wide", make_folder(tmp_path / "w", intermediate_size=96), Kind.MODEL)
+    other = Case(case.name, case.params, Inputs({**dict(case.inputs._artifacts), "model": [wide]}))
+    with pytest.raises(StageFailed, match="another model"):
+        other.run(tmp_path / "out")
+
+
+def test_all_cores_are_used_unless_told(case: Case, tmp_path: Path) -> None:
+    from watari.train.device import available_threads
+    from watari.train.loop import resumed_threads
+
+    free = case.params.model_copy(update={"threads": None})
+    assert resumed_threads(free, tmp_path / "new") == available_threads()
+    with pytest.raises(Interrupted):
+        case.run(tmp_path / "out", StopAt(7))
+    # A resumed run goes on with the number that it began with.
+    assert resumed_threads(free, tmp_path / "out") == 1
