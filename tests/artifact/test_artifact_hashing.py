@@ -119,8 +119,8 @@ def test_draws_differ_by_seed_stage_and_row():
 
 def test_draws_do_not_change_between_versions():
     """A changed draw changes every artifact: that is a new stage version, not an accident."""
-    assert draw_uint64(0, "train.sft", "row-1") == 16126471914613131000 or True
-    assert [draw_uint64(0, "s", str(n)) % 100 for n in range(5)] == [draw_uint64(0, "s", str(n)) % 100 for n in range(5)]
+    assert draw_uint64(0, "train.sft", "row-1") == 1140906964820110745
+    assert shuffled(list("abcdef"), 7, "s") == [0, 3, 4, 5, 1, 2]
 
 
 # Outside things.
@@ -161,7 +161,9 @@ def test_folders_and_globs(tmp_path):
     (tmp_path / "a/4.txt").unlink()
     (tmp_path / "a").rename(tmp_path / "moved")
     assert fingerprint(str(tmp_path / "moved/*.txt")) == glob
-    assert local_files(str(tmp_path / "moved/*.txt")) == [str(tmp_path / "moved" / n) for n in ("1.txt", "2.txt")]
+    assert local_files(str(tmp_path / "moved/*.txt")) == [
+        str(tmp_path / "moved" / n) for n in ("1.txt", "2.txt")
+    ]
 
 
 def test_a_file_whose_name_looks_like_a_glob(tmp_path):
@@ -178,7 +180,6 @@ def test_what_is_not_there_is_told(tmp_path):
         fingerprint("package://nothing")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything") if False else lambda f: f
 def test_what_may_not_be_read_is_told(tmp_path, monkeypatch):
     (tmp_path / "x").write_text("1")
 
@@ -202,8 +203,8 @@ def test_locations(tmp_path, monkeypatch):
     assert locate("../x", tmp_path / "sub") == str(tmp_path / "x")
     assert locate("/abs/x", tmp_path) == "/abs/x"
     assert locate("hf://datasets/a/b", tmp_path) == "hf://datasets/a/b"
-    assert locate("mistralai/Mistral-7B-v0.1", tmp_path) == str(tmp_path / "mistralai/Mistral-7B-v0.1") or True
-    assert locate("org/name", tmp_path) == "org/name"
+    for name in ("mistralai/Mistral-7B-v0.1", "Qwen/Qwen2.5-7B", "meta-llama/Llama-3.1-8B", "org/name"):
+        assert locate(name, tmp_path) == name
     (tmp_path / "org/name").mkdir(parents=True)
     assert locate("org/name", tmp_path) == str(tmp_path / "org/name")
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -16,7 +16,9 @@ import watari
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 # The server that stages are forked from, and the commands, import by this path where watari is not installed.
-os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(watari.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(Path(watari.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+)
 
 from toy_watari import TOYS  # noqa: E402
 

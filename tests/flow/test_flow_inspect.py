@@ -72,7 +72,9 @@ def test_a_manifest_edited_by_hand_is_told_by_run_show_and_verify(done):
     assert caught.value.mend.startswith("make it again with --force both")
     assert "\n" not in str(caught.value)
     found = verify_run(root)
-    assert [fault.problem for fault in found.faults] == ["changed since it was written (its seal does not match)"]
+    assert [fault.problem for fault in found.faults] == [
+        "changed since it was written (its seal does not match)"
+    ]
     assert {stage.name: stage.state for stage in show(root)}["both"] == "damaged"
     assert done.run(force=["both"]).built == ["both"]
     assert verify_run(root).faults == []
@@ -148,7 +150,13 @@ def test_diff_knows_stages_of_one_side(done, two_sources):
     done.write(stages, "second.yaml")
     done.run(name="second.yaml", out="runs/other", store=done.root / "apart", only=["a"])
     states = {stage.name: stage.state for stage in diff(done.root / "runs/toy", done.root / "runs/other")}
-    assert states == {"a": "same", "b": "not made", "both": "not made", "count": "only left", "more": "only right"}
+    assert states == {
+        "a": "same",
+        "b": "not made",
+        "both": "not made",
+        "count": "only left",
+        "more": "only right",
+    }
 
 
 def test_clean_keeps_what_runs_refer_to_and_what_that_was_made_from(done):
@@ -180,7 +188,10 @@ def test_clean_offers_replaced_and_unfinished_work(done):
     partial = store.partial("0123")
     (partial / "work").mkdir(parents=True)
     (partial / "work/state").write_text("1 2 3")
-    assert [item.why for item in unused(store)] == ["replaced by --force", "unfinished work of an interrupted run"]
+    assert [item.why for item in unused(store)] == [
+        "replaced by --force",
+        "unfinished work of an interrupted run",
+    ]
     with store.building("0123"):
         assert [item.why for item in unused(store)] == ["replaced by --force"]
     remove(unused(store))

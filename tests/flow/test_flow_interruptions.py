@@ -55,6 +55,10 @@ def processes_of_session(session: int) -> list[int]:
     return found
 
 
+def nobody_left(session: int):
+    return lambda: processes_of_session(session) == []
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_one_ctrl_c_stops_at_the_next_safe_point_and_the_next_run_goes_on(world, number):
     world.write(stages(steps=200, pause=0.02))
@@ -97,10 +101,10 @@ def test_a_second_ctrl_c_stops_at_once(world):
     assert time.monotonic() - begin < 10
     assert process.returncode == 130
     assert "Traceback" not in err
-    assert "count: stopping at the next safe point; Ctrl-C again to stop at once" in err
+    assert "stopping at the next safe point: count; Ctrl-C again to stop at once" in err
     assert "watari: stopped at once" in err
     assert {stage.name: stage.state for stage in show(root)}["count"] == "interrupted"
-    wait_until(lambda: processes_of_session(process.pid) == [], 10)
+    wait_until(nobody_left(process.pid), 10)
 
 
 def kill_and_go_on(world, kills: int, seed: int) -> None:
@@ -120,7 +124,7 @@ def kill_and_go_on(world, kills: int, seed: int) -> None:
             process.kill()
             done += 1
         process.communicate()
-        wait_until(lambda: processes_of_session(process.pid) == [], 10)
+        wait_until(nobody_left(process.pid), 10)
         root = world.root / "wild/run"
         store = root.parent / ".store"
         # A folder that has its name is complete, at every moment.
@@ -164,7 +168,7 @@ def test_workers_die_with_the_main_process(world):
     assert len(processes_of_session(process.pid)) >= 3
     process.kill()
     process.communicate()
-    wait_until(lambda: processes_of_session(process.pid) == [], 10)
+    wait_until(nobody_left(process.pid), 10)
     # The folder and the artifact are free again at once.
     assert {stage.name: stage.state for stage in show(world.root / "runs/toy")}["count"] == "interrupted"
     assert world.run("count.steps=3").built == ["count", "last"]

@@ -124,7 +124,12 @@ def test_independent_stages_run_side_by_side(world):
         }
     )
     left, right = (str(world.root / name) for name in ("l", "r"))
-    settings = [f"left.meet={left}", f"left.wait_for={right}", f"right.meet={right}", f"right.wait_for={left}"]
+    settings = [
+        f"left.meet={left}",
+        f"left.wait_for={right}",
+        f"right.meet={right}",
+        f"right.wait_for={left}",
+    ]
     # Each waits for the other to have begun: one after the other, neither would end.
     assert set(world.run(*settings, jobs=2).built) == {"a", "left", "right"}
 
@@ -184,7 +189,9 @@ def test_outside_files_are_not_hashed_again_while_a_stage_waits(world, two_sourc
 
     asked = []
     real = keys.fingerprint
-    monkeypatch.setattr(keys, "fingerprint", lambda path, revision: asked.append(path) or real(path, revision))
+    monkeypatch.setattr(
+        keys, "fingerprint", lambda path, revision: asked.append(path) or real(path, revision)
+    )
     stages = {"slow": {"uses": "toy.slow", "documents": "a", "steps": 30, "pause": 0.02}, **two_sources()}
     world.write(stages)
     world.run()
@@ -275,7 +282,9 @@ def test_the_report_is_copied_with_the_times_of_the_run(world, two_sources):
     again = world.run().report.read_text("utf-8")
     assert '"cached"' in again
     # The artifact itself holds no times.
-    assert "null</script>a b both count" in (world.root / "runs/toy/stages/report/report.html").read_text("utf-8")
+    assert "null</script>a b both count" in (world.root / "runs/toy/stages/report/report.html").read_text(
+        "utf-8"
+    )
 
 
 def test_a_report_that_cannot_be_copied_is_told_and_the_run_is_done(world, two_sources):
@@ -309,7 +318,10 @@ def test_manifests_say_where_an_artifact_comes_from(world, two_sources):
     world.write(two_sources(), seed=3)
     world.run()
     manifest = read_manifest(world.root / "runs/toy/stages/both")
-    assert [(entry.parameter, entry.name) for entry in manifest.inputs] == [("documents", "a"), ("documents", "b")]
+    assert [(entry.parameter, entry.name) for entry in manifest.inputs] == [
+        ("documents", "a"),
+        ("documents", "b"),
+    ]
     assert manifest.seed == 3
     assert manifest.uses == "toy.join"
     assert manifest.metrics == {"rows": 4}

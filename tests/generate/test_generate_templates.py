@@ -285,3 +285,34 @@ def test_a_template_file_is_read_as_it_stands(tmp_path: Path) -> None:
         read_template(path)
     with pytest.raises(UserError, match="cannot be read"):
         read_template(tmp_path / "none.jinja")
+
+
+# -- real tokenizers ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", ["mistral-v1", "mistral-v3"])
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_presets_on_the_real_mistral_tokenizers(tmp_path: Path, version: str, name: str) -> None:
+    from watari.artifact.outside import packaged_file
+    from watari.pretrained.fast import write_fast_tokenizer
+    from watari.pretrained.sentencepiece import read_spm
+
+    write_fast_tokenizer(read_spm(packaged_file(f"package://{version}")), tmp_path)
+    tokenizer: Any = load_tokenizer(tmp_path)
+    assert check_template(tokenizer, PRESETS[name]) == tokenizer.eos_token_id
+    messages = [
+        SYSTEM,
+        *TALK,
+        {"role": "user", "content": "続けて。\n\n- 一\n- two"},
+        {"role": "assistant", "content": "\n  はい、\n\n```\nx = 1\n```\n🍡"},
+    ]
+    (encoded,) = encode_conversation(tokenizer, messages, PRESETS[name])
+    for end in (2, 4, 6):
+        prompt = encode_prompt(tokenizer, messages[:end], PRESETS[name])
+        assert encoded.ids[: len(prompt)] == prompt
+        assert not encoded.assistant_mask[len(prompt) - 1]
+        assert encoded.assistant_mask[len(prompt)]
+    supervised = [token for token, on in zip(encoded.ids, encoded.assistant_mask, strict=True) if on]
+    # Blanks aside: v3 reads [/INST] as a control token and starts what follows with one more.
+    said = "".join(f"{m['content']}</s>" for m in messages if m["role"] == "assistant")
+    assert "".join(tokenizer.decode(supervised).split()) == "".join(said.split())

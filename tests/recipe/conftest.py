@@ -52,7 +52,7 @@ class Build(StageParams):
     """Documents."""
 
     sources: Annotated[list[Source], OneOrMore] = Field(min_length=1)
-    mix: dict[str, float] = {}
+    mix: dict[str, float] = Field(default_factory=dict)
 
 
 class Extend(StageParams):

@@ -61,7 +61,9 @@ def test_a_circle_of_extends_is_told(book):
 def test_what_extends_names_wrongly_is_told_with_its_line(book):
     book.write("name: x\nextends: demoo\n")
     (said,) = book.problems()
-    assert said.startswith("recipe.yaml:2: extends: demoo: no such recipe file, and no packaged recipe of that name")
+    assert said.startswith(
+        "recipe.yaml:2: extends: demoo: no such recipe file, and no packaged recipe of that name"
+    )
     book.write("name: x\nextends: 5\n")
     assert book.problems() == ["recipe.yaml:2: extends: the name of a recipe or a path is wanted"]
 
@@ -71,7 +73,9 @@ def test_a_mistake_in_a_file_below_is_told_with_that_file(base):
     book.write("{extends: ../recipe.yaml, stages: {sft: {epochs: 0}}}", "below/child.yaml")
     book.write("{extends: below/child.yaml}", "top.yaml")
     (said,) = book.problems(name="top.yaml")
-    assert said.startswith("below/child.yaml:1: stages.sft.epochs: input should be greater than or equal to 1")
+    assert said.startswith(
+        "below/child.yaml:1: stages.sft.epochs: input should be greater than or equal to 1"
+    )
 
 
 def test_paths_are_relative_to_the_file_that_wrote_them(base):
@@ -148,7 +152,9 @@ def test_set(base, text, check):
     book = base()
     if check is None:
         # A dataset is named with its section: stages come first in a plain name.
-        assert book.problems(text) == ["--set talk.path: no stage named 'talk' (there are: base, web, tokenizer, translated, sft)"]
+        assert book.problems(text) == [
+            "--set talk.path: no stage named 'talk' (there are: base, web, tokenizer, translated, sft)"
+        ]
     else:
         assert check(book.load(text))
 
@@ -159,7 +165,10 @@ def test_set(base, text, check):
         ("stf.lr=1", "--set stf.lr: no stage named 'stf' (did you mean 'sft'?)"),
         ("stf=null", "--set stf: no stage named 'stf' (did you mean 'sft'?)"),
         ("sft.lrr=1", "--set sft.lrr: stages.sft.lrr: no parameter 'lrr' for train.sft (did you mean 'lr'?)"),
-        ("sft.lr=fast", "--set sft.lr: stages.sft.lr: input should be a valid number, unable to parse string"),
+        (
+            "sft.lr=fast",
+            "--set sft.lr: stages.sft.lr: input should be a valid number, unable to parse string",
+        ),
         ("sft.lr=[", "--set sft.lr:1: malformed YAML"),
         ("stages=null", "--set stages: stages: name one entry of it: stage.field=value"),
         ("endpoints.fast.model=x", "--set endpoints.fast.model: no endpoint named 'fast'"),
@@ -206,8 +215,8 @@ def test_what_is_no_recipe_is_told(book, tmp_path):
     (tmp_path / "recipe.yaml").write_bytes(b"name: \xff\n")
     with pytest.raises(UserError, match=r"recipe\.yaml: cannot be read: 'utf-8' codec"):
         book.load()
+    (tmp_path / "sub").mkdir()
     with pytest.raises(UserError, match=r"sub: is a folder"):
-        (tmp_path / "sub").mkdir()
         book.load(name="sub")
     with pytest.raises(UserError, match=r"nowhere\.yaml: no such recipe file"):
         book.load(name="nowhere.yaml")

@@ -120,12 +120,18 @@ def test_a_secret_in_the_wrong_place_is_not_repeated(base, endpoint):
     said = "\n".join(book.problems())
     assert said.startswith("recipe.yaml:12: endpoints.fast")
     assert SECRET not in said
-    assert all(SECRET not in line for line in base("endpoints: {fast: {base_url: x, model: m}}\n").problems(
-        f"endpoints.fast.key_env={SECRET}"
-    ))
-    assert all(SECRET not in line for line in base("endpoints: {fast: {base_url: x, model: m}}\n").problems(
-        f"endpoints.fast.key_env=[{SECRET}"
-    ))
+    assert all(
+        SECRET not in line
+        for line in base("endpoints: {fast: {base_url: x, model: m}}\n").problems(
+            f"endpoints.fast.key_env={SECRET}"
+        )
+    )
+    assert all(
+        SECRET not in line
+        for line in base("endpoints: {fast: {base_url: x, model: m}}\n").problems(
+            f"endpoints.fast.key_env=[{SECRET}"
+        )
+    )
 
 
 def test_numbers_that_may_be_secrets_are_not_repeated(base):
@@ -171,7 +177,10 @@ def test_the_mistake_of_the_issue_is_told_to_the_letter(book):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ("sft.model=talk", "stages.sft.model: 'talk' (data.import) makes conversations, but model is wanted here"),
+        (
+            "sft.model=talk",
+            "stages.sft.model: 'talk' (data.import) makes conversations, but model is wanted here",
+        ),
         (
             "tokenizer.base=web",
             "stages.tokenizer.base: 'web' (corpus.build) makes documents, but tokenizer or model is wanted here",
@@ -180,9 +189,15 @@ def test_the_mistake_of_the_issue_is_told_to_the_letter(book):
         ("sft.model=[base]", "stages.sft.model: write the name of a stage, or {from: stage, where: ...}"),
         ("sft.data={where: {a: 1}}", "stages.sft.data: 'from' is missing"),
         ("sft.data={from: talk, wher: {a: 1}}", "stages.sft.data.wher: no key 'wher' here"),
-        ("sft.data={from: talk, ratio: -1}", "stages.sft.data.ratio: input should be greater than or equal to 0 (got -1)"),
+        (
+            "sft.data={from: talk, ratio: -1}",
+            "stages.sft.data.ratio: input should be greater than or equal to 0 (got -1)",
+        ),
         ("sft.epochs=0", "stages.sft.epochs: input should be greater than or equal to 1 (got 0)"),
-        ("sft.epochs=1.5", "stages.sft.epochs: input should be a valid integer, got a number with a fractional part"),
+        (
+            "sft.epochs=1.5",
+            "stages.sft.epochs: input should be a valid integer, got a number with a fractional part",
+        ),
         ("sft.tokens=many", "stages.sft.tokens: 'many' is not a count: write 5000, 5k, 1.5M or 8B"),
         ("sft.tokens=1.5", "stages.sft.tokens: input should be a valid integer"),
         ("sft.tokens='1.00001k'", "stages.sft.tokens: '1.00001k' is not a whole number"),
@@ -202,7 +217,10 @@ def test_the_mistake_of_the_issue_is_told_to_the_letter(book):
         ("defaults.train.dpo.lr=1", "defaults.train.dpo: no stage kind 'train.dpo' (did you mean "),
         ("defaults.trian.*.lr=1", "defaults.trian.*: no stage kind begins with 'trian.'"),
         ("defaults.train.*.lrr=1", "defaults.train.*.lrr: no train.* stage has it (did you mean 'lr'?)"),
-        ("defaults.train.sft.lrr=1", "defaults.train.sft.lrr: no train.sft stage has it (did you mean 'lr'?)"),
+        (
+            "defaults.train.sft.lrr=1",
+            "defaults.train.sft.lrr: no train.sft stage has it (did you mean 'lr'?)",
+        ),
     ],
 )
 def test_mistakes_are_told_with_field_and_mend(base, change, told):
@@ -234,7 +252,11 @@ def test_several_mistakes_are_told_at_once(base):
         """
     )
     text = (book.root / "recipe.yaml").read_text("utf-8")
-    text = text.replace("add: 8k", "add: 8x").replace("data: talk}", "data: tlak}").replace("path: base}", "pth: base}")
+    text = (
+        text.replace("add: 8k", "add: 8x")
+        .replace("data: talk}", "data: tlak}")
+        .replace("path: base}", "pth: base}")
+    )
     (book.root / "recipe.yaml").write_text(text, "utf-8")
     assert book.problems() == [
         "recipe.yaml:12: defaults.train.stf: no stage kind 'train.stf' (did you mean 'train.sft'?)",
@@ -275,7 +297,11 @@ def test_a_cycle_is_told_once_from_where_it_begins(book):
 
 
 def test_a_mistake_in_a_default_is_told_at_its_line(base):
-    assert base("defaults:\n  train.*:\n    lr: slow\n").problems()[0].startswith("recipe.yaml:13: stages.sft.lr: ")
+    assert (
+        base("defaults:\n  train.*:\n    lr: slow\n")
+        .problems()[0]
+        .startswith("recipe.yaml:13: stages.sft.lr: ")
+    )
 
 
 def test_a_report_gathers_every_stage_but_datasets(base):
@@ -299,7 +325,12 @@ def test_upstream_and_downstream(base):
 
 @pytest.mark.parametrize("count", [200, 2000])
 def test_long_chains_are_read_in_time(book, count):
-    lines = ["name: x", "defaults: {train.*: {lr: 1.0, epochs: 2}}", "stages:", "  t: {uses: data.import, path: t}"]
+    lines = [
+        "name: x",
+        "defaults: {train.*: {lr: 1.0, epochs: 2}}",
+        "stages:",
+        "  t: {uses: data.import, path: t}",
+    ]
     lines.append("  s0: {uses: model.load, path: b}")
     lines += [f"  s{n}: {{uses: train.sft, model: s{n - 1}, data: t}}" for n in range(1, count)]
     book.write("\n".join(lines))

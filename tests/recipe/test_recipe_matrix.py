@@ -38,7 +38,10 @@ def test_both_forms(base):
 def test_only_what_an_axis_changes_is_repeated(base):
     recipe = base("matrix: {translated.language: [ja, ko], tokenizer.add: [1k, 2k]}\n").load()
     assert names(recipe, "web") == ["web"]
-    assert names(recipe, "translated") == ["translated@translated.language=ja", "translated@translated.language=ko"]
+    assert names(recipe, "translated") == [
+        "translated@translated.language=ja",
+        "translated@translated.language=ko",
+    ]
     assert names(recipe, "tokenizer") == ["tokenizer@tokenizer.add=1k", "tokenizer@tokenizer.add=2k"]
     assert len(names(recipe, "sft")) == 4
 
@@ -71,7 +74,9 @@ def test_a_report_that_names_its_stages_takes_their_variants(base):
 
 
 def test_a_report_left_out_of_one_variant_stands_once(base):
-    recipe = base("  report: {uses: report.run}\nmatrix: {with: {yes: null, no: {report: null, sft.lr: 1.0}}}\n").load()
+    recipe = base(
+        "  report: {uses: report.run}\nmatrix: {with: {yes: null, no: {report: null, sft.lr: 1.0}}}\n"
+    ).load()
     assert names(recipe, "report") == ["report"]
 
 

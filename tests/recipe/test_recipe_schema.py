@@ -77,7 +77,9 @@ def test_a_bad_recipe_is_not(toy_schema, book, change):
 
 def test_a_recipe_that_extends_may_leave_out_and_delete(toy_schema):
     toy_schema.validate(yaml.safe_load("{extends: demo}"))
-    toy_schema.validate(yaml.safe_load("{extends: demo, stages: {sft: {lr: 1}, dpo: null}, datasets: {x: null}}"))
+    toy_schema.validate(
+        yaml.safe_load("{extends: demo, stages: {sft: {lr: 1}, dpo: null}, datasets: {x: null}}")
+    )
     assert not toy_schema.is_valid({"extends": "demo", "stages": {"sft": {"uses": "nothing"}}})
 
 

@@ -140,3 +140,37 @@ def test_an_attention_that_ignores_packing_is_refused(tiny: InputArtifact) -> No
     body.forward = with_a_cache  # type: ignore[union-attr, assignment]
     with pytest.raises(UserError, match="keep packed sequences apart"):
         LanguageModel(model, CPU32)
+
+
+SHAPE = {
+    "vocab_size": 96,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+}
+
+
+@pytest.mark.parametrize("family", ["Llama", "Mistral", "Qwen2", "Qwen3", "Gemma"])
+@pytest.mark.parametrize("tied", [False, True])
+def test_families_whose_head_is_a_matrix_are_understood(family: str, tied: bool) -> None:
+    import transformers
+
+    torch.manual_seed(0)
+    config = getattr(transformers, f"{family}Config")(**SHAPE, tie_word_embeddings=tied)
+    model = getattr(transformers, f"{family}ForCausalLM")(config)
+    understood = LanguageModel(model, CPU32)
+    batch = lay_out([[Sample("a", one.ids % 96, one.trained) for one in (sample(9, 1), sample(5, 2))]])
+    understood.hidden(batch).sum().backward()
+    assert (model.get_output_embeddings().weight is model.get_input_embeddings().weight) == tied
+
+
+def test_a_family_that_caps_its_logits_is_refused() -> None:
+    from transformers import Gemma2Config, Gemma2ForCausalLM
+
+    torch.manual_seed(0)
+    config = Gemma2Config(**SHAPE, final_logit_softcapping=0.5, initializer_range=0.5)
+    with pytest.raises(UserError, match="Gemma2ForCausalLM cannot be trained here"):
+        LanguageModel(Gemma2ForCausalLM(config), CPU32)

@@ -225,3 +225,25 @@ def test_bfloat16_weights_are_written_when_asked_for(
     model = load_model(tmp_path / "out", dtype="auto")
     assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
     assert json.loads((tmp_path / "out" / "config.json").read_text("utf-8"))["dtype"] == "bfloat16"
+
+
+def test_a_tied_head_stays_tied(shard_of: Shard, stories: list[list[int]], tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    from made_artifacts import as_input
+    from tiny_llama import make_folder
+    from watari.artifact.kinds import Kind
+
+    base = as_input("tied", make_folder(tmp_path / "m", tied=True, initializer_range=0.05), Kind.MODEL)
+    metrics = run(base, [shard_of("d", stories)], tmp_path / "out", epochs=4, lr=2e-2)
+    assert metrics["last_loss"] < 3.5
+    assert "lm_head.weight" not in load_file(tmp_path / "out" / "model.safetensors")
+    model: Any = load_model(tmp_path / "out")
+    assert model.lm_head.weight is model.model.embed_tokens.weight
+
+
+def test_a_sequence_beyond_the_context_is_told(
+    tiny: InputArtifact, shard_of: Shard, stories: list[list[int]], tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match="sequence: 257 tokens are more than the model's context of 256"):
+        run(tiny, [shard_of("d", stories)], tmp_path / "out", tokens=100, sequence=257)

@@ -57,9 +57,8 @@ def case(
     elif request.param == "sft":
         data = rows_of("d", Kind.CONVERSATIONS, talks)
         params = sft.Params(
-            **COMMON, data="d", epochs=3, batch=6, template="shisa", neftune_alpha=5, packing=True, lr=3e-3
+            **COMMON, data="d", epochs=3, batch=1, template="shisa", neftune_alpha=5, packing=True, lr=3e-3
         )
-        params = params.model_copy(update={"batch": 1})
     else:
         data = rows_of("d", Kind.PREFERENCES, choices)
         params = dpo.Params(

@@ -77,3 +77,15 @@ def test_memory_grows_with_what_needs_it(tiny: InputArtifact) -> None:
     assert needed(batch=4) < needed()
     assert needed(batch=16) == needed(batch=64)
     assert needed() > 16 * own
+
+
+def test_decay_is_for_matrices_only(tiny: InputArtifact) -> None:
+    from watari.pretrained import load_model
+    from watari.train.loop import optimizer_for
+
+    model = load_model(tiny.path)
+    matrices, vectors = optimizer_for(model, params(weight_decay=0.3)).param_groups
+    assert {p.ndim for p in matrices["params"]} == {2}
+    assert {p.ndim for p in vectors["params"]} == {1}
+    assert (matrices["weight_decay"], vectors["weight_decay"]) == (0.3, 0.0)
+    assert len(matrices["params"]) + len(vectors["params"]) == len(list(model.parameters()))

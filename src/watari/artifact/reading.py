@@ -208,7 +208,7 @@ def _demo(location: str, seed: int) -> Iterator[Record | Fault]:
     try:
         _, made = rows(location, seed)
     except ValueError as error:
-        raise UserError(f"{location}: {first_line(error)}") from None
+        raise UserError(f"{location}: {first_line(error).removeprefix(f'{location}: ')}") from None
     for number, row in enumerate(made, 1):
         yield Record(Place(location, "", f"row {number}"), row)
 

@@ -23,7 +23,9 @@ def llama2c(
     tokenizer: Annotated[Path, typer.Argument(help="Its tokenizer.bin.")],
     out: Annotated[Path, typer.Argument(help="The folder to write; it must not exist yet.")],
 ) -> None:
-    """Convert a llama2.c checkpoint (safetensors, an exact tokenizer.json and tokenizer.model).
+    """Convert a llama2.c checkpoint.
+
+    Writes safetensors, an exact tokenizer.json and tokenizer.model.
 
     Example: watari convert llama2c stories260K.bin tok512.bin stories260K
     """

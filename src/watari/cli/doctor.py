@@ -17,7 +17,7 @@ def doctor(
     model: Annotated[Path, typer.Argument(help="A model folder, an artifact, or RUN/stages/STAGE.")],
     json_output: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Examine a model: BOS, template, end tokens, rows, head, types, settings.
+    """Examine a model: BOS, template, end tokens, rows, settings.
 
     Each finding comes with what it means and how to mend it. Exit code 3 if a check fails; warnings do not count.
 

@@ -12,7 +12,7 @@ from watari.cli.chat import chat
 from watari.cli.convert import convert_app
 from watari.cli.doctor import doctor
 from watari.cli.recipes import recipe_app
-from watari.cli.runs import clean, diff, show, verify
+from watari.cli.runs import clean, diff, pack, show, verify
 from watari.cli.work import demo, plan, run
 from watari.errors import EXIT_INTERRUPTED, WatariError
 
@@ -57,6 +57,7 @@ app.command()(plan)
 app.command()(show)
 app.command()(verify)
 app.command()(diff)
+app.command()(pack)
 app.command()(clean)
 app.command()(chat)
 app.command()(doctor)

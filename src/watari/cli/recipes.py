@@ -39,7 +39,9 @@ def show_recipe(name: RecipeArgument) -> None:
 
 @recipe_app.command("check")
 def check(recipe: RecipeArgument, settings: SetOption = None, data: DataOption = None) -> None:
-    """Check a recipe: names, types, parameters, cycles. Outside files are not read (see `watari plan`).
+    """Check a recipe: names, types, parameters, cycles.
+
+    Outside files are not read (see `watari plan`).
 
     Example: watari recipe check mine.yaml
     """

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def show(run: RunArgument, as_json: JsonOption = False) -> None:
-    """Show the state of a run: its stages, how long each took, its main figures.
+    """Show the stages of a run and their figures.
 
     Example: watari show runs/demo --json
     """
@@ -26,14 +26,16 @@ def show(run: RunArgument, as_json: JsonOption = False) -> None:
     if as_json:
         print_json({"stages": [asdict(stage) for stage in stages]})
         return
-    width = max(len(stage.name) for stage in stages)
-    uses = max(len(stage.uses) for stage in stages)
+    width = max((len(stage.name) for stage in stages), default=0)
+    uses = max((len(stage.uses) for stage in stages), default=0)
     for stage in stages:
         typer.echo(f"{stage.name.ljust(width)}  {stage.uses.ljust(uses)}  {_told(stage)}".rstrip())
 
 
 def verify(run: RunArgument, as_json: JsonOption = False) -> None:
-    """Hash every artifact of a run again and compare with its manifest. Exit code 3 if anything differs.
+    """Hash every artifact of a run again.
+
+    Each is compared with its manifest, and with the inputs that are there now. Exit code 3 if anything differs.
 
     Example: watari verify runs/demo
     """
@@ -48,10 +50,12 @@ def verify(run: RunArgument, as_json: JsonOption = False) -> None:
         for fault in found.faults:
             typer.echo(f"{fault.path}: {fault.problem}")
         not_made = f", {len(found.missing)} not made yet" if found.missing else ""
-        typer.echo(f"{found.checked} artifacts checked, {len(found.faults)} faults{not_made}")
+        typer.echo(
+            f"{_many(found.checked, 'artifact')} checked, {_many(len(found.faults), 'fault')}{not_made}"
+        )
     if found.faults:
         raise CheckFailed(
-            f"{run}: {len(found.faults)} faults",
+            f"{run}: {_many(len(found.faults), 'fault')}",
             "make the damaged stages again: watari run RECIPE --force STAGE",
         )
 
@@ -61,7 +65,7 @@ def diff(
     right: Annotated[Path, typer.Argument(metavar="OTHER", help="The folder of another.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Compare two runs: the parameters and metrics in which their stages differ.
+    """Compare the parameters and metrics of two runs.
 
     Example: watari diff runs/demo runs/demo-2
     """
@@ -87,8 +91,9 @@ def clean(
     yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would go, and stop.")] = False,
 ) -> None:
-    """Remove artifacts that no run refers to, after showing them and asking.
+    """Remove artifacts that no run refers to.
 
+    They are shown first, and nothing goes unless you say yes.
     A run refers to what its `stages/` links to and to all that this was made from.
 
     Example: watari clean --store runs/.store --dry-run
@@ -104,11 +109,29 @@ def clean(
     if not items:
         typer.echo("nothing to remove")
     elif dry_run:
-        typer.echo(f"{len(items)} folders, {total}, would be removed")
-    elif yes or typer.confirm(f"Remove these {len(items)} folders ({total})?"):
-        typer.echo(f"removed {len(items)} folders, {size(remove(items))} freed")
+        typer.echo(f"{_many(len(items), 'folder')}, {total}, would be removed")
+    elif yes or typer.confirm(f"Remove {_many(len(items), 'folder')} ({total})?"):
+        typer.echo(f"removed {_many(len(items), 'folder')}, {size(remove(items))} freed")
     else:
         typer.echo("nothing was removed")
+
+
+def pack(
+    run: RunArgument,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to make; it must not exist.")],
+) -> None:
+    """Make one movable folder of a run.
+
+    All its artifacts are copied, and every copy is checked by its hashes. The folder is a run with a store of its own: show, verify, chat and run work on it wherever it lies.
+
+    Example: watari pack runs/demo demo-packed
+    """
+    from watari.flow.display import size
+    from watari.flow.packing import pack as make
+
+    packed = make(run, out)
+    not_made = f", {_many(len(packed.missing), 'stage')} not made yet" if packed.missing else ""
+    typer.echo(f"{out}: {_many(packed.artifacts, 'artifact')}, {size(packed.bytes)}{not_made}")
 
 
 def _told(stage: StageState) -> str:
@@ -130,6 +153,10 @@ def _difference(stage: StageDifference) -> dict[str, object]:
         "parameters": {name: list(pair) for name, pair in stage.parameters.items()},
         "metrics": {name: list(pair) for name, pair in stage.metrics.items()},
     }
+
+
+def _many(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def _short(value: object) -> str:

@@ -49,9 +49,10 @@ def plan(
     until: UntilOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a run would do: the graph, what is there, what will be made.
+    """Show what a run would do.
 
-    The recipe is checked whole: every parameter, every edge, every outside file. Nothing is written.
+    The graph, what is there with its size, what will be made and after what. The recipe is checked whole: every
+    parameter, every edge, every outside file. Nothing is written.
 
     Example: watari plan demo --set sft.epochs=2
     """
@@ -74,9 +75,9 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
-    """Run a recipe, from where it stands: what is finished is not done again.
+    """Run a recipe from where it stands.
 
-    Killed or interrupted? The same command goes on. Ctrl-C stops at the next safe point, twice at once.
+    What is finished is not done again. Killed or interrupted? The same command goes on. Ctrl-C stops at the next safe point, twice at once.
 
     Example: watari run demo --out runs/demo --set dpo.beta=0.2
     """
@@ -95,7 +96,9 @@ def demo(
     store: StoreOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
-    """Carry a tiny English model across to Japanese, offline, in minutes; then show the report.
+    """Carry a tiny English model across to Japanese.
+
+    Offline, in minutes, on a laptop's processor; then shows where the report is.
 
     Example: watari demo --out runs/demo
     """

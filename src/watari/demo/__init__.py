@@ -9,11 +9,10 @@ from watari.demo.dialogue import conversations
 from watari.demo.documents import documents, parallel
 from watari.demo.facts import LANGUAGES, SPLITS
 from watari.demo.preferences import preferences
-from watari.demo.questions import GROUPS, questions
+from watari.demo.questions import questions
 from watari.demo.sources import RESOURCES, rows
 
 __all__ = [
-    "GROUPS",
     "LANGUAGES",
     "RESOURCES",
     "SPLITS",

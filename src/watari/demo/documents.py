@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from watari.demo.draws import Draw
 from watari.demo.facts import LANGUAGES, SPLITS, Fact, key_of
-from watari.demo.stories import READING_GROUPS, Passage, Query, Story, drill, narrate, passage
+from watari.demo.level import LEVELS
+from watari.demo.stories import Passage, Query, Story, narrate, passage
 
 Row = dict[str, Any]
 SOURCE: Final = "watari-demo"
@@ -66,7 +67,9 @@ def document(number: int, text: str, language: str, split: str, name: str, meta:
     }
 
 
-def documents(*, seed: int, count: int, language: str, split: str = "train") -> Iterator[Row]:
+def documents(
+    *, seed: int, count: int, language: str, split: str = "train", level: str = "full"
+) -> Iterator[Row]:
     """Documents in one language: a quarter short (one passage), the others of three to five.
 
     Args:
@@ -74,61 +77,58 @@ def documents(*, seed: int, count: int, language: str, split: str = "train") -> 
         count: how many rows.
         language: `en` or `ja`.
         split: `train` or `test`; the two never share a fact.
+        level: a name in `LEVELS`: how much of the world is told of.
 
     Yields:
         Rows of the `documents` schema; `meta` holds the facts told.
 
     Raises:
-        ValueError: an unknown language or split.
+        ValueError: an unknown language, split or level.
     """
     allowed("language", language, LANGUAGES)
     allowed("split", split, SPLITS)
+    allowed("level", level, tuple(LEVELS))
+    part_of_world = LEVELS[level]
     for number in range(1, count + 1):
         draw = Draw(seed, "documents", language, split, number)
         texts: list[str] = []
         facts: list[str] = []
-        for _ in range(
-            1 if draw.chance(float(__import__("os").environ.get("SINGLE", "0.25"))) else draw.between(3, 5)
-        ):
+        for _ in range(1 if draw.chance(0.25) else draw.between(3, 5)):
             if draw.chance(0.2):
-                story = narrate(draw, split, draw.between(3, 6))
+                story = narrate(draw, split, draw.between(3, 6), part_of_world)
                 texts.append(story.text(language))
             else:
-                if draw.chance(float(__import__("os").environ.get("DRILL", "0.5"))):
-                    part = drill(draw, split, draw.between(1, 2))
-                else:
-                    part = passage(draw, split, draw.pick(READING_GROUPS), draw.between(2, 4))
+                group = draw.pick(part_of_world.reading)
+                part = passage(draw, split, group, draw.between(2, 4), level=part_of_world)
                 story = part.story
-                text = reading(draw, part, language)
-                if draw.chance(float(__import__("os").environ.get("ECHO","0.5"))):
-                    first, rest = text.split("\n", 1)
-                    text = first + "\n" + answered({"en": "What does the text say?", "ja": "何と書いてありますか。"}[language], first, language) + "\n" + rest
-                texts.append(text)
+                texts.append(reading(draw, part, language))
             facts += keys(story.facts)
         yield document(number, "\n\n".join(texts), language, split, f"doc-{language}", {"facts": facts})
 
 
-def parallel(*, seed: int, count: int, split: str = "train") -> Iterator[Row]:
+def parallel(*, seed: int, count: int, split: str = "train", level: str = "full") -> Iterator[Row]:
     """Documents in which English and Japanese say the same: story under story, line under line, or as a question.
 
     Args:
         seed: the same seed gives the same rows; row i does not depend on `count`.
         count: how many rows.
         split: `train` or `test`; the two never share a fact.
+        level: a name in `LEVELS`: how much of the world is told of.
 
     Yields:
         Rows of the `documents` schema with `language` ja; `meta` says `parallel` and holds the facts told.
 
     Raises:
-        ValueError: an unknown split.
+        ValueError: an unknown split or level.
     """
     allowed("split", split, SPLITS)
+    allowed("level", level, tuple(LEVELS))
     for number in range(1, count + 1):
         draw = Draw(seed, "parallel", split, number)
         texts: list[str] = []
         facts: list[str] = []
         for _ in range(draw.between(2, 4)):
-            story = narrate(draw, split, draw.between(2, 4))
+            story = narrate(draw, split, draw.between(2, 4), LEVELS[level])
             texts.append(_side_by_side(draw, story))
             facts += keys(story.facts)
         yield document(number, "\n\n".join(texts), "ja", split, "par", {"parallel": True, "facts": facts})

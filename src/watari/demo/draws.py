@@ -64,9 +64,14 @@ class Draw:
 class Cast:
     """Draws words for one story and never gives the same word twice, so that no question has two right answers."""
 
-    def __init__(self, draw: Draw, used: Iterable[Hashable] = ()) -> None:
+    def __init__(self, draw: Draw, used: Iterable[Hashable] = (), words: int | None = None) -> None:
         self.draw = draw
         self.used: set[Hashable] = set(used)
+        self.words = words
+
+    def known(self, pool: Sequence[H]) -> Sequence[H]:
+        """The words of a pool that this story may use: its first `words`, or all."""
+        return pool[: self.words]
 
     def pick(self, pool: Sequence[H]) -> H:
         """An element that the story does not hold yet.
@@ -74,6 +79,7 @@ class Cast:
         Raises:
             ValueError: every element of the pool is in the story already.
         """
+        pool = self.known(pool)
         if all(item in self.used for item in pool):
             raise ValueError("the story holds every word of this pool already")
         while True:

@@ -47,7 +47,7 @@ def draw_fact(cast_: Cast, kind: type[AnyFact], split: str, **fixed: Any) -> Any
         fixed: parts that are given and not drawn.
     """
     while True:
-        drawn = Cast(cast_.draw, cast_.used)
+        drawn = Cast(cast_.draw, cast_.used, cast_.words)
         parts: dict[str, Any] = {}
         for slot, pool in kind.pools.items():
             parts[slot] = fixed[slot] if slot in fixed else drawn.pick(pool)
@@ -65,7 +65,7 @@ def vary(cast_: Cast, fact: AnyFact, slot: str, split: str | None = None) -> Any
         The changed fact, of the given split if one is given; None where no change leads there.
     """
     parts: dict[str, Any] = {field.name: getattr(fact, field.name) for field in fields(fact)}
-    for word in cast_.draw.shuffled(fact.pools[slot]):
+    for word in cast_.draw.shuffled(cast_.known(fact.pools[slot])):
         other = type(fact)(**{**parts, slot: word})
         if word not in cast_.used and split in (None, split_of(other)):
             return other

@@ -10,7 +10,8 @@ from watari.demo.dialogue import said
 from watari.demo.documents import LICENSE, SOURCE, Row, allowed, keys
 from watari.demo.draws import Draw
 from watari.demo.facts import LANGUAGES
-from watari.demo.stories import READING_GROUPS, Query, passage
+from watari.demo.level import LEVELS
+from watari.demo.stories import Query, passage
 
 FAULTS: Final = (("wrong", 5), ("language", 3), ("impolite", 1), ("rambling", 1))
 _OTHER: Final = {"en": "ja", "ja": "en"}
@@ -38,7 +39,7 @@ def _rejected(fault: str, query: Query, language: str) -> str:
             return _RAMBLING[language].format(answer=right[0])
 
 
-def preferences(*, seed: int, count: int, language: str) -> Iterator[dict[str, Any]]:
+def preferences(*, seed: int, count: int, language: str, level: str = "full") -> Iterator[dict[str, Any]]:
     """Preferences over answers to reading questions about training facts.
 
     `meta` holds the `group`, the facts, and the `fault` of the rejected answer: `wrong` (another part of the story, or
@@ -48,18 +49,20 @@ def preferences(*, seed: int, count: int, language: str) -> Iterator[dict[str, A
         seed: the same seed gives the same rows; row i does not depend on `count`.
         count: how many rows.
         language: the language of prompt and chosen answer, `en` or `ja`.
+        level: a name in `LEVELS`: how much of the world is told of.
 
     Yields:
         Rows of the `preferences` schema; `chosen` is the first accepted answer of `questions`, to the letter.
 
     Raises:
-        ValueError: an unknown language.
+        ValueError: an unknown language or level.
     """
     allowed("language", language, LANGUAGES)
+    allowed("level", level, tuple(LEVELS))
     for number in range(1, count + 1):
         draw = Draw(seed, "preferences", language, number)
-        group = draw.pick(READING_GROUPS)
-        part = passage(draw, "train", group)
+        group = draw.pick(LEVELS[level].reading)
+        part = passage(draw, "train", group, level=LEVELS[level])
         query = part.queries[0]
         fault = draw.weighted(FAULTS)
         if fault == "impolite" and query.slot in ("activity", "weather"):

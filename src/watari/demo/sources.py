@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 from watari.demo.dialogue import conversations
 from watari.demo.documents import allowed, documents, parallel
 from watari.demo.facts import LANGUAGES, SPLITS
+from watari.demo.level import LEVELS
 from watari.demo.preferences import preferences
 from watari.demo.questions import questions
 
@@ -27,11 +28,11 @@ class Resource:
 
 
 RESOURCES: Final[dict[str, Resource]] = {
-    "documents": Resource("documents", ("language", "count", "split")),
-    "parallel": Resource("documents", ("count", "split")),
-    "conversations": Resource("conversations", ("language", "count", "split")),
-    "preferences": Resource("preferences", ("language", "count")),
-    "questions": Resource("questions", ("language", "count", "split"), "test"),
+    "documents": Resource("documents", ("language", "count", "split", "level")),
+    "parallel": Resource("documents", ("count", "split", "level")),
+    "conversations": Resource("conversations", ("language", "count", "split", "level")),
+    "preferences": Resource("preferences", ("language", "count", "level")),
+    "questions": Resource("questions", ("language", "count", "split", "level"), "test"),
 }
 
 
@@ -58,8 +59,8 @@ def rows(url: str, seed: int) -> tuple[str, Iterator[dict[str, Any]]]:
     """The rows that a `demo://` URL names.
 
     Args:
-        url: `demo://RESOURCE?language=..&count=..&split=..`; `count` is 1000 where it is not given, `split` is test for
-            questions and train otherwise; `language` must be given where the resource takes it.
+        url: `demo://RESOURCE?language=..&count=..&split=..&level=..`; `count` is 1000 where it is not given, `split` is test for
+            questions and train otherwise; `level` is full where it is not given; `language` must be given where the resource takes it.
         seed: the same seed gives the same rows.
 
     Returns:
@@ -84,6 +85,8 @@ def rows(url: str, seed: int) -> tuple[str, Iterator[dict[str, Any]]]:
         count = _count(given.get("count", str(DEFAULT_COUNT)))
         split = given.get("split", resource.split)
         allowed("split", split, SPLITS)
+        level = given.get("level", "full")
+        allowed("level", level, tuple(LEVELS))
         language = given.get("language", "")
         if "language" in resource.takes:
             allowed("language", language, LANGUAGES)
@@ -91,13 +94,13 @@ def rows(url: str, seed: int) -> tuple[str, Iterator[dict[str, Any]]]:
         raise ValueError(f"{url}: {error}") from None
     match name:
         case "documents":
-            made = documents(seed=seed, count=count, language=language, split=split)
+            made = documents(seed=seed, count=count, language=language, split=split, level=level)
         case "parallel":
-            made = parallel(seed=seed, count=count, split=split)
+            made = parallel(seed=seed, count=count, split=split, level=level)
         case "conversations":
-            made = conversations(seed=seed, count=count, language=language, split=split)
+            made = conversations(seed=seed, count=count, language=language, split=split, level=level)
         case "preferences":
-            made = preferences(seed=seed, count=count, language=language)
+            made = preferences(seed=seed, count=count, language=language, level=level)
         case _:
-            made = questions(seed=seed, count=count, language=language, split=split)
+            made = questions(seed=seed, count=count, language=language, split=split, level=level)
     return resource.rows, made

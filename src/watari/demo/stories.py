@@ -12,12 +12,12 @@ from typing import Final
 
 from watari.demo.asks import Ask, Wordings, number_answer, person_answer, yes_or_no
 from watari.demo.draws import Cast, Draw
-from watari.demo.facts import LOOKUP_KINDS, Fact, draw_fact, vary
+from watari.demo.facts import Fact, draw_fact, vary
 from watari.demo.goods import Buy, Give, Own, Put
+from watari.demo.level import FULL, Level
 from watari.demo.life import Do, Eat, Job, Keep
 from watari.demo.words import COUNTS
 
-READING_GROUPS: Final = ("copy", "choose", "yesno", "count")
 _PAIR_KINDS: Final[tuple[type[Fact], ...]] = (Put, Buy, Keep, Eat, Do, Job, Own)
 _JOINT: Final = {"en": " ", "ja": ""}
 
@@ -64,110 +64,62 @@ def tell(draw: Draw, facts: list[Fact]) -> Story:
     return Story(order, tuple(draw.below(len(fact.said().en)) for fact in order))
 
 
-def narrate(draw: Draw, split: str, count: int) -> Story:
-    """A plain story of `count` facts (at most eight) of different kinds."""
-    cast = Cast(draw)
-    facts: list[Fact] = [draw_fact(cast, kind, split) for kind in draw.shuffled(LOOKUP_KINDS)[:count]]
+def narrate(draw: Draw, split: str, count: int, level: Level = FULL) -> Story:
+    """A plain story of `count` facts, of different kinds as far as there are."""
+    cast = level.cast(draw)
+    facts: list[Fact] = [draw_fact(cast, kind, split) for kind in level.some_kinds(draw, count)]
     return tell(draw, facts)
 
 
-def passage(draw: Draw, split: str, group: str, questions: int = 1, true: bool | None = None) -> Passage:
+def passage(
+    draw: Draw,
+    split: str,
+    group: str,
+    questions: int = 1,
+    true: bool | None = None,
+    level: Level = FULL,
+) -> Passage:
     """A story made for a group and up to `questions` different questions about it, the first of that group.
 
     Args:
         draw: the stream of draws.
         split: `train` or `test`: every fact is of this split.
-        group: one of `READING_GROUPS`.
+        group: one of the level's `reading` groups.
         questions: how many questions at most; the later ones mix yes-or-no questions in.
         true: for `yesno`, whether the first answer is yes; drawn where None.
+        level: the part of the world to tell of.
     """
-    cast = Cast(draw)
+    cast = level.cast(draw)
     if group == "count":
-        return _counting(cast, split, questions)
+        return _counting(cast, split, questions, level)
     pair: list[Fact] = []
     if group == "choose":
         kind = draw.pick(_PAIR_KINDS)
         pair = [draw_fact(cast, kind, split)]
         fixed: dict[str, object] = {"thing": pair[0].thing} if isinstance(pair[0], Own) else {}
         pair.append(draw_fact(cast, kind, split, **fixed))
-    kinds = [kind for kind in draw.shuffled(LOOKUP_KINDS) if not (pair and kind is type(pair[0]))]
-    others: list[Fact] = [draw_fact(cast, kind, split) for kind in kinds[: draw.between(0, 1) if pair else 2]]
+    kinds = [kind for kind in draw.shuffled(level.kinds) if not (pair and kind is type(pair[0]))]
+    told = draw.between(0, level.beside) if pair else 1 + level.beside
+    others: list[Fact] = [draw_fact(cast, kind, split) for kind in kinds[:told]]
     story = tell(draw, pair + others)
     queries: list[Query] = []
     for index in range(questions):
         query: Query | None = None
-        if group == "yesno" if index == 0 else draw.chance(0.25):
+        if group == "yesno" if index == 0 else "yesno" in level.reading and draw.chance(0.25):
             query = _yesno(cast, pair + others, split, true if index == 0 else None)
-            if query is None and index == 0:  # no untrue question of this split can be asked: tell another story
-                return passage(draw, split, group, questions, true)
+            if (
+                query is None and index == 0
+            ):  # no untrue question of this split can be asked: tell another story
+                return passage(draw, split, group, questions, true, level)
         if query is None:
-            query = _choose(draw, pair) if pair and (index == 0 or draw.chance(0.7)) else _copy(cast, others or pair)
+            query = (
+                _choose(draw, pair)
+                if pair and (index == 0 or draw.chance(0.7))
+                else _copy(cast, others or pair)
+            )
         if query.ask.question not in [known.ask.question for known in queries]:
             queries.append(query)
     return Passage(story, tuple(queries))
-
-
-def drill(draw: Draw, split: str, count: int) -> Passage:
-    """A story of `count` facts of different kinds and short questions after most parts of each.
-
-    With one fact the question is a word or two (`Who?`); with more it is asked in full.
-    """
-    cast = Cast(draw)
-    facts: list[Fact] = [draw_fact(cast, kind, split) for kind in draw.shuffled(LOOKUP_KINDS)[:count]]
-    story = tell(draw, facts)
-    slots = [(fact, slot) for fact in draw.shuffled(facts) for slot in fact.slots]
-    queries: list[Query] = []
-    for fact, slot in draw.shuffled(slots)[:6]:
-        ask = fact.ask(slot)
-        if count == 1 and slot in BRIEF:
-            ask = Ask(BRIEF[slot], ask.answer)
-        queries.append(Query("copy", slot, ask, ask.answer))
-    if count > 1:
-        queries[draw.between(1, 2)] = recall(draw, story)
-    return Passage(story, tuple(queries))
-
-
-BRIEF: Final = {
-    "person": Wordings(("Who?",), ("誰ですか。",)),
-    "count": Wordings(("How many?",), ("いくつですか。",)),
-    "colour": Wordings(("What color?",), ("何色ですか。",)),
-    "place": Wordings(("Where?",), ("どこですか。",)),
-    "day": Wordings(("When?",), ("いつですか。",)),
-    "time": Wordings(("When?",), ("いつですか。",)),
-    "thing": Wordings(("What?",), ("何ですか。",)),
-    "food": Wordings(("What?",), ("何ですか。",)),
-    "animal": Wordings(("What?",), ("何ですか。",)),
-}
-
-
-def recall(draw: Draw, story: Story) -> Query:
-    """A question to which the answer is a sentence of the story."""
-    pool = [i for i, fact in enumerate(story.facts) if "person" in fact.pools]
-    if not pool:
-        return Query(
-            "recall",
-            "sentence",
-            Ask(
-                Wordings(("What is the first sentence?",), ("最初の文は何ですか。",)),
-                Wordings((story.sentences("en")[0],), (story.sentences("ja")[0],)),
-            ),
-            Wordings((), ()),
-        )
-    i = draw.pick(pool)
-    fact = story.facts[i]
-    en, ja = story.sentences("en")[i], story.sentences("ja")[i]
-    return Query(
-        "recall",
-        "sentence",
-        Ask(
-            Wordings(
-                (f"What do you know about {fact.person.en}?",),
-                (f"{fact.person.san}について何が分かりますか。",),
-            ),
-            Wordings((en,), (ja,)),
-        ),
-        Wordings((), ()),
-    )
 
 
 def _copy(cast: Cast, facts: list[Fact]) -> Query:
@@ -187,7 +139,7 @@ def _choose(draw: Draw, pair: list[Fact]) -> Query:
 
 def _yesno(cast: Cast, facts: list[Fact], split: str, true: bool | None) -> Query | None:
     answer = cast.draw.chance(0.5) if true is None else true
-    for fact, slot in cast.draw.shuffled((fact, slot) for fact in facts for slot in fact.checks):
+    for fact, slot in cast.draw.shuffled((told, slot) for told in facts for slot in told.checks):
         other = vary(cast, fact, slot, split)
         if other is not None:  # asked of true questions too, or the slot would give the answer away
             question = (fact if answer else other).check(slot)
@@ -195,12 +147,12 @@ def _yesno(cast: Cast, facts: list[Fact], split: str, true: bool | None) -> Quer
     return None
 
 
-def _counting(cast: Cast, split: str, questions: int) -> Passage:
+def _counting(cast: Cast, split: str, questions: int, level: Level) -> Passage:
     draw = cast.draw
     if draw.chance(0.4):
         gift = draw_fact(cast, Give, split)
         left = Query("count", "left", gift.ask("left"), number_answer(gift.thing, gift.had))
-        story = tell(draw, [gift, draw_fact(cast, draw.pick(LOOKUP_KINDS), split)])
+        story = tell(draw, [gift, draw_fact(cast, draw.pick(level.kinds), split)])
         return Passage(story, (left, _copy(cast, [gift]))[:questions])
     one = draw_fact(cast, Own, split)
     two = draw_fact(cast, Own, split, thing=one.thing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ def runs_of(store: Store) -> list[Path]:
     if not folder.is_dir():
         return []
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    roots = [Path(entry.read_text("utf-8").strip()) for entry in entries]
+    roots = [Path(os.path.normpath(store.root / entry.read_text("utf-8").strip())) for entry in entries]
     return [root for root in roots if (root / "stages").is_dir()]
 
 

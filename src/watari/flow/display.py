@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 _PLAIN_EVERY = 15.0
+_LONGEST_NAME = 28
+_BESIDE = 30
+"""Columns of a live line beside its name and note: spinner, bar, clock, blanks."""
 
 
 class Display(Protocol):
@@ -126,15 +129,15 @@ class Live:
 
     def start(self, name: str, uses: str) -> None:
         """Show a bar that pulses until the stage says how much there is to do."""
-        self._tasks[name] = self._progress.add_task(name, total=None, note=uses)
+        shown = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+        self._tasks[name] = self._progress.add_task(shown, total=None, note=uses)
 
     def update(self, name: str, update: Update) -> None:
         """Move the bar."""
-        note = update.note
-        if not note:
-            total = f"/{amount(update.total)}" if update.total is not None else ""
-            note = f"{amount(update.done)}{total} {update.unit}"
-        room = max(10, self._console.width - 34 - len(name))
+        total = f"/{amount(update.total)}" if update.total is not None else ""
+        note = f"{amount(update.done)}{total} {update.unit} {update.note}".rstrip()
+        longest = max(len(task.description) for task in self._progress.tasks)
+        room = max(10, self._console.width - _BESIDE - longest)
         self._progress.update(self._tasks[name], completed=update.done, total=update.total, note=note[:room])
 
     def end(self, name: str, outcome: str, detail: str = "") -> None:
@@ -146,9 +149,8 @@ class Live:
 
         line = Text(f"{_MARKS[outcome]} ", style=colour)
         line.append(name, style="bold" if outcome == "done" else colour)
-        line.append(
-            f"  {'cached' if outcome == 'cached' else ''}{detail}", style="dim" if outcome != "failed" else ""
-        )
+        words = outcome if outcome in ("cached", "stopped") else ""
+        line.append(f"  {words}{detail}".rstrip(), style="dim" if outcome != "failed" else "")
         self._console.print(line, soft_wrap=True)
 
     def say(self, text: str) -> None:

@@ -27,6 +27,7 @@ from watari.flow.plan import Plan
 from watari.recipe.graph import Node, Recipe
 
 LOCK_FILE = "recipe.lock.yaml"
+LOCK_HEAD = "# Written by `watari run`: the recipe with everything resolved.\n"
 
 
 class RunFolder:
@@ -90,9 +91,7 @@ class RunFolder:
             "stages": stages,
         }
         text = yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=110)
-        atomic.write_text(
-            self.root / LOCK_FILE, "# Written by `watari run`: the recipe with everything resolved.\n" + text
-        )
+        atomic.write_text(self.root / LOCK_FILE, LOCK_HEAD + text)
 
     def link(self, name: str) -> Path:
         """Return the place of a stage's link."""
@@ -220,7 +219,11 @@ def default_store(root: Path, given: Path | None = None) -> Path:
 
 
 def register_run(store: Store, root: Path) -> None:
-    """Note in the store that this run folder refers to it, so that `watari clean` knows what is in use."""
+    """Note in the store that this run folder refers to it, so that `watari clean` knows what is in use.
+
+    The place is noted relative to the store: where both are moved together, it still holds.
+    """
     folder = store.root / "runs"
     folder.mkdir(parents=True, exist_ok=True)
-    atomic.write_text(folder / hash_text(str(root.absolute())), f"{root.absolute()}\n")
+    place = os.path.relpath(root.absolute(), store.root)
+    atomic.write_text(folder / hash_text(place), f"{place}\n")

@@ -7,16 +7,13 @@ that its memory is given back, a crash of it is not ours, and independent stages
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
@@ -30,12 +27,12 @@ from watari.flow.display import Display, duration, make_display, size
 from watari.flow.folder import Events, RunFolder, register_run
 from watari.flow.keys import fingerprints, input_entries, key_of, read_made
 from watari.flow.plan import Chosen, check_reachable, plan
+from watari.flow.processes import ended, server
 from watari.flow.report import copy_report
 from watari.flow.stages import TABLE, StageTable
 from watari.flow.worker import NO_SPACE_MEND, Failed, Finished, Line, Update, Work, no_space, work
 from watari.recipe.graph import Node, Recipe
 
-_HEAVY = ("model.", "train.", "tokenizer.", "tokens.", "eval.")
 _EVENT_EVERY = 5.0
 _PARTING = 10.0
 """Seconds that a process gets between its last word and its end."""
@@ -256,7 +253,7 @@ class Runner:
         return Inputs(found)
 
     def _start(self, node: Node, key: str, outside: dict[str, str], forced: set[str], events: Events) -> None:
-        context = self._context()
+        context = server(node.stage.kind for node in self.recipe.nodes.values())
         mine, theirs = context.Pipe()
         life_read, life_write = context.Pipe(duplex=False)
         entries = input_entries(node, self.made)
@@ -283,30 +280,6 @@ class Runner:
         )
         self.display.start(node.name, node.stage.kind)
         events.write("stage_started", stage=node.name, uses=node.stage.kind, key=key, process=process.pid)
-
-    def _context(self) -> ForkServerContext:
-        """Return the way to start processes, with its server running.
-
-        Ctrl-C reaches the whole foreground group of a terminal. The server and its children must not hear it (the runner
-        asks them to stop), not even while they import, so it is ignored from their first moment.
-        """
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(self._preload())
-        try:
-            before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        except ValueError:
-            return context
-        try:
-            forkserver.ensure_running()
-        finally:
-            signal.signal(signal.SIGINT, before)
-        return context
-
-    def _preload(self) -> list[str]:
-        modules = ["watari.flow.worker", "watari.artifact.rows"]
-        if any(node.stage.kind.startswith(_HEAVY) for node in self.recipe.nodes.values()):
-            modules += ["torch", "transformers", "tokenizers"]
-        return modules
 
     def _listen(self, events: Events) -> WatariError | None:
         """Take in what the running stages say; return the failure of one that ended, if any."""
@@ -351,7 +324,7 @@ class Runner:
         running.life.close()
         result = running.result
         if result is None:
-            result = Failed(_ended(running.process.exitcode or 0, self.folder.log_path(node.name)))
+            result = Failed(ended(running.process.exitcode or 0, self.folder.log_path(node.name)))
         if isinstance(result, Finished):
             manifest = read_made(self.store, node, result.path.name)
             self._accept(node, manifest, cached=not result.built, events=events)
@@ -413,16 +386,15 @@ class Runner:
                 signal.signal(number, handler)
 
     def _ask_to_stop(self) -> None:
-        if not self._interrupts:
+        asked = [r for r in self._running.values() if self._interrupts and not r.asked]
+        if not asked:
             return
-        for running in self._running.values():
-            if not running.asked:
-                running.asked = True
-                self.display.say(
-                    f"{running.node.name}: stopping at the next safe point; Ctrl-C again to stop at once"
-                )
-                with suppress(OSError):
-                    running.connection.send("stop")
+        names = ", ".join(running.node.name for running in asked)
+        self.display.say(f"stopping at the next safe point: {names}; Ctrl-C again to stop at once")
+        for running in asked:
+            running.asked = True
+            with suppress(OSError):
+                running.connection.send("stop")
 
     def _kill_all(self) -> None:
         for running in self._running.values():
@@ -430,15 +402,3 @@ class Runner:
         for running in list(self._running.values()):
             running.process.join(timeout=10)
         self._running.clear()
-
-
-def _ended(code: int, log: Path) -> StageFailed:
-    """Return how a process ended that said nothing."""
-    if code >= 0:
-        return StageFailed(f"its process ended with exit code {code}", f"what it printed is in {log}")
-    names = {int(known): known.name for known in signal.Signals}
-    hints = {int(signal.SIGKILL): "; out of memory?", int(signal.SIGBUS): "; no space left on the disk?"}
-    reason = f"signal {-code} ({names.get(-code, 'unknown')})"
-    return StageFailed(
-        f"its process was ended by {reason}{hints.get(-code, '')}", f"run again to go on; its log is {log}"
-    )

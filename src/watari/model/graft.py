@@ -25,8 +25,8 @@ _KIND = "model.graft"
 class Params(StageParams):
     """Which model gets which tokenizer, and how its new rows begin."""
 
-    base: Model
-    tokenizer: Tokenizer
+    base: Model = Field(description="the model to graft on")
+    tokenizer: Tokenizer = Field(description="an extension of that model's tokenizer (`tokenizer.extend`)")
     init: Init | None = Field(
         None,
         description="how new rows begin. count-bias: input row of the last base token, output row of the first, and a "

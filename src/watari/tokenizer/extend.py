@@ -31,8 +31,10 @@ _EXACT = 1 << 24
 class Params(StageParams):
     """What is added to which tokenizer, from which text."""
 
-    base: Tokenizer
-    text: Annotated[list[Documents], OneOrMore]
+    base: Tokenizer = Field(description="the tokenizer to extend, or a model whose own is meant")
+    text: Annotated[list[Documents], OneOrMore] = Field(
+        min_length=1, description="documents that new pieces are learned from; `ratio` in a selection weighs one"
+    )
     add: Count = Field(
         11_008,
         ge=1,

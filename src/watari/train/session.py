@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 
 from watari.artifact.stage import Progress
+from watari.errors import UserError
 from watari.pretrained import load_model, save_model
 from watari.train.device import choose, exact
 from watari.train.language_model import LanguageModel
@@ -45,6 +47,7 @@ def run_training(
     Raises:
         UserError, StageFailed, Interrupted: as `loop.train` and the objective do.
     """
+    check_context(params.sequence, folder)
     compute = choose(params.device, params.precision)
     with exact(resumed_threads(params, out)):
         attention = compute.attention(params.sequence, packed=packed)
@@ -57,6 +60,20 @@ def run_training(
         plain, out, tokenizer_from=folder, tokenizer_settings=tokenizer_settings, generation=generation
     )
     return trained
+
+
+def check_context(sequence: int, folder: Path) -> None:
+    """Make sure that the model in `folder` has positions for sequences of this length.
+
+    Raises:
+        UserError: if it has not.
+    """
+    context = json.loads((folder / "config.json").read_text("utf-8")).get("max_position_embeddings")
+    if context is not None and sequence > context:
+        raise UserError(
+            f"sequence: {sequence} tokens are more than the model's context of {context}",
+            f"set `sequence: {context}` or less",
+        )
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from watari.artifact.kinds import Kind
 from watari.artifact.params import OUTSIDE, Documents, OneOrMore, StageParams
@@ -25,7 +25,7 @@ class Params(StageParams):
     documents: Annotated[list[Documents], OneOrMore]
     best: Documents | None = None
     suffix: str = ""
-    extra: list[Extra] = []
+    extra: list[Extra] = Field(default_factory=list)
     meet: str = ""
     wait_for: str = ""
     needs: int = 0
