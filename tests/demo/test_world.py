@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from watari.demo.draws import Cast, Draw
 from watari.demo.facts import KINDS, SPLITS, Fact, draw_fact, key_of, split_of, vary
 from watari.demo.goods import Buy, Give, Put
-from watari.demo.stories import READING_GROUPS, narrate, passage
+from watari.demo.level import FULL, LEVELS
+from watari.demo.stories import narrate, passage
 from watari.demo.words import (
     ACTIVITIES,
     ANIMALS,
@@ -117,7 +118,7 @@ def test_one_fact_in_full() -> None:
     fact = Put(people["Ken"], 3, red, nouns["pen"], kitchen)
     assert fact.said().en[0] == "Ken put three red pens in the kitchen."
     assert fact.said().ja[0] == "ケンさんは台所に赤いペンを三本置きました。"
-    assert fact.ask("count").question.ja[1] == "台所にペンは何本ありますか。"
+    assert fact.ask("count").question.ja[1] == "台所に赤いペンは何本ありますか。"
     assert fact.ask("count").answer.ja[0] == "三本です。"
     assert "3本" in fact.ask("count").answer.ja
     one = Put(people["Ken"], 1, green, nouns["pen"], kitchen)
@@ -169,7 +170,7 @@ def test_gifts_add_up() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 2**40), group=st.sampled_from(READING_GROUPS), split=st.sampled_from(SPLITS))
+@given(seed=st.integers(0, 2**40), group=st.sampled_from(FULL.reading), split=st.sampled_from(SPLITS))
 def test_a_story_never_says_a_word_twice_and_stays_in_its_split(seed: int, group: str, split: str) -> None:
     part = passage(Draw(seed), split, group, 3)
     assert 1 <= len(part.story.facts) <= 4
@@ -177,9 +178,19 @@ def test_a_story_never_says_a_word_twice_and_stays_in_its_split(seed: int, group
     people = [fact.person for fact in part.story.facts if not isinstance(fact, (KINDS[8], KINDS[9]))]  # type: ignore[union-attr]
     assert len(set(people)) == len(people)
     for query in part.queries:
-        assert query.group in READING_GROUPS
+        assert query.group in FULL.reading
         assert set(query.ask.answer.en).isdisjoint(query.wrong.en[:1])
         assert set(query.ask.answer.ja).isdisjoint(query.wrong.ja[:1])
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**40), count=st.integers(1, 8), split=st.sampled_from(SPLITS))
+def test_the_easy_level_never_runs_out_of_words(seed: int, count: int, split: str) -> None:
+    story = narrate(Draw(seed), split, count, LEVELS["easy"])
+    assert 1 <= len(story.facts) <= 4
+    assert {fact.kind for fact in story.facts} <= {kind.kind for kind in LEVELS["easy"].kinds}
+    for group in LEVELS["easy"].reading:
+        assert passage(Draw(seed), split, group, 4, level=LEVELS["easy"]).queries
 
 
 @settings(max_examples=30, deadline=None)

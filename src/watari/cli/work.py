@@ -104,7 +104,8 @@ def demo(
     """
     from watari.flow.plan import Chosen
 
-    _run(load_recipe("demo", None, None), out, store, Chosen(), 1, quiet)
+    # Its stages are small and use one thread each, so two cores hold two of them.
+    _run(load_recipe("demo", None, None), out, store, Chosen(), 2, quiet)
 
 
 def _chosen(

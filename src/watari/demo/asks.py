@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
-from watari.demo.words import Moment, Noun, Person, Place, number_en, number_ja
+from watari.demo.words import Colour, Moment, Noun, Person, Place, article, number_en, number_ja
 
 Pools = Mapping[str, Sequence[Hashable]]
 
@@ -17,7 +17,7 @@ def opening(phrase: str) -> str:
 
 @dataclass(frozen=True)
 class Wordings:
-    """Ways to say one thing. The two languages' tuples are aligned: wording i is the same turn of phrase in both."""
+    """Ways to say one thing. A fact's own wordings are aligned: wording i is the same turn of phrase in both languages."""
 
     en: tuple[str, ...]
     ja: tuple[str, ...]
@@ -42,26 +42,20 @@ class Ask:
 
 
 def number_answer(noun: Noun, count: int) -> Wordings:
-    """`Three.` / `三本です。`"""
+    """`Exactly three.` / `三本です。` The number stands in the answer as in the story, not as `Three`."""
     word, counted = number_en(count), noun.counted(count)
-    digits = f"{count}{noun.counter}"
+    many, digits = noun.many(count), f"{count}{noun.counter}"
     return Wordings(
-        (f"{word.capitalize()}.", word, str(count), noun.many(count), noun.many(count).capitalize()),
+        (f"Exactly {word}.", word, opening(word), str(count), many, opening(many)),
         (f"{counted}です。", counted, f"{digits}です", digits, number_ja(count), str(count)),
     )
 
 
 def thing_answer(noun: Noun, count: int, *fuller: str) -> Wordings:
-    """`Three pens.` / `ペンです。`; `fuller` are longer English forms that are right as well."""
-    many = noun.many(count)
-    english = (
-        f"{many.capitalize()}.",
-        many,
-        noun.form(count),
-        noun.form(count).capitalize(),
-        noun.the(count),
-        *fuller,
-    )
+    """`Some pens.` / `ペンです。`; `fuller` are longer English forms that are right as well."""
+    bare, many = noun.topic or noun.form(count), noun.many(count)
+    some = f"{'some' if count > 1 or noun.topic else article(bare)} {bare}"
+    english = (f"{opening(some)}.", some, bare, opening(bare), many, opening(many), noun.the(count), *fuller)
     return Wordings(english, (f"{noun.ja}です。", noun.ja))
 
 
@@ -84,8 +78,21 @@ def moment_answer(moment: Moment) -> Wordings:
     return Wordings((f"{opening(moment.en)}.", moment.en, moment.word), (f"{moment.ja}です。", moment.ja))
 
 
+def colour_answer(colour: Colour, count: int) -> Wordings:
+    """`They are red.` / `赤です。`"""
+    en = colour.en
+    english = (
+        f"{'It is' if count == 1 else 'They are'} {en}.",
+        f"It is {en}",
+        f"They are {en}",
+        en,
+        opening(en),
+    )
+    return Wordings(english, (f"{colour.noun}です。", colour.noun, f"{colour.predicate}です"))
+
+
 def word_answer(en: str, ja: str, *, ja_end: str = "です。") -> Wordings:
-    """`Red.` / `赤です。`; `ja_end` is the Japanese ending that the question calls for."""
+    """`A doctor.` / `医者です。`; `ja_end` is the Japanese ending that the question calls for."""
     english = (f"{opening(en)}.", en)
     return Wordings(english, (f"{ja}{ja_end}", ja, f"{ja}です"))
 

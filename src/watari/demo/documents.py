@@ -94,12 +94,12 @@ def documents(
         texts: list[str] = []
         facts: list[str] = []
         for _ in range(1 if draw.chance(0.25) else draw.between(3, 5)):
-            if draw.chance(0.2):
+            if draw.chance(0.1):
                 story = narrate(draw, split, draw.between(3, 6), part_of_world)
                 texts.append(story.text(language))
             else:
                 group = draw.pick(part_of_world.reading)
-                part = passage(draw, split, group, draw.between(2, 4), level=part_of_world)
+                part = passage(draw, split, group, draw.between(3, 6), level=part_of_world)
                 story = part.story
                 texts.append(reading(draw, part, language))
             facts += keys(story.facts)

@@ -14,13 +14,13 @@ from watari.demo.asks import (
     Ask,
     Pools,
     Wordings,
+    colour_answer,
     moment_answer,
     number_answer,
     opening,
     person_answer,
     place_answer,
     thing_answer,
-    word_answer,
 )
 from watari.demo.words import (
     COLOURS,
@@ -77,31 +77,35 @@ class Put:
         """The question after one part."""
         p, t, n, place = self.person, self.thing, self.count, self.place
         be = "is" if n == 1 else "are"
+        these, coloured, counted = t.these(n, self.colour.en), f"{self.colour.ja}{t.ja}", t.counted(n)
         match slot:
             case "person":
                 question = Wordings(
-                    (f"Who put {t.the(n)} {place.en}?",),
-                    (f"{place.ja}に{t.ja}を置いたのは誰ですか。", f"誰が{place.ja}に{t.ja}を置きましたか。"),
+                    (f"Who put {t.the(n)} {place.en}?", f"Who put {these} {place.en}?"),
+                    (
+                        f"{place.ja}に{t.ja}を置いたのは誰ですか。",
+                        f"{place.ja}に{coloured}を{counted}置いたのは誰ですか。",
+                    ),
                 )
                 return Ask(question, person_answer(p))
             case "count":
                 question = Wordings(
                     (
                         f"How many {t.plural} did {p.en} put {place.en}?",
-                        f"How many {t.plural} are {place.en}?",
+                        f"How many {self.colour.en} {t.plural} are {place.en}?",
                     ),
                     (
                         f"{p.san}は{place.ja}に{t.ja}を何{t.counter}置きましたか。",
-                        f"{place.ja}に{t.ja}は何{t.counter}ありますか。",
+                        f"{place.ja}に{coloured}は何{t.counter}ありますか。",
                     ),
                 )
                 return Ask(question, number_answer(t, n))
             case "colour":
                 question = Wordings(
-                    (f"What color {be} {p.en}'s {t.form(n)}?", f"What color {be} {t.the(n)} {place.en}?"),
-                    (f"{p.san}の{t.ja}は何色ですか。", f"{place.ja}の{t.ja}は何色ですか。"),
+                    (f"What color {be} {p.en}'s {t.form(n)}?", f"What color {be} {t.these(n)} {place.en}?"),
+                    (f"{p.san}の{t.ja}は何色ですか。", f"{place.ja}の{counted}の{t.ja}は何色ですか。"),
                 )
-                return Ask(question, word_answer(self.colour.en, self.colour.noun))
+                return Ask(question, colour_answer(self.colour, n))
             case "thing":
                 question = Wordings(
                     (f"What did {p.en} put {place.en}?",), (f"{p.san}は{place.ja}に何を置きましたか。",)
@@ -110,8 +114,11 @@ class Put:
                 return Ask(question, thing_answer(t, n, full, opening(full)))
             case _:
                 question = Wordings(
-                    (f"Where did {p.en} put {t.the(n)}?", f"Where {be} {p.en}'s {t.form(n)}?"),
-                    (f"{p.san}はどこに{t.ja}を置きましたか。", f"{p.san}の{t.ja}はどこにありますか。"),
+                    (f"Where did {p.en} put {these}?", f"Where {be} {p.en}'s {t.form(n)}?"),
+                    (
+                        f"{p.san}はどこに{coloured}を{counted}置きましたか。",
+                        f"{p.san}の{t.ja}はどこにありますか。",
+                    ),
                 )
                 return Ask(question, place_answer(place, f"{place.ja}にあります", f"{place.ja}に置きました"))
 
@@ -163,8 +170,8 @@ class Buy:
         match slot:
             case "person":
                 question = Wordings(
-                    (f"Who bought {t.the(n)}?",),
-                    (f"{t.ja}を買ったのは誰ですか。", f"誰が{t.ja}を買いましたか。"),
+                    (f"Who bought {t.the(n)}?", f"Who bought {t.these(n)}?"),
+                    (f"{t.ja}を買ったのは誰ですか。", f"{t.ja}を{t.counted(n)}買ったのは誰ですか。"),
                 )
                 return Ask(question, person_answer(p))
             case "count":
@@ -186,7 +193,11 @@ class Buy:
                 return Ask(question, place_answer(self.place, f"{self.place.ja}で買いました"))
             case _:
                 question = Wordings(
-                    (f"When did {p.en} buy {t.the(n)}?",), (f"{p.san}はいつ{t.ja}を買いましたか。",)
+                    (f"When did {p.en} buy {t.the(n)}?", f"When did {p.en} buy {t.these(n)}?"),
+                    (
+                        f"{p.san}はいつ{t.ja}を買いましたか。",
+                        f"{p.san}はいつ{t.ja}を{t.counted(n)}買いましたか。",
+                    ),
                 )
                 return Ask(question, moment_answer(self.day))
 

@@ -20,6 +20,7 @@ class Level:
         words: how many words of each pool are used (None: all).
         beside: most facts that a story tells beside those that are asked about.
         reading: the groups of reading questions.
+        examined: the groups that `questions` asks about.
         talk: the groups of conversations, with weights.
     """
 
@@ -27,6 +28,7 @@ class Level:
     words: int | None
     beside: int
     reading: tuple[str, ...]
+    examined: tuple[str, ...]
     talk: tuple[tuple[str, int], ...]
 
     def cast(self, draw: Draw) -> Cast:
@@ -46,6 +48,7 @@ FULL: Final = Level(
     words=None,
     beside=1,
     reading=("copy", "choose", "yesno", "count"),
+    examined=("copy", "choose", "yesno", "count", "translate"),
     talk=(
         ("copy", 28),
         ("choose", 22),
@@ -62,6 +65,7 @@ EASY: Final = Level(
     words=16,
     beside=0,
     reading=("copy",),
-    talk=(("copy", 76), ("translate", 16), ("smalltalk", 8)),
+    examined=("copy",),
+    talk=(("copy", 92), ("smalltalk", 8)),
 )
 LEVELS: Final = {"full": FULL, "easy": EASY}

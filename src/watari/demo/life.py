@@ -12,6 +12,7 @@ from watari.demo.asks import (
     Ask,
     Pools,
     Wordings,
+    colour_answer,
     moment_answer,
     number_answer,
     opening,
@@ -72,25 +73,42 @@ class Keep:
     def ask(self, slot: str) -> Ask:
         """The question after one part."""
         p, a, n = self.person, self.animal, self.count
+        coloured = f"{self.colour.ja}{a.ja}"
         match slot:
             case "person":
                 question = Wordings(
-                    (f"Who has {a.the(n)}?",),
-                    (f"{a.ja}を飼っているのは誰ですか。", f"誰が{a.ja}を飼っていますか。"),
+                    (f"Who has {a.the(n)}?", f"Who has {a.many(n, self.colour.en)}?"),
+                    (
+                        f"{a.ja}を飼っているのは誰ですか。",
+                        f"{coloured}を{a.counted(n)}飼っているのは誰ですか。",
+                    ),
                 )
                 return Ask(question, person_answer(p))
             case "count":
                 question = Wordings(
-                    (f"How many {a.plural} does {p.en} have?",),
-                    (f"{p.san}は{a.ja}を何{a.counter}飼っていますか。",),
+                    (
+                        f"How many {a.plural} does {p.en} have?",
+                        f"How many {self.colour.en} {a.plural} does {p.en} have?",
+                    ),
+                    (
+                        f"{p.san}は{a.ja}を何{a.counter}飼っていますか。",
+                        f"{p.san}は{coloured}を何{a.counter}飼っていますか。",
+                    ),
                 )
                 return Ask(question, number_answer(a, n))
             case "colour":
                 be = "is" if n == 1 else "are"
                 question = Wordings(
-                    (f"What color {be} {p.en}'s {a.form(n)}?",), (f"{p.san}の{a.ja}は何色ですか。",)
+                    (
+                        f"What color {be} {p.en}'s {a.form(n)}?",
+                        f"What color {be} {p.en}'s {a.many(n) if n > 1 else a.en}?",
+                    ),
+                    (
+                        f"{p.san}の{a.ja}は何色ですか。",
+                        f"{p.san}の{a.counted(n) + 'の' if n > 1 else ''}{a.ja}は何色ですか。",
+                    ),
                 )
-                return Ask(question, word_answer(self.colour.en, self.colour.noun))
+                return Ask(question, colour_answer(self.colour, n))
             case _:
                 question = Wordings((f"What animals does {p.en} have?",), (f"{p.san}は何を飼っていますか。",))
                 full = a.many(n, self.colour.en)
@@ -140,8 +158,11 @@ class Eat:
         match slot:
             case "person":
                 question = Wordings(
-                    (f"Who {f.past} {f.the(n)}?",),
-                    (f"{f.ja}を{f.ja_plain}のは誰ですか。", f"誰が{f.ja}を{f.ja_past}か。"),
+                    (f"Who {f.past} {f.the(n)}?", f"Who {f.past} {f.these(n)}?"),
+                    (
+                        f"{f.ja}を{f.ja_plain}のは誰ですか。",
+                        f"{f.ja}を{f.counted(n)}{f.ja_plain}のは誰ですか。",
+                    ),
                 )
                 return Ask(question, person_answer(p))
             case "count":
@@ -158,7 +179,11 @@ class Eat:
                 return Ask(question, thing_answer(f, n))
             case _:
                 question = Wordings(
-                    (f"When did {p.en} {f.base} {f.the(n)}?",), (f"{p.san}はいつ{f.ja}を{f.ja_past}か。",)
+                    (f"When did {p.en} {f.base} {f.the(n)}?", f"When did {p.en} {f.base} {f.these(n)}?"),
+                    (
+                        f"{p.san}はいつ{f.ja}を{f.ja_past}か。",
+                        f"{p.san}はいつ{f.ja}を{f.counted(n)}{f.ja_past}か。",
+                    ),
                 )
                 return Ask(question, moment_answer(self.time))
 

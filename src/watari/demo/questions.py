@@ -17,7 +17,7 @@ from watari.demo.stories import passage
 def questions(
     *, seed: int, count: int, language: str, split: str = "test", level: str = "full"
 ) -> Iterator[dict[str, Any]]:
-    """Questions with one right answer, the level's reading groups and `translate` in turn; every second `yesno` is a no.
+    """Questions with one right answer, the level's `examined` groups in turn; every second `yesno` is a no.
 
     Args:
         seed: the same seed gives the same rows; row i does not depend on `count`.
@@ -36,7 +36,7 @@ def questions(
     allowed("language", language, LANGUAGES)
     allowed("split", split, SPLITS)
     allowed("level", level, tuple(LEVELS))
-    groups = (*LEVELS[level].reading, "translate")
+    groups = LEVELS[level].examined
     for number in range(1, count + 1):
         draw = Draw(seed, "questions", language, split, number)
         turn, place = divmod(number - 1, len(groups))

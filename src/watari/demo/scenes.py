@@ -74,7 +74,8 @@ class Weather:
         question = Wordings(
             (f"How was the weather {self.city.en} {en}?",), (f"{ja}、{self.city.ja}の天気はどうでしたか。",)
         )
-        return Ask(question, word_answer(self.weather.en, self.weather.ja, ja_end="でした。"))
+        answer = word_answer(self.weather.en, self.weather.ja, ja_end="でした。")
+        return Ask(question, Wordings((f"It was {self.weather.en}.", *answer.en), answer.ja))
 
     def check(self, slot: str) -> Wordings:
         """The question whether the weather is as this fact says."""

@@ -19,6 +19,7 @@ from watari.demo.life import Do, Eat, Job, Keep
 from watari.demo.words import COUNTS
 
 _PAIR_KINDS: Final[tuple[type[Fact], ...]] = (Put, Buy, Keep, Eat, Do, Job, Own)
+_TRIES: Final = 3  # draws for each question wanted: a small story has fewer questions than may be asked for
 _JOINT: Final = {"en": " ", "ja": ""}
 
 
@@ -65,9 +66,12 @@ def tell(draw: Draw, facts: list[Fact]) -> Story:
 
 
 def narrate(draw: Draw, split: str, count: int, level: Level = FULL) -> Story:
-    """A plain story of `count` facts, of different kinds as far as there are."""
+    """A plain story of `count` facts, of different kinds as far as there are, and of no kind more than twice."""
     cast = level.cast(draw)
-    facts: list[Fact] = [draw_fact(cast, kind, split) for kind in level.some_kinds(draw, count)]
+    kinds = level.some_kinds(
+        draw, min(count, 2 * len(level.kinds))
+    )  # more would spend the animals' four colours
+    facts: list[Fact] = [draw_fact(cast, kind, split) for kind in kinds]
     return tell(draw, facts)
 
 
@@ -103,22 +107,19 @@ def passage(
     others: list[Fact] = [draw_fact(cast, kind, split) for kind in kinds[:told]]
     story = tell(draw, pair + others)
     queries: list[Query] = []
-    for index in range(questions):
+    for _ in range(_TRIES * questions):
         query: Query | None = None
-        if group == "yesno" if index == 0 else "yesno" in level.reading and draw.chance(0.25):
-            query = _yesno(cast, pair + others, split, true if index == 0 else None)
-            if (
-                query is None and index == 0
-            ):  # no untrue question of this split can be asked: tell another story
+        if group == "yesno" if not queries else "yesno" in level.reading and draw.chance(0.25):
+            query = _yesno(cast, pair + others, split, None if queries else true)
+            if query is None and not queries:  # nothing untrue of this split can be asked: tell another story
                 return passage(draw, split, group, questions, true, level)
         if query is None:
-            query = (
-                _choose(draw, pair)
-                if pair and (index == 0 or draw.chance(0.7))
-                else _copy(cast, others or pair)
-            )
+            choose = bool(pair) and (not queries or draw.chance(0.7))
+            query = _choose(draw, pair) if choose else _copy(cast, others or pair)
         if query.ask.question not in [known.ask.question for known in queries]:
             queries.append(query)
+        if len(queries) == questions:
+            break
     return Passage(story, tuple(queries))
 
 

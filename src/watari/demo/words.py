@@ -26,6 +26,11 @@ def number_ja(count: int) -> str:
     return _KANJI_NUMBERS[count]
 
 
+def article(noun: str) -> str:
+    """`a` or `an`, by the first letter."""
+    return "an" if noun[0] in "aeiou" else "a"
+
+
 @dataclass(frozen=True)
 class Person:
     """Somebody with a name; in Japanese always with さん."""
@@ -60,6 +65,10 @@ class Noun:
     def the(self, count: int) -> str:
         """`the pens`, `the pen`, or the topic where there is one."""
         return self.topic or f"the {self.form(count)}"
+
+    def these(self, count: int, adjective: str = "") -> str:
+        """`the three red pens`, `the red pen`."""
+        return f"the {self.many(count, adjective) if count > 1 else ' '.join(filter(None, (adjective, self.en)))}"
 
     def counted(self, count: int) -> str:
         """The Japanese number with this noun's counter: 三本."""
@@ -127,7 +136,7 @@ class Label:
     @property
     def a(self) -> str:
         """With its English article: `an actor`."""
-        return f"{'an' if self.en[0] in 'aeiou' else 'a'} {self.en}"
+        return f"{article(self.en)} {self.en}"
 
 
 def _rows(text: str) -> list[list[str]]:

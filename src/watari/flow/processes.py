@@ -7,6 +7,7 @@ starts in milliseconds and no thread or lock of the runner is copied.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 from collections.abc import Iterable
 from multiprocessing import forkserver
@@ -17,6 +18,11 @@ from watari.errors import StageFailed
 
 _ROWS = ("watari.flow.worker", "watari.artifact.rows")
 _TENSORS = ("torch", "transformers", "tokenizers")
+_ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(8 << 30),
+    "MALLOC_TOP_PAD_": str(64 << 20),
+}
 _HEAVY = ("model.", "train.", "tokenizer.", "tokens.", "eval.")
 
 
@@ -29,6 +35,13 @@ def server(kinds: Iterable[str]) -> ForkServerContext:
     Args:
         kinds: The stage kinds of the recipe; they decide what the server imports, the first time.
     """
+    # Threads of one stage that spin while they wait starve those of another: measured here on two busy cores, training
+    # went four times faster without spinning, with the same bits. OpenMP reads this when torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # glibc gives every large block back to the kernel at once, and training takes the same ones again each step; keeping
+    # them made small-model training 15 to 30 % faster here. Read when the server starts.
+    for name, value in _ALLOCATOR.items():
+        os.environ.setdefault(name, value)
     context = multiprocessing.get_context("forkserver")
     heavy = any(kind.startswith(_HEAVY) for kind in kinds)
     context.set_forkserver_preload([*_ROWS, *(_TENSORS if heavy else ())])

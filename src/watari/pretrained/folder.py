@@ -7,7 +7,10 @@ rewrite what a careful export has set (facts: transformers 5's LlamaTokenizer dr
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,14 +79,15 @@ def load_model(folder: Path, *, dtype: str = "float32", attention: str = "sdpa")
     from transformers import AutoModelForCausalLM
 
     check_model_folder(folder)
-    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-        str(folder),
-        dtype="auto" if dtype == "auto" else getattr(torch, dtype),
-        attn_implementation=attention,
-        trust_remote_code=False,
-        use_safetensors=True,
-        local_files_only=True,
-    )
+    with _quiet():
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            str(folder),
+            dtype="auto" if dtype == "auto" else getattr(torch, dtype),
+            attn_implementation=attention,
+            trust_remote_code=False,
+            use_safetensors=True,
+            local_files_only=True,
+        )
     model.eval()  # type: ignore[no-untyped-call]
     return model
 
@@ -130,5 +134,30 @@ def save_model(
     out.mkdir(parents=True, exist_ok=True)
     if generation:
         model.generation_config.update(**generation)  # type: ignore[no-untyped-call]
-    model.save_pretrained(str(out), max_shard_size="5GB")
+    with _quiet():
+        model.save_pretrained(str(out), max_shard_size="5GB")
+    for weights in out.glob("*.safetensors"):
+        # safetensors writes 0600; a store may be shared.
+        weights.chmod(_file_mode())
     copy_tokenizer(tokenizer_from, out, settings=tokenizer_settings)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers' progress bars off the terminal for a while; ours say what a stage does."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _file_mode() -> int:
+    """Return the mode that a file made in the ordinary way would have here."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask

@@ -39,6 +39,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "語彙拡張の前と後の値です。大きいほど、同じ文が少ないトークンで表せます。",
     ),
     "bits_per_character": ("Bits per character", "1文字あたりのビット数"),
+    "bits_per_byte": ("Bits per byte (UTF-8)", "1バイト（UTF-8）あたりのビット数"),
     "bits_per_character_note": (
         "Lower is better. Comparable between tokenizers.",
         "低いほど良い値です。トークナイザーが異なっても比較できます。",
