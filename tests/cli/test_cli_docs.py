@@ -27,7 +27,8 @@ def commands() -> list[str]:
     found = []
     for page in PAGES:
         lines = [line for block in blocks(page, "sh") for line in block.splitlines()]
-        lines += re.findall(r"`(watari [^`]+)`", page.read_text("utf-8"))
+        lines += re.findall(r"`(watari [^`\n]+)`", page.read_text("utf-8"))
+        lines += re.findall(r"^ {4}(watari .*)$", page.read_text("utf-8"), re.M)
         found += [line.split("#")[0].strip() for line in lines if line.strip().startswith("watari ")]
     return sorted({line.split(" > ")[0].split(" | ")[0] for line in found})
 
