@@ -21,7 +21,6 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 )
 
 from toy_watari import TOYS  # noqa: E402
-
 from watari.artifact.store import Store  # noqa: E402
 from watari.flow.folder import RunFolder, default_store  # noqa: E402
 from watari.flow.plan import Chosen  # noqa: E402

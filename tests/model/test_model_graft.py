@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import torch
-from made_artifacts import as_input, documents
 from pydantic import ValidationError
-from small_japanese import japanese
 
+from made_artifacts import as_input, documents
+from small_japanese import japanese
 from watari.artifact.kinds import Kind
 from watari.artifact.manifest import digest_of, list_files
 from watari.artifact.stage import InputArtifact, Inputs, Silent, StageResult

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from made_artifacts import as_input
 from pydantic import ValidationError
-from tiny_llama import make_tokenizer
 
+from made_artifacts import as_input
+from tiny_llama import make_tokenizer
 from watari.artifact.kinds import Kind
 from watari.artifact.manifest import digest_of, list_files
 from watari.artifact.stage import Inputs, Silent, StageResult

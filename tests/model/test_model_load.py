@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_llama import make_folder
 
+from tiny_llama import make_folder
 from watari.artifact.manifest import digest_of, list_files
 from watari.artifact.outside import packaged_file
 from watari.artifact.stage import Inputs, Silent, StageResult

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_artifacts import as_input, documents
 from pydantic import ValidationError
-from small_japanese import ODD, japanese
 
+from made_artifacts import as_input, documents
+from small_japanese import ODD, japanese
 from watari.artifact.draws import draw_uint64
 from watari.artifact.kinds import Kind
 from watari.artifact.manifest import digest_of, list_files

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_japanese import ODD, japanese
 
+from small_japanese import ODD, japanese
 from watari.artifact.outside import fingerprint, packaged_file
 from watari.errors import UserError
 from watari.pretrained import load_tokenizer

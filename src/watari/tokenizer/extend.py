@@ -33,7 +33,8 @@ class Params(StageParams):
 
     base: Tokenizer = Field(description="the tokenizer to extend, or a model whose own is meant")
     text: Annotated[list[Documents], OneOrMore] = Field(
-        min_length=1, description="documents that new pieces are learned from; `ratio` in a selection weighs one"
+        min_length=1,
+        description="documents that new pieces are learned from; `ratio` in a selection weighs one",
     )
     add: Count = Field(
         11_008,
