@@ -62,3 +62,17 @@ def schema() -> None:
     from watari.recipe.schema import recipe_schema
 
     print_json(recipe_schema(TABLE))
+
+
+@recipe_app.command("stages")
+def stages() -> None:
+    """Write the reference of all stage kinds.
+
+    Markdown, with every parameter, its default and what it is.
+
+    Example: watari recipe stages > docs/stages.md
+    """
+    from watari.flow.stages import TABLE
+    from watari.recipe.reference import reference
+
+    typer.echo(reference(TABLE), nl=False)
