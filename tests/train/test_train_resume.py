@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
+import pickle
 import random
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,38 +109,48 @@ def test_a_stop_at_any_moment_changes_nothing(case: Case, tmp_path: Path) -> Non
         assert result(out) == result(tmp_path / "whole")
 
 
-def _child(case: Case, out: str, ready: Any) -> None:
-    import torch
+CHILD = """
+import importlib, pickle, sys
+from pathlib import Path
+import torch
+import watari.train.session
+from watari.artifact.stage import Silent
+name, params, inputs = pickle.loads(Path(sys.argv[1]).read_bytes())
+stage = importlib.import_module(name).STAGE
+torch.set_num_threads(1)
+print("ready", flush=True)
+stage.run(params, inputs, Path(sys.argv[2]), Silent())
+"""
 
-    torch.set_num_threads(1)
-    ready.set()
-    case.run(Path(out))
-    os._exit(0)
 
-
+@pytest.mark.slow
 def test_kill_9_changes_nothing(case: Case, tmp_path: Path) -> None:
     """Real processes, killed at random moments: while they load, step, write checkpoints, save."""
     case.run(tmp_path / "whole")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "transformers", "watari.train.session", "watari.train.sft"])
+    work = tmp_path / "case.pickle"
+    work.write_bytes(pickle.dumps((MODULES[case.name].__name__, case.params, case.inputs)))
     chance = random.Random(case.name)
     out = tmp_path / "killed"
-    killed = 0
+    out.mkdir()
+    killed = code = 0
     for attempt in range(12):
-        ready = context.Event()
-        child = context.Process(target=_child, args=(case, str(out), ready))
-        child.start()
-        ready.wait(60)
+        child = subprocess.Popen(
+            [sys.executable, "-c", CHILD, str(work), str(out)], stdout=subprocess.PIPE, text=True
+        )
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
         # The last attempts are left alone.
-        child.join(chance.uniform(0.2, 1.2) if attempt < 3 else 60)
-        if child.is_alive():
+        try:
+            code = child.wait(chance.uniform(0.2, 1.2) if attempt < 3 else 120)
+        except subprocess.TimeoutExpired:
             child.kill()
-            child.join()
+            child.wait()
             killed += 1
             continue
-        if child.exitcode == 0:
-            break
-    assert child.exitcode == 0
+        finally:
+            child.stdout.close()
+        break
+    assert code == 0
     assert killed > 0
     assert result(out) == result(tmp_path / "whole")
 
