@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -139,10 +140,22 @@ def _told(stage: StageState) -> str:
 
     if stage.state != "done":
         return f"{stage.state}: {stage.error}" if stage.error else stage.state
-    figures = [
-        f"{name}={_short(value)}" for name, value in stage.metrics.items() if isinstance(value, int | float)
-    ]
+    figures = [f"{name}={_short(value)}" for name, value in _figures(stage.metrics)]
     return f"done in {duration(stage.seconds or 0.0)}  {' '.join(figures[:3])}"
+
+
+def _figures(metrics: dict[str, Any], above: str = "") -> Iterator[tuple[str, float]]:
+    """Yield the main figures: plain numbers at the top, and every `value` of a score further down."""
+    for name, value in metrics.items():
+        path = f"{above}.{name}" if above else name
+        if isinstance(value, dict):
+            score = value.get("value")
+            if isinstance(score, int | float):
+                yield path, score
+            else:
+                yield from _figures(value, path)
+        elif not above and isinstance(value, int | float):
+            yield path, value
 
 
 def _difference(stage: StageDifference) -> dict[str, object]:
