@@ -1,9 +1,10 @@
 """Manifests, the store, locks."""
 
 import json
-import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -213,18 +214,20 @@ def test_wherever_publishing_breaks_off_a_folder_with_its_name_is_complete(store
     assert (path / "sub/data.txt").read_text() == "three"
 
 
-def _hold(path: str, ready: str, root: str) -> None:
-    with Store(Path(root)).building("k1"), locked(Path(path)) as ours:
-        Path(ready).write_text(str(ours))
-        time.sleep(60)
+HOLD = """
+import sys, time
+from pathlib import Path
+from watari.artifact.store import Store, locked
+path, ready, root = map(Path, sys.argv[1:])
+with Store(root).building("k1"), locked(path) as ours:
+    ready.write_text(str(ours))
+    time.sleep(60)
+"""
 
 
 def test_locks_hold_between_processes_and_fall_with_the_process(store, tmp_path):
     lock, ready = tmp_path / "lock", tmp_path / "ready"
-    process = multiprocessing.get_context("spawn").Process(
-        target=_hold, args=(str(lock), str(ready), str(store.root))
-    )
-    process.start()
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(lock), str(ready), str(store.root)])
     try:
         deadline = time.monotonic() + 60
         while not ready.exists() or not ready.read_text():
@@ -240,7 +243,7 @@ def test_locks_hold_between_processes_and_fall_with_the_process(store, tmp_path)
         ):
             pass
         os.kill(process.pid, signal.SIGKILL)
-        process.join()
+        process.wait()
         with locked(lock, wait=5.0) as ours:
             assert ours
             assert held(lock)
@@ -249,7 +252,7 @@ def test_locks_hold_between_processes_and_fall_with_the_process(store, tmp_path)
             pass
     finally:
         process.kill()
-        process.join()
+        process.wait()
 
 
 def test_looking_at_a_lock_leaves_no_trace(tmp_path):
