@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
+
+_TEMPORARY = re.compile(r"\..+\.[0-9]+\.tmp")
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -27,6 +30,16 @@ def write_bytes(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def remove_leftovers(root: Path) -> None:
+    """Remove what writers that were killed before their rename have left below `root`.
+
+    Only for a folder that nobody else writes to: a stage that resumes would otherwise publish them as content.
+    """
+    for path in root.rglob(".*.tmp"):
+        if _TEMPORARY.fullmatch(path.name) and path.is_file():
+            path.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

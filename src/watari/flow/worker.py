@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import watari
+from watari.artifact import atomic
 from watari.artifact.hashing import canonical_json
 from watari.artifact.manifest import LOGS, InputEntry, Manifest, digest_of, list_files, now, read_manifest
 from watari.artifact.outside import fingerprint, is_hub_id, is_url
@@ -144,7 +145,9 @@ def _build(task: Work, progress: PipeProgress) -> Finished:
             _empty(folder)
             folder.rmdir()
             return Finished(found, built=False)
-        if not stage.resumes:
+        if stage.resumes:
+            atomic.remove_leftovers(folder)
+        else:
             _empty(folder)
         (folder / LOGS).mkdir(exist_ok=True)
         started, clock = now(), time.monotonic()
