@@ -136,7 +136,13 @@ def _run(
     made = f"{len(outcome.built)} made, {len(outcome.cached)} cached"
     typer.echo(f"done in {duration(outcome.seconds)}: {made}")
     if outcome.report is not None:
-        typer.echo(f"report: {outcome.report}")
+        typer.echo(f"report: {_from_here(outcome.report)}")
+
+
+def _from_here(path: Path) -> Path:
+    """Return a path as a person in this folder would write it; whole where it lies elsewhere."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _plan(recipe: Recipe, out: Path | None, store: Path | None, chosen: Chosen, as_json: bool) -> None:
