@@ -1,6 +1,6 @@
 """Run the benchmarks, each in a process of its own, and rewrite the table in docs/benchmarks.md (`make bench`).
 
-Every benchmarks/bench_*.py measures us and a named peer on the same work in one run and prints a line of JSON a claim.
+Every benchmarks/bench_*.py, and tokenizer.py, measures us and a named peer on the same work in one run and prints a line of JSON a claim.
 The rows of a script that was not run, or that failed, stay as they are; so does the page around the table.
 
 Examples:
@@ -37,8 +37,14 @@ class BenchmarkFailed(Exception):
 
 
 def scripts() -> dict[str, Path]:
-    """Return the scripts by name: `sft_step` for bench_sft_step.py."""
-    return {path.stem.removeprefix("bench_"): path for path in sorted(HERE.glob("bench_*.py"))}
+    """Return the scripts by name: `sft_step` for bench_sft_step.py, `tokenizer` for tokenizer.py."""
+    found = [*HERE.glob("bench_*.py"), HERE / "tokenizer.py"]
+    return {script_name(path): path for path in sorted(found, key=script_name)}
+
+
+def script_name(path: Path) -> str:
+    """Return the name by which a script is called."""
+    return path.stem.removeprefix("bench_")
 
 
 def measure(path: Path, *, quick: bool) -> list[Claim]:

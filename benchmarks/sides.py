@@ -25,13 +25,16 @@ def one_thread() -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
-def arguments(about: str | None) -> argparse.Namespace:
-    """Return the command line of a script: `quick`, `repeats`."""
+def arguments(
+    about: str | None, more: Callable[[argparse.ArgumentParser], object] = lambda parser: None
+) -> argparse.Namespace:
+    """Return the command line of a script: `quick`, `repeats`, and what `more` adds."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--quick", action="store_true", help="tiny sizes: shows that it works, not how fast it is"
     )
     parser.add_argument("--repeats", type=int, help="measurements of each side (default: the script's own)")
+    more(parser)
     return parser.parse_args()
 
 
@@ -59,11 +62,15 @@ def tell(
     peer: float,
     *,
     unit: str,
-    peer_packages: tuple[str, ...],
+    peer_packages: tuple[str, ...] = (),
+    peer_name: str = "",
     sizes: str,
     less_is_better: bool = True,
 ) -> None:
-    """Print one claim as a line of JSON with the keys `KEYS`; `ratio` is null where it would divide by zero."""
+    """Print one claim as a line of JSON with the keys `KEYS`; `ratio` is null where it would divide by zero.
+
+    The peer is told by its name, by the packages that it is made of with their versions, or by both.
+    """
     above, below = (peer, ours) if less_is_better else (ours, peer)
     values = (
         claim,
@@ -71,7 +78,7 @@ def tell(
         float(f"{peer:.4g}"),
         float(f"{above / below:.3g}") if below else None,
         unit,
-        ", ".join(f"{name} {version(name)}" for name in peer_packages),
+        ", ".join([peer_name] * bool(peer_name) + [f"{name} {version(name)}" for name in peer_packages]),
         sizes,
         machine(),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,16 @@ from watari.artifact.manifest import digest_of, list_files
 from watari.artifact.stage import InputArtifact, Inputs, Silent, StageResult
 from watari.errors import UserError
 from watari.model import graft, init
-from watari.model.rows import bias_direction, log_ratios, parent_means
+from watari.model.graft_model import graft_model
+from watari.model.rows import INITS, METHODS, Init, log_ratios
 from watari.pretrained import load_model
 from watari.pretrained.graft import read_graft
-from watari.tokenizer import extend
+from watari.tokenizer.build import extend_tokenizer, write_extension
+from watari.tokenizer.goal import Goal
+from watari.tokenizer.opening import open_base
+from watari.tokenizer.policy import Policy
+from watari.tokenizer.script import script_of
+from watari.tokenizer.texts import Text
 
 torch.set_num_threads(1)
 ENGLISH = [
@@ -59,13 +64,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         init.run(params, Inputs(), root / name, Silent())
         bases[name] = as_input(name, root / name, Kind.MODEL)
     text = documents("text", root / "text", japanese(200))
-    (root / "tokenizer").mkdir()
-    extend.run(
-        extend.Params(base="untied", text="text", add=256, language="ja"),
-        Inputs({"base": [bases["untied"]], "text": [text]}),
-        root / "tokenizer",
-        Silent(),
+    learned = extend_tokenizer(
+        open_base(str(root / "untied")),
+        [Text(str(number), text, language) for number, (language, text) in enumerate(japanese(200))],
+        Policy(script_of("ja")),
+        Goal(add=256),
     )
+    write_extension(learned, root / "tokenizer")
     return World(bases, as_input("tokenizer", root / "tokenizer", Kind.TOKENIZER), text)
 
 
@@ -86,22 +91,22 @@ def rows_of(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @pytest.mark.parametrize(
-    ("base", "chosen", "text"),
+    ("base", "chosen"),
     [
-        ("untied", "mean", False),
-        ("untied", "last-first", False),
-        ("untied", "count-bias", True),
-        ("untied", "random", False),
-        ("tied", "mean", False),
-        ("tied", "count-bias", True),
-        ("half", "mean", False),
-        ("half", "count-bias", True),
+        *(("untied", name) for name in INITS),
+        ("tied", "subword-mean"),
+        ("tied", "count-bias"),
+        ("tied", "focus"),
+        ("half", "weighted-mean"),
+        ("half", "count-bias"),
+        ("half", "omp"),
     ],
 )
 def test_every_weight_of_the_base_keeps_its_bits(
-    world: World, tmp_path: Path, base: str, chosen: str, text: bool
+    world: World, tmp_path: Path, base: str, chosen: Init
 ) -> None:
-    result = run(world, tmp_path, base, text, init=chosen)
+    text = METHODS[chosen].text
+    result = run(world, tmp_path, base, text, init=chosen, states=400)
     before = load_model(world.bases[base].path, dtype="auto")
     after = load_model(tmp_path, dtype="auto")
     assert after.dtype is before.dtype
@@ -174,36 +179,40 @@ def test_rows_are_what_the_init_says(world: World, tmp_path: Path) -> None:
     assert not torch.equal(got_in[32000:], got_out[32000:])
 
 
-def test_bias_moves_logits_by_the_log_ratio(world: World, tmp_path: Path) -> None:
-    """With H u ≈ 1, a new piece is less likely than its first token by count(piece) / count(first), anywhere."""
-    generator = torch.Generator().manual_seed(0)
-    hidden = torch.randn(4000, 16, generator=generator) + 0.7
-    u = bias_direction(hidden)
-    assert abs(float((hidden @ u).mean()) - 1) < 0.15
-    assert float((hidden @ u - 1).square().mean()) < float((hidden @ (u * 0.7) - 1).square().mean())
-    assert float((hidden @ u - 1).square().mean()) < float((hidden @ (u * 1.3) - 1).square().mean())
-    made = read_graft(world.tokenizer.path)
-    for ratio, n, first in zip(log_ratios(made).tolist(), made.frequency, made.first_frequency, strict=True):
-        assert math.isclose(ratio, math.log((n + 0.5) / (first + 0.5)), abs_tol=1e-5)
-
-
-def test_means_do_not_depend_on_how_they_are_blocked(world: World) -> None:
-    made = read_graft(world.tokenizer.path)
-    matrix = torch.randn(32000, 8, generator=torch.Generator().manual_seed(1))
-    expected = torch.stack([matrix[ids].mean(0) for ids in made.parents])
-    assert torch.allclose(parent_means(made, matrix), expected, atol=1e-6)
-
-
 def test_defaults(world: World, tmp_path: Path) -> None:
-    assert run(world, tmp_path / "a").metrics["init"] == "mean"
+    assert run(world, tmp_path / "a").metrics["init"] == "subword-mean"
     with_text = run(world, tmp_path / "b", text=True).metrics
     assert with_text["init"] == "count-bias"
-    assert run(world, tmp_path / "c", "tied", text=True).metrics["init"] == "mean"
+    assert run(world, tmp_path / "c", "tied", text=True).metrics["init"] == "subword-mean"
     # 200 documents hold more Japanese than English tokens: the other side fills up, and the sum is what was asked.
     assert sum(with_text["states"].values()) == 10_000
     assert with_text["states"]["new_language"] >= with_text["states"]["other"] > 500
     few = run(world, tmp_path / "d", text=True, states=400).metrics["states"]
     assert few == {"new_language": 200, "other": 200}
+
+
+def test_mean_is_another_name(world: World, tmp_path: Path) -> None:
+    assert graft.Params(base="b", tokenizer="t", init="mean").init == "subword-mean"
+    run(world, tmp_path / "mean", init="mean")
+    run(world, tmp_path / "subword", init="subword-mean")
+    assert digest_of(list_files(tmp_path / "mean")) == digest_of(list_files(tmp_path / "subword"))
+
+
+def test_documents_of_unknown_language_are_told_apart_by_the_new_pieces(world: World, tmp_path: Path) -> None:
+    texts = [Text(str(number), text) for number, (_, text) in enumerate(japanese(200))]
+    metrics = graft_model(
+        world.bases["untied"].path, world.tokenizer.path, tmp_path / "und", text=texts, states=400
+    )
+    assert metrics["states"] == {"new_language": 200, "other": 200}
+    told = metrics["other_language_loss"]
+    assert told["after"] >= told["before"] > 0
+    assert told["change_percent"] == pytest.approx(100 * (told["after"] / told["before"] - 1))
+    only = [text for text in texts if "は" in text.text]
+    metrics = graft_model(
+        world.bases["untied"].path, world.tokenizer.path, tmp_path / "one", text=only, states=400
+    )
+    assert metrics["states"] == {"new_language": 400, "other": 0}
+    assert "other_language_loss" not in metrics
 
 
 def test_same_bytes_again(world: World, tmp_path: Path) -> None:
@@ -223,14 +232,23 @@ def test_padding_rows_of_the_base_are_replaced(world: World, tmp_path: Path) -> 
     world = World({"padded": as_input("padded", padded, Kind.MODEL)}, world.tokenizer, world.text)
     result = run(world, tmp_path / "out", "padded", init="mean")
     assert result.metrics["padding_rows_replaced"] == 64
+    assert result.metrics["parameters"] == load_model(tmp_path / "out").num_parameters()
     assert load_model(tmp_path / "out").config.vocab_size == 32256
 
 
 def test_mistakes_are_told_in_words(world: World, tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="count-bias needs `text:`"):
         graft.Params(base="b", tokenizer="t", init="count-bias")
-    with pytest.raises(UserError, match="ties its head"):
-        run(world, tmp_path / "a", "tied", init="last-first")
+    for chosen in ("last-first", "zero-output", "muted-output"):
+        with pytest.raises(UserError, match="ties its head"):
+            run(world, tmp_path / "a", "tied", chosen == "muted-output", init=chosen)
+    with pytest.raises(UserError, match=r"there is no 'best' \(one of count-bias, "):
+        graft_model(world.bases["untied"].path, world.tokenizer.path, tmp_path / "a", init="best")
+    with pytest.raises(UserError, match=r"focus needs text in both languages \(`text:`, `--text`\)"):
+        graft_model(world.bases["untied"].path, world.tokenizer.path, tmp_path / "a", init="focus")
+    with pytest.raises(UserError, match="its documents are empty"):
+        graft_model(world.bases["untied"].path, world.tokenizer.path, tmp_path / "a", text=[])
+    assert not (tmp_path / "a" / "config.json").exists()
     other = tmp_path / "other"
     other.mkdir()
     params = init.Params(tokenizer="package://mistral-v3", hidden=16, layers=1, heads=2, context=32)

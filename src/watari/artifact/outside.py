@@ -17,8 +17,9 @@ _PACKAGE = "package://"
 _PACKAGED = {
     "mistral-v1": ("mistral_common", "data/tokenizer.model.v1"),
     "mistral-v3": ("mistral_common", "data/mistral_instruct_tokenizer_240323.model.v3"),
+    "tekken": ("mistral_common", "data/tekken_240718.json"),
 }
-"""Files that travel inside a library: the tokenizers of Mistral 7B v0.1 and v0.3 (Apache-2.0)."""
+"""Files that travel inside a library: the tokenizers of Mistral 7B v0.1 and v0.3 and of Nemo 12B (Apache-2.0)."""
 _HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
 _FILE_SUFFIX = re.compile(r"\.[A-Za-z]\w*$")
 """A file's suffix starts with a letter; what stands behind the dot of `org/Model-7B-v0.1` is a version."""

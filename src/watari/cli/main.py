@@ -11,8 +11,11 @@ import watari
 from watari.cli.chat import chat
 from watari.cli.convert import convert_app
 from watari.cli.doctor import doctor
+from watari.cli.graft import graft
 from watari.cli.recipes import recipe_app
 from watari.cli.runs import clean, diff, pack, show, verify
+from watari.cli.tokenizer import tokenizer_app
+from watari.cli.variadic import VariadicCommand
 from watari.cli.work import demo, plan, run
 from watari.errors import EXIT_INTERRUPTED, WatariError
 
@@ -61,7 +64,9 @@ app.command()(pack)
 app.command()(clean)
 app.command()(chat)
 app.command()(doctor)
+app.command(cls=VariadicCommand)(graft)
 app.add_typer(recipe_app, name="recipe")
+app.add_typer(tokenizer_app, name="tokenizer")
 app.add_typer(convert_app, name="convert")
 app.info.help = HELP
 

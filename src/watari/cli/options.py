@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from watari.errors import UserError
+
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from watari.recipe.graph import Recipe
+
+    Checked = TypeVar("Checked", bound=BaseModel)
 
 RecipeArgument = Annotated[
     str, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of a packaged one.")
@@ -54,3 +60,38 @@ def print_json(value: object) -> None:
     import json
 
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def check_new_folder(out: Path) -> None:
+    """Make sure that `--out` may be written: nothing is there, or an empty folder.
+
+    Raises:
+        UserError: if it holds something.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"--out: {out} is there already", "give a new folder, or empty this one")
+
+
+def checked(model: type[Checked], given: dict[str, Any], names: dict[str, str] | None = None) -> Checked:
+    """Return the parameters that a command's options make.
+
+    Args:
+        model: What checks them.
+        given: Values by field.
+        names: Options whose name is not their field's.
+
+    Raises:
+        UserError: naming the option of the first that is wrong.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return model(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        said = str(first["msg"]).removeprefix("Value error, ")
+        if not first["loc"]:
+            raise UserError(said) from None
+        field = str(first["loc"][0])
+        option = (names or {}).get(field, field).replace("_", "-")
+        raise UserError(f"--{option}: {said}") from None

@@ -1,25 +1,36 @@
-"""`model.graft`: a base model and the extended form of its tokenizer, joined: one new row for each new piece."""
+"""`model.graft`: a base model and the extended form of its tokenizer, joined: one new row for each new piece.
+
+The model is never loaded. Tables are read one at a time, new rows are made from their base rows, and the weight files
+are written shard by shard: in memory are at most the largest table and the new rows (70B: 0.5 GB of a 138 GB model).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from watari.artifact.kinds import Kind
 from watari.artifact.params import Count, Documents, Model, OneOrMore, StageParams, Tokenizer
-from watari.artifact.stage import Inputs, Progress, Stage, StageResult, stop_if_asked
-from watari.errors import UserError
-from watari.model.rows import Init
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-    from transformers import PreTrainedModel
-
-    from watari.pretrained.graft import Graft
+from watari.artifact.stage import InputArtifact, Inputs, Progress, Stage, StageResult
+from watari.model.graft_model import graft_model
+from watari.model.rows import ALIASES, INITS, METHODS, Init
 
 _KIND = "model.graft"
+
+
+def _plain_name(value: Any) -> Any:
+    return ALIASES.get(value, value) if isinstance(value, str) else value
+
+
+InitName = Annotated[
+    Init,
+    BeforeValidator(_plain_name),
+    WithJsonSchema({"type": "string", "enum": [*INITS, *ALIASES]}),
+]
 
 
 class Params(StageParams):
@@ -27,166 +38,81 @@ class Params(StageParams):
 
     base: Model = Field(description="the model to graft on")
     tokenizer: Tokenizer = Field(description="an extension of that model's tokenizer (`tokenizer.extend`)")
-    init: Init | None = Field(
+    init: InitName | None = Field(
         None,
-        description="how new rows begin. count-bias: input row of the last base token, output row of the first, and a "
-        "bias by corpus counts (least damage to the base's language and best start in the new one: facts §7); it "
-        "needs `text`. mean: mean of the base tokens' rows (Swallow). last-first: count-bias without the bias. "
-        "random: for comparison. Default: count-bias with `text`, mean without it; mean where the head is tied to "
-        "the embedding, since one row cannot be both that of the last and that of the first token",
+        description="how new rows begin: "
+        + ". ".join(f"{name}: {method.about}" for name, method in METHODS.items())
+        + ". `mean` is another name of subword-mean. Default: count-bias with `text`, subword-mean without it; "
+        "subword-mean where the head is tied to the embedding, since one row cannot be both that of the last and that "
+        "of the first token",
     )
     text: Annotated[list[Documents], OneOrMore] = Field(
         default_factory=list,
-        description="documents for count-bias, in both languages: half of the hidden states are taken from the new "
-        "one, half from all others",
+        description="documents for the inits that need them (count-bias, muted-output, focus, omp), in both languages: "
+        "half of the hidden states are taken from the new one, half from all others",
     )
     states: Count = Field(
         10_000, ge=64, description="hidden states that the bias direction is fitted to (facts: tokenizer §7)"
     )
+    characters: Count = Field(
+        4_000_000, ge=1000, description="characters of `text` that focus and omp take their statistics from"
+    )
+    align: Count = Field(
+        1,
+        ge=1,
+        description="make the tables' rows a multiple of this with padding rows, which are never sampled; better let "
+        "`tokenizer.extend` align with real pieces",
+    )
 
     @model_validator(mode="after")
-    def _text_for_bias(self) -> Params:
-        if self.init == "count-bias" and not self.text:
+    def _text_where_needed(self) -> Params:
+        if self.init is not None and METHODS[self.init].text and not self.text:
             raise ValueError(
-                "init: count-bias needs `text:` (documents in both languages); or write `init: mean`"
+                f"init: {self.init} needs `text:` (documents in both languages); or write `init: subword-mean`"
             )
         return self
 
 
+@dataclass(frozen=True)
+class Row:
+    """A document of an artifact."""
+
+    id: str
+    text: str
+    language: str
+
+
+class _Selected:
+    """The documents that a recipe selects; may be read more than once."""
+
+    def __init__(self, artifacts: list[InputArtifact], seed: int) -> None:
+        self.artifacts, self.seed = artifacts, seed
+
+    def __iter__(self) -> Iterator[Row]:
+        from watari.artifact.rows import select_rows
+
+        for artifact in self.artifacts:
+            for row in select_rows(artifact, seed=self.seed, stage=_KIND):
+                yield Row(str(row["id"]), row["text"] or "", row.get("language") or "und")
+
+
 def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageResult:
-    """Write the grafted model with its tokenizer. The base's rows, and every other weight, keep their bits.
-
-    Raises:
-        UserError: if the tokenizer does not extend this base's, or the init does not fit the model.
-    """
-    from watari.model.rows import bias_direction, new_rows
-    from watari.model.states import sample_states
-    from watari.pretrained import load_model, load_tokenizer, save_model
-    from watari.pretrained.graft import read_graft
-
-    base, tokenizer = inputs.one("base"), inputs.one("tokenizer")
-    graft = read_graft(tokenizer.path)
-    _check_same_base(graft, base.path, base.name, tokenizer.name)
-    model = load_model(base.path, dtype="auto")
-    embedding, head = _matrices(model)
-    rows_before = embedding.weight.shape[0]
-    if rows_before < graft.base_vocabulary:
-        raise UserError(
-            f"base: {base.name} has {rows_before:,} embedding rows for a tokenizer of {graft.base_vocabulary:,}",
-            "its config and its tokenizer do not belong together: `watari doctor` says more",
-        )
-    init = _choose_init(params, tied=head is None)
-    before = model.num_parameters()
-
-    metrics: dict[str, Any] = {}
-    bias = None
-    if init == "count-bias":
-        states = sample_states(
-            model,
-            load_tokenizer(base.path),
-            inputs.many("text"),
-            language=graft.language,
-            count=params.states,
-            seed=params.seed,
-            stage=_KIND,
-            progress=progress,
-        )
-        metrics["states"] = {"new_language": states.new, "other": states.other}
-        bias = bias_direction(states.hidden)
-    rows = new_rows(
-        graft,
-        embedding.weight,
-        None if head is None else head.weight,
-        init=init,
-        bias=bias,
-        spread=float(getattr(model.config, "initializer_range", 0.02)),
+    """Write the grafted model with its tokenizer; see `graft_model`."""
+    base, tokenizer, text = inputs.one("base"), inputs.one("tokenizer"), inputs.many("text")
+    metrics = graft_model(
+        base.path,
+        tokenizer.path,
+        out,
+        init=params.init,
+        text=_Selected(text, params.seed) if text else None,
+        states=params.states,
+        characters=params.characters,
+        align=params.align,
         seed=params.seed,
+        progress=progress,
+        names=(base.name, tokenizer.name),
     )
-    stop_if_asked(progress)
-    progress.update(len(graft.pieces), len(graft.pieces), unit="rows", note=init)
-    _append(embedding, rows.input, graft.base_vocabulary)
-    if head is not None and rows.output is not None:
-        _append(head, rows.output, graft.base_vocabulary)
-    model.config.vocab_size = graft.vocabulary
-    if head is None:
-        model.tie_weights()
-    save_model(model, out, tokenizer_from=tokenizer.path)
-    metrics |= {
-        "init": init,
-        "rows_added": len(graft.pieces),
-        "padding_rows_replaced": rows_before - graft.base_vocabulary,
-        "tied": head is None,
-        "vocabulary_before": graft.base_vocabulary,
-        "vocabulary": graft.vocabulary,
-        "parameters_before": before,
-        "parameters": model.num_parameters(),
-    }
     return StageResult(metrics=metrics)
 
 
-def _choose_init(params: Params, *, tied: bool) -> Init:
-    if tied and params.init == "last-first":
-        raise UserError(
-            "init: last-first gives a token two different rows, and this model ties its head to its embedding",
-            "use `init: mean` or `init: count-bias` (mean plus bias)",
-        )
-    if params.init is not None:
-        return params.init
-    return "count-bias" if params.text and not tied else "mean"
-
-
-def _check_same_base(graft: Graft, folder: Path, name: str, tokenizer: str) -> None:
-    """Make sure that the base's token ids mean what they meant when its tokenizer was extended."""
-    from watari.pretrained import load_tokenizer
-    from watari.pretrained.sentencepiece import read_spm, vocabulary_digest
-
-    if (folder / "tokenizer.model").is_file():
-        digest, size = (model := read_spm(folder / "tokenizer.model")).digest(), len(model)
-    else:
-        loaded = load_tokenizer(folder)
-        size = len(loaded)
-        digest = vocabulary_digest([str(piece) for piece in loaded.convert_ids_to_tokens(list(range(size)))])
-    if digest != graft.base_digest:
-        raise UserError(
-            f"tokenizer: {tokenizer} extends a tokenizer of {graft.base_vocabulary:,} pieces that is not the one of "
-            f"{name} ({size:,} pieces)",
-            f"let tokenizer.extend have `base: {name}`",
-        )
-
-
-def _matrices(model: PreTrainedModel) -> tuple[nn.Embedding, nn.Linear | None]:
-    """Return the input embedding, and the output head unless it is the same matrix."""
-    from torch import nn
-
-    embedding = model.get_input_embeddings()
-    head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
-    if not isinstance(embedding, nn.Embedding) or not isinstance(head, nn.Linear):
-        raise UserError(
-            f"base: {type(model).__name__} keeps its embedding as {type(embedding).__name__} and its head as "
-            f"{type(head).__name__}: not supported yet in this version"
-        )
-    return embedding, None if head.weight is embedding.weight else head
-
-
-def _append(layer: nn.Embedding | nn.Linear, rows: Tensor, keep: int) -> None:
-    """Give `layer` its first `keep` rows, then `rows`, in the type that it has.
-
-    Not `resize_token_embeddings`: that draws rows of its own, and loading has overwritten resized untied heads before
-    (transformers #45079).
-    """
-    import torch
-
-    weight = layer.weight.data
-    size = keep + len(rows)
-    layer.weight = torch.nn.Parameter(torch.cat([weight[:keep], rows.to(weight.dtype)]))
-    if isinstance(layer, torch.nn.Embedding):
-        layer.num_embeddings = size
-        return
-    layer.out_features = size
-    if layer.bias is not None:
-        layer.bias = torch.nn.Parameter(
-            torch.cat([layer.bias.data[:keep], layer.bias.data.new_zeros(len(rows))])
-        )
-
-
-STAGE = Stage(kind=_KIND, version=1, output=Kind.MODEL, params=Params, run=run)
+STAGE = Stage(kind=_KIND, version=2, output=Kind.MODEL, params=Params, run=run)

@@ -3,24 +3,47 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from watari.artifact.draws import draw_uint64
-from watari.artifact.stage import InputArtifact, Progress, stop_if_asked
+from watari.artifact.stage import Progress
 from watari.errors import UserError
+from watari.model.stream_forward import hidden_states
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase
+
+    from watari.pretrained.graft import Graft
 
 _WINDOW = 256
-"""Tokens taken from one document."""
+"""Tokens of a window; short documents share one, as they do in packed training."""
 _CUT = 8 * _WINDOW
 """Characters looked at; no common tokenizer has tokens longer than 8 characters on average."""
 _SHORTEST = 16
 """Tokens that a document is assumed to have at least, when it is decided how many documents to hold."""
+_UNKNOWN = "und"
+_LOOK = 512
+"""Characters by which a document of unknown language is told."""
+
+
+class Document(Protocol):
+    """What a text must have: an id for draws, its language (a code, or "und" where nobody said)."""
+
+    @property
+    def id(self) -> str:
+        """Its own."""
+
+    @property
+    def text(self) -> str:
+        """The document."""
+
+    @property
+    def language(self) -> str:
+        """Code of its language."""
 
 
 @dataclass(frozen=True)
@@ -29,71 +52,171 @@ class States:
 
     Args:
         hidden: (n, width), float32.
-        new: How many of them come from documents of the new language.
-        other: How many from all others.
+        new: Which of them come from documents of the new language (n,), bool.
+        window: The window that each comes from (n,), int64: states of one are not independent.
+        target: The token that followed in the text (n,), int64; -1 where the window ends.
     """
 
     hidden: Tensor
-    new: int
-    other: int
+    new: Tensor
+    window: Tensor
+    target: Tensor
 
 
 def sample_states(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    documents: list[InputArtifact],
+    folder: Path,
+    base: PreTrainedTokenizerBase,
+    extended: PreTrainedTokenizerBase,
+    documents: Iterable[Document],
+    graft: Graft,
     *,
-    language: str,
     count: int,
     seed: int,
     stage: str,
     progress: Progress,
 ) -> States:
-    """Return about `count` final hidden states, half of them from documents of `language`.
+    """Return about `count` final hidden states, half of them from documents in the language of `graft`.
 
-    Documents are taken in an order drawn by their ids, the first `_WINDOW` tokens of each. Where one side has too
-    little text the other fills up.
+    Documents are taken in an order drawn by their ids, the first `_CUT` characters of each. A document of unknown
+    language is of the new one if at least a tenth of its tokens are new pieces. Where one side has too little text
+    the other fills up.
+
+    Args:
+        folder: The base model.
+        base: Its tokenizer: contexts are what the base has been trained on.
+        extended: The new one.
+        documents: May be read more than once.
+        graft: The new pieces.
+        count: States wanted.
+        seed: Of the stage.
+        stage: Its kind.
+        progress: Told of every layer.
 
     Raises:
         UserError: if there is no text at all.
     """
-    import torch
-
-    sides: dict[bool, list[list[int]]] = {}
-    for new in (True, False):
-        texts = _first_drawn(
-            documents, language, new=new, most=-(-count // _SHORTEST), seed=seed, stage=stage
-        )
-        sides[new] = [ids for text in texts if len(ids := _tokens(tokenizer, text)) > 1]
-    other = _up_to(sides[False], count // 2)
-    chosen = _up_to(sides[True], count - sum(map(len, other)))
-    other = _up_to(sides[False], count - sum(map(len, chosen)))
+    most = -(-count // _SHORTEST)
+    sides = _first_drawn(documents, Side(graft, extended), most=most, seed=seed, stage=stage)
+    windows = {new: _windows(_tokens(base, sides[new])) for new in (True, False)}
+    other = _up_to(windows[False], count // 2)
+    chosen = _up_to(windows[True], count - sum(map(len, other)))
+    other = _up_to(windows[False], count - sum(map(len, chosen)))
     if not chosen and not other:
         raise UserError(
-            "text: its documents are empty: count-bias has nothing to fit to", "or write `init: mean`"
+            "text: its documents are empty: there are no hidden states to fit to",
+            "or write `init: subword-mean`",
         )
-    decoder = model.get_decoder()  # type: ignore[no-untyped-call]
-    found: list[Tensor] = []
-    done = 0
-    for ids in [*chosen, *other]:
-        stop_if_asked(progress)
-        progress.update(done, count, unit="states", note="fitting the bias")
-        with torch.no_grad():
-            found.append(decoder(input_ids=torch.tensor([ids])).last_hidden_state[0].float())
-        done += len(ids)
-    return States(torch.cat(found), sum(map(len, chosen)), sum(map(len, other)))
+    return states_of(folder, chosen, other, progress=progress)
 
 
-def _tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    ids: list[int] = tokenizer(text, truncation=True, max_length=_WINDOW)["input_ids"]
-    return ids
+def states_of(
+    folder: Path, new: Sequence[list[int]], other: Sequence[list[int]], *, progress: Progress
+) -> States:
+    """Return the states of two lists of windows of token ids."""
+    import torch
+
+    windows = [*new, *other]
+    lengths = torch.tensor([len(ids) for ids in windows])
+    return States(
+        hidden=hidden_states(folder, windows, progress=progress),
+        new=torch.repeat_interleave(torch.arange(len(windows)) < len(new), lengths),
+        window=torch.repeat_interleave(torch.arange(len(windows)), lengths),
+        target=torch.tensor([token for ids in windows for token in (*ids[1:], -1)]),
+    )
 
 
-def _up_to(stretches: list[list[int]], most: int) -> list[list[int]]:
-    """Return the first stretches that together have `most` tokens; the last of them is cut."""
+def states_of_parents(
+    folder: Path, base: PreTrainedTokenizerBase, graft: Graft, *, count: int, progress: Progress
+) -> States:
+    """Return about `count` states over the spellings of the new pieces: contexts that need no text.
+
+    Good enough to know what a padding row must avoid; not to fit count-bias, whose contexts must be real ones.
+    """
+    from watari.pretrained.encoding import adds_bos
+
+    bos = [base.bos_token_id] if adds_bos(base) else []
+    flat = [token for ids in graft.parents for token in ids][:count]
+    step = _WINDOW - len(bos)
+    windows = [bos + flat[start : start + step] for start in range(0, len(flat), step)]
+    return states_of(folder, windows, [], progress=progress)
+
+
+def sample_ids(
+    tokenizer: PreTrainedTokenizerBase,
+    documents: Iterable[Document],
+    characters: int,
+    *,
+    seed: int,
+    stage: str,
+) -> list[list[int]]:
+    """Return the ids of documents with the lowest draws, which together have about so many characters.
+
+    Raises:
+        UserError: if there is no text at all.
+    """
+    from watari.pretrained.encoding import encode_documents
+
+    heap: list[tuple[int, str, str]] = []
+    total = 0
+    for document in documents:
+        if not document.text:
+            continue
+        heapq.heappush(
+            heap, (-draw_uint64(seed, stage, document.id), document.id, document.text[:characters])
+        )
+        total += min(len(document.text), characters)
+        while total - len(heap[0][2]) >= characters:
+            total -= len(heapq.heappop(heap)[2])
+    if not heap:
+        raise UserError("text: its documents are empty", "give text, or write `init: subword-mean`")
+    return encode_documents(tokenizer, [text for *_, text in sorted(heap, key=lambda i: (-i[0], i[1]))])
+
+
+class Side:
+    """Tells documents of the new language from all others.
+
+    Args:
+        graft: Its language and its pieces.
+        extended: The tokenizer with the new pieces, for documents of unknown language.
+    """
+
+    def __init__(self, graft: Graft, extended: PreTrainedTokenizerBase) -> None:
+        self.graft, self.extended = graft, extended
+
+    def is_new(self, document: Document) -> bool:
+        """True for a document of the new language."""
+        if document.language != _UNKNOWN:
+            return document.language == self.graft.language
+        from watari.pretrained.encoding import encode_documents
+
+        (ids,) = encode_documents(self.extended, [document.text[:_LOOK]])
+        return 10 * sum(index >= self.graft.base_vocabulary for index in ids) >= max(1, len(ids))
+
+
+def _tokens(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
+    """Return the ids of each text, behind BOS where the tokenizer puts one."""
+    from watari.pretrained.encoding import adds_bos, encode_documents
+
+    bos = [tokenizer.bos_token_id] if adds_bos(tokenizer) else []
+    return [bos + ids[: _WINDOW - len(bos)] for ids in encode_documents(tokenizer, texts) if ids]
+
+
+def _windows(documents: Sequence[list[int]]) -> list[list[int]]:
+    """Return the documents one after the other in windows of at most `_WINDOW` tokens; none is cut."""
+    found: list[list[int]] = []
+    for ids in documents:
+        if found and len(found[-1]) + len(ids) <= _WINDOW:
+            found[-1] = found[-1] + ids
+        else:
+            found.append(ids)
+    return found
+
+
+def _up_to(windows: Sequence[list[int]], most: int) -> list[list[int]]:
+    """Return the first windows that together have `most` tokens; the last of them is cut."""
     taken: list[list[int]] = []
     left = most
-    for ids in stretches:
+    for ids in windows:
         if left < 2:
             break
         taken.append(ids[:left])
@@ -102,15 +225,24 @@ def _up_to(stretches: list[list[int]], most: int) -> list[list[int]]:
 
 
 def _first_drawn(
-    documents: list[InputArtifact], language: str, *, new: bool, most: int, seed: int, stage: str
-) -> list[str]:
-    """Return the beginnings of the `most` documents with the lowest draws on one side."""
-    from watari.artifact.rows import select_rows
+    documents: Iterable[Document], side: Side, *, most: int, seed: int, stage: str
+) -> dict[bool, list[str]]:
+    """Return the beginnings of the `most` documents with the lowest draws on each side."""
 
-    def drawn() -> Iterator[tuple[int, str, str]]:
-        for artifact in documents:
-            for row in select_rows(artifact, seed=seed, stage=stage):
-                if (row.get("language") == language) == new and row["text"]:
-                    yield draw_uint64(seed, stage, str(row["id"])), str(row["id"]), row["text"][:_CUT]
+    def drawn() -> Iterator[tuple[int, str, bool, str]]:
+        for document in documents:
+            if document.text:
+                draw = draw_uint64(seed, stage, document.id)
+                yield draw, document.id, side.is_new(document), document.text[:_CUT]
 
-    return [text for _, _, text in heapq.nsmallest(most, drawn())]
+    # A heap of its own for each side, in one pass: reading the documents may be what takes long.
+    heaps: dict[bool, list[tuple[int, str, str]]] = {True: [], False: []}
+    for draw, identity, new, text in drawn():
+        item = (-draw, identity, text)
+        if len(heaps[new]) < most:
+            heapq.heappush(heaps[new], item)
+        elif item > heaps[new][0]:
+            heapq.heapreplace(heaps[new], item)
+    return {
+        new: [text for *_, text in sorted(heap, key=lambda i: (-i[0], i[1]))] for new, heap in heaps.items()
+    }

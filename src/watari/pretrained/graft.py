@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -21,6 +22,9 @@ class Graft(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     format: int = 1
+    family: Literal["sentencepiece", "byte-level"] = Field(
+        "sentencepiece", description="how `pieces` are written: with U+2581 for a blank, or in the byte-level alphabet"
+    )
     language: str = Field(description="the language that the pieces were made for")
     base_digest: str = Field(description="hash of the base's pieces in the order of their ids")
     base_vocabulary: int = Field(ge=1, description="number of the base's pieces")
@@ -33,18 +37,29 @@ class Graft(BaseModel):
     first_frequency: list[int] = Field(
         description="how often the first parent of each piece comes out when the base encodes the training text"
     )
+    saved: list[int] = Field(
+        default_factory=list,
+        description="tokens of the training text that each piece saved when it was learned, by weight, in 1/1024",
+    )
+    characters: int = Field(0, ge=0, description="code points of the training text, by weight")
+    tokens: int = Field(0, ge=0, description="tokens of the training text under the base, by weight")
 
     @model_validator(mode="after")
     def _same_length(self) -> Graft:
         lengths = {
             len(column)
             for column in (self.pieces, self.ranks, self.parents, self.frequency, self.first_frequency)
-        }
+        } | ({len(self.saved)} if self.saved else set())
         if len(lengths) > 1:
-            raise ValueError("pieces, ranks, parents and frequencies differ in length")
+            raise ValueError("pieces, ranks, parents, frequencies and savings differ in length")
         if any(not ids or min(ids) < 0 or max(ids) >= self.base_vocabulary for ids in self.parents):
             raise ValueError("a piece has no parents, or one outside the base's vocabulary")
         return self
+
+    def first(self, count: int) -> Graft:
+        """Return the graft of the first `count` pieces: what a run for `count` would have given."""
+        columns = ("pieces", "ranks", "parents", "frequency", "first_frequency", "saved")
+        return self.model_copy(update={name: getattr(self, name)[:count] for name in columns})
 
     @property
     def vocabulary(self) -> int:

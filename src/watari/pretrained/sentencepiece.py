@@ -25,6 +25,8 @@ SPACE = "▁"
 
 _PIECES, _TRAINER, _NORMALIZER, _SELF_TEST = 1, 2, 3, 4
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_SPECIAL_IDS = {40: 0, 41: 1, 42: 2, 43: -1}
+"""The trainer's fields for unk, bos, eos and pad, and what they mean where they are not written."""
 
 
 class PieceKind(IntEnum):
@@ -117,6 +119,29 @@ class SpmModel:
             elif number != _SELF_TEST:
                 parts.append(raw)
         return parse_spm(b"".join(parts if done else [*parts, added]))
+
+    def trimmed(self, kept: Sequence[int]) -> SpmModel:
+        """Return this model with the pieces `kept` alone (rising ids), each byte for byte as it stood.
+
+        What the trainer's record says of ids (unk, bos, eos, pad) follows them. The self-test samples are left out, as
+        in `extended`.
+
+        Raises:
+            ValueError: if one of these ids is not kept.
+        """
+        places = {old: new for new, old in enumerate(kept)}
+        parts: list[bytes] = []
+        at = 0
+        for number, raw, payload in _top_level(self.data):
+            if number == _PIECES:
+                parts += [raw] if at in places else []
+                at += 1
+            elif number == _TRAINER:
+                sized = _with_vocabulary_size(payload, len(places))
+                parts.append(_field(_TRAINER, _with_special_ids(sized, places)))
+            elif number != _SELF_TEST:
+                parts.append(raw)
+        return parse_spm(b"".join(parts))
 
 
 def vocabulary_digest(pieces: Sequence[str]) -> str:
@@ -269,3 +294,17 @@ def _with_vocabulary_size(trainer: bytes, size: int) -> bytes:
         for number, _, start, _, end in _walk(trainer)
     ]
     return b"".join(parts)
+
+
+def _with_special_ids(trainer: bytes, places: dict[int, int]) -> bytes:
+    """Return a trainer spec whose unk, bos, eos and pad ids are where `places` says that the old ones went."""
+    given = _fields(trainer)
+    kept = [trainer[start:end] for number, _, start, _, end in _walk(trainer) if number not in _SPECIAL_IDS]
+    for number, default in _SPECIAL_IDS.items():
+        old = _integer(given, number, default)
+        if old >= 0 and old not in places:
+            raise ValueError(f"id {old} is left out, which the model names as a special one")
+        new = places[old] if old >= 0 else old
+        if number in given or new != default:
+            kept.append(_to_varint(number << 3 | _VARINT) + _to_varint(new if new >= 0 else new + (1 << 64)))
+    return b"".join(kept)

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from watari.errors import UserError
+from watari.languages import languages, load_language
 
-_HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_KANA = "\u3000-\u30ff\u31f0-\u33ff"
-_FULL_WIDTH = "\uff01-\uff9f"
-_STRICT = {
-    "ja": _KANA + _HAN + _FULL_WIDTH,
-    "zh": "\u3000-\u303f\u3100-\u312f" + _HAN + "\uff01-\uff60",
-    "ko": "\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff",
-}
-_LOOSE = "‐-―‘’“”…‥·×"
-"""Marks that both languages use. Taken as Japanese they changed 14 % of English documents (facts: tokenizer §6.2), so
-a new piece may hold them only beside a strict character."""
+__all__ = ["Script", "languages", "script_of"]
 
 
 @dataclass(frozen=True)
@@ -26,40 +18,47 @@ class Script:
 
     Args:
         language: Its code.
-        strict: Pattern of one character that only this language's texts hold.
-        allowed: Pattern of a whole piece: strict characters and loose marks.
+        strict: Ranges (first, last) of the characters that only this language's texts hold.
+        loose: Marks that other languages use too: a piece may hold them beside a strict character only.
+        shares: Languages that hold some of the strict characters too; no promise is made for their texts.
+        spaces: True if words are parted by blanks, so that a piece may begin with one.
     """
 
     language: str
-    strict: re.Pattern[str]
-    allowed: re.Pattern[str]
+    strict: tuple[tuple[int, int], ...]
+    loose: str
+    shares: tuple[str, ...]
+    spaces: bool
 
-    def is_target(self, text: str) -> bool:
-        """True if every character may stand in a new piece."""
-        return self.allowed.fullmatch(text) is not None
+    @cached_property
+    def strict_class(self) -> str:
+        """The strict characters as the inside of a regular expression's `[...]`."""
+        return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in self.strict)
+
+    @cached_property
+    def strict_character(self) -> re.Pattern[str]:
+        """Pattern of one strict character."""
+        return re.compile(f"[{self.strict_class}]")
 
     def has_strict(self, text: str) -> bool:
         """True if at least one character belongs to this script alone."""
-        return self.strict.search(text) is not None
+        return self.strict_character.search(text) is not None
 
-
-def languages() -> list[str]:
-    """Return the codes of the languages that have a script here."""
-    return sorted(_STRICT)
+    def is_strict(self, code: int) -> bool:
+        """True if a code point belongs to this script alone."""
+        return any(first <= code <= last for first, last in self.strict)
 
 
 def script_of(language: str) -> Script:
-    """Return the script of a language.
-
-    For `ja`, the ranges of facts: tokenizer §6.2; every character outside them keeps the base's segmentation.
+    """Return the script of a language, from its pack (`watari.languages`).
 
     Raises:
-        UserError: if the language has none here.
+        UserError: if the language has none.
     """
-    ranges = _STRICT.get(language)
-    if ranges is None:
+    try:
+        pack = load_language(language).script
+    except UserError:
         raise UserError(
-            f"language: '{language}' has no script table in tokenizer.extend",
-            f"known: {', '.join(languages())}",
-        )
-    return Script(language, re.compile(f"[{ranges}]"), re.compile(f"[{ranges}{_LOOSE}]+"))
+            f"script: '{language}' has no language pack", f"known: {', '.join(languages())}"
+        ) from None
+    return Script(language, tuple(pack.ranges()), pack.loose, tuple(pack.shares), pack.spaces)

@@ -3,233 +3,215 @@
 Every new piece ranks below every piece of the base and holds at least one strict character of the target script. So
 the base's merges run to their end first, new merges join whole base tokens, and a text without such a character is
 encoded to the same ids as before (facts: tokenizer §8, with the proof; the method is that of arXiv 2512.03989).
+
+After k pieces the learner's text is segmented exactly as the base extended by these k pieces segments it, so that what
+a piece saves is counted and not estimated. For that it is enough to join the pair that was counted, everywhere: a
+stretch of text over whose ends no join went is segmented as if it stood alone. So a text that stands as a pair of two
+symbols in one place stands as the same two wherever its ends are ends of symbols; no other split of it needs to be
+looked for, and a new symbol never meets a neighbour with which it spells an older piece, which would stand there as
+one symbol already.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from watari.pretrained.fast import splits
-from watari.pretrained.sentencepiece import PieceKind, SpmModel
-from watari.tokenizer.script import Script
-from watari.tokenizer.spans import Spans
+from watari.tokenizer.ban import banned
+from watari.tokenizer.learned import Learned
+from watari.tokenizer.linked import EDGE, Array, LinkedText, Pairs
+from watari.tokenizer.policy import STRICT, Policy
+from watari.tokenizer.sequences import UNIT, Sequences
 
-Array = npt.NDArray[np.int64]
+__all__ = ["banned", "learn"]
+
 Tell = Callable[[int], None]
-_EDGE = -2
-_GONE = -1
-_NONE = np.zeros(0, dtype=np.int64)
+Enough = Callable[[int, int], bool]
+_CHARACTER, _PAIR = 0, 1
+_LOOKED_AT = 1 << 14
+"""Pairs entered at least when the text is counted again: that takes a second or two for 50 MB, an entry a
+microsecond."""
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What a new piece may be.
-
-    Args:
-        max_length: Characters.
-        min_frequency: How often it must occur when it is learned.
-    """
-
-    max_length: int
-    min_frequency: int
-
-
-def banned(model: SpmModel, script: Script) -> frozenset[str]:
-    """Return the strings that may not become pieces: those of the base, and the beginnings and ends of them.
-
-    A new piece that begins or ends a piece of the base could be joined to it by the base's own, higher merge, and the
-    base's segmentation would change. Only pieces that hold a strict character matter: others cannot hold a new one.
-    """
-    found: set[str] = set()
-    for piece in model.pieces:
-        if piece.kind is not PieceKind.NORMAL:
-            continue
-        found.add(piece.text)
-        if len(piece.text) > 1 and script.has_strict(piece.text):
-            found.update(part for pair in splits(piece.text) for part in pair)
-    return frozenset(found)
-
-
-def learn_pieces(
-    spans: Spans,
-    script: Script,
+def learn(
+    sequences: Sequences,
+    policy: Policy,
     ban: frozenset[str],
     count: int,
-    limits: Limits,
     tell: Tell = lambda done: None,
-) -> list[str]:
+    *,
+    enough: Enough | None = None,
+) -> Learned:
     """Return up to `count` new pieces in the order of their ranks; fewer if the text does not hold more.
 
     The first k pieces are what a run for k would give. Ties are broken by the text, single characters first, so that
     the outcome depends on neither the order of documents nor the machine.
 
     Args:
-        spans: The text.
-        script: Which characters a piece may hold.
-        ban: Strings that may not become pieces.
+        sequences: The text.
+        policy: What a piece may be. A candidate that turns out unwanted when its turn comes is dropped for good.
+        ban: Strings that may not become pieces (`banned`).
         count: How many are wanted.
-        limits: What a piece may be.
         tell: Called with the number of pieces learned so far.
+        enough: Asked after every piece, with their number and what the newest saved (`Learned.saved`), whether to
+            stop.
     """
-    return _Learner(spans, script, ban, limits).run(count, tell)
+    return _Learner(sequences, policy, ban).run(count, tell, enough)
 
 
 class _Learner:
-    """The text as a doubly linked list of symbols, and a lazy heap of candidates.
+    """The text, and a lazy heap of the candidates worth looking at.
 
-    `symbol`, `following`, `previous` and `weight` are arrays over positions. Spans lie one after the other with an
-    edge between. A candidate is a pair of symbols; `places` holds where it was seen, some of which may be gone.
+    A candidate is a pair of symbols, or a character that the base spells as several tokens. Only pairs that weigh at
+    least `bound` are in the heap, with their places in `places`; when the best one falls below, the whole text is
+    counted again for a lower bound. No pair grows, and all of a new symbol's pairs arise with it; so an entry never
+    weighs less than what it stands for, and what other joins took away is found out when it comes up.
     """
 
-    def __init__(self, spans: Spans, script: Script, ban: frozenset[str], limits: Limits) -> None:
-        self.texts = list(spans.symbols)
-        self.base = spans.base
-        self.script = script
-        self.ban = ban
-        self.limits = limits
-        self.strict = [script.has_strict(text) for text in self.texts]
-        self.ids = {text: index for index, text in enumerate(self.texts) if script.is_target(text)}
-        self.fresh: dict[str, int] = {}
-        self.places: dict[tuple[int, int], list[Array]] = {}
+    def __init__(self, sequences: Sequences, policy: Policy, ban: frozenset[str]) -> None:
+        self.policy = policy
+        self.floor = max(1, policy.min_frequency * UNIT)
+        self.refused = set(ban)
+        self.counts = sequences.counts
+        self.places: dict[tuple[int, int], Array] = {}
         self.heap: list[tuple[int, int, str, int, int]] = []
-        self._lay_out(spans)
-        self._first_candidates()
 
-    def _lay_out(self, spans: Spans) -> None:
-        parts: list[npt.NDArray[np.int32]] = [np.array([_EDGE], dtype=np.int32)]
-        weights: list[int] = [0]
-        lengths: list[int] = [1]
-        for data, weight in spans.counts.items():
-            ids = np.frombuffer(data, dtype=np.int32)
-            parts += [ids, parts[0]]
-            weights += [weight, 0]
-            lengths += [len(ids), 1]
-        self.symbol: Array = np.concatenate(parts).astype(np.int64)
-        self.weight: Array = np.repeat(np.asarray(weights, dtype=np.int64), lengths)
-        size = len(self.symbol)
-        self.following: Array = np.arange(1, size + 1, dtype=np.int64)
-        self.previous: Array = np.arange(-1, size - 1, dtype=np.int64)
-        self.following[-1] = size - 1
-        self.previous[0] = 0
+        usable = np.array(sequences.usable, dtype=bool)
+        used = np.flatnonzero(usable & (np.bincount(sequences.ids, minlength=len(usable)) > 0))
+        numbers = np.full(len(usable), EDGE, dtype=np.int32)
+        numbers[used] = np.arange(EDGE + 1, EDGE + 1 + len(used))
+        self.texts = ["", *(sequences.symbols[index] for index in used.tolist())]
+        self.bits = [policy.bits(text) for text in self.texts]
+        weights = sequences.counts @ np.asarray(sequences.weights, dtype=np.int64)
+        lengths = sequences.lengths.astype(np.int64)
+        self.text = LinkedText(numbers[sequences.ids], lengths, weights)
+        self.bound = int(weights @ lengths) + 1
+        """Above what any pair weighs: the first look counts them all."""
 
-    def _first_candidates(self) -> None:
-        occurs = np.bincount(
-            np.maximum(self.symbol, 0), weights=self.weight, minlength=len(self.texts)
-        )  # edges weigh nothing
-        for index in range(self.base, len(self.texts)):
-            times = int(occurs[index])
-            text = self.texts[index]
-            if times >= self.limits.min_frequency and text not in self.ban:
-                gain = (len(text.encode("utf-8")) - 1) * times
-                heapq.heappush(self.heap, (-gain, 0, text, index, index))
-        positions = np.flatnonzero((self.symbol[:-1] >= 0) & (self.symbol[1:] >= 0))
-        self._add_candidates(self.symbol[positions], self.symbol[positions + 1], positions)
+        first = int(np.searchsorted(used, sequences.base))
+        characters = [(EDGE + 1 + place, index) for place, index in enumerate(used.tolist())][first:]
+        self.untaken = {number for number, _ in characters}
+        """Characters that are no pieces yet: nothing can be made of them."""
+        if characters:
+            self._enter_characters(sequences, characters, weights)
 
-    def run(self, count: int, tell: Tell) -> list[str]:
-        out: list[str] = []
-        while self.heap and len(out) < count:
+    def run(self, count: int, tell: Tell, enough: Enough | None) -> Learned:
+        found: list[str] = []
+        saved: list[int] = []
+        while len(found) < count:
+            while self.bound > self.floor and (not self.heap or -self.heap[0][0] < self.bound):
+                self._lower_bound(count - len(found))
+            if not self.heap:
+                break
             gain, kind, text, left, right = heapq.heappop(self.heap)
-            if kind == 0:
-                out.append(text)
+            won: int | None = -gain
+            if kind == _CHARACTER:
+                self.untaken.discard(left)
+            else:
+                won = self._take_pair(-gain, text, left, right)
+            if won is None:
                 continue
-            places = self._still_there(left, right)
-            times = int(self.weight[places].sum())
-            if times < -gain:
-                if times >= self.limits.min_frequency:
-                    self.places[left, right] = [places]
-                    heapq.heappush(self.heap, (-times, 1, text, left, right))
-                continue
-            out.append(text)
-            tell(len(out))
-            self.fresh[text] = self.ids[text] = len(self.texts)
-            self.texts.append(text)
-            self.strict.append(True)
-            others = [self._still_there(*pair) for pair in self._pairs_of(text) if pair in self.places]
-            self._merge(np.unique(np.concatenate([places, *others])) if others else places, self.fresh[text])
-        return out
+            found.append(text)
+            saved.append(won)
+            tell(len(found))
+            if enough is not None and enough(len(found), won):
+                break
+        return Learned(found, np.array(saved, dtype=np.int64))
 
-    def _pairs_of(self, text: str) -> list[tuple[int, int]]:
-        return [(self.ids[a], self.ids[b]) for a, b in splits(text) if a in self.ids and b in self.ids]
+    def _enter_characters(
+        self, sequences: Sequences, characters: list[tuple[int, int]], weights: Array
+    ) -> None:
+        """Enter the characters, given as (number, id in `sequences`), that may become pieces; no other ever will."""
 
-    def _still_there(self, left: int, right: int) -> Array:
-        """Take the places of a candidate out of the table and return those where it still stands, sorted."""
-        seen = self.places.pop((left, right), [])
-        if not seen:
-            return _NONE
-        places = seen[0] if len(seen) == 1 else np.unique(np.concatenate(seen))
-        stands = (self.symbol[places] == left) & (self.symbol[self.following[places]] == right)
-        places = places[stands]
-        return self._apart(places) if left == right else places
+        def occurs(counts: Array) -> Array:
+            # Floats are exact up to 2^53.
+            each = np.repeat(counts, sequences.lengths).astype(np.float64)
+            times = np.bincount(sequences.ids, weights=each, minlength=len(sequences.symbols))
+            return times.astype(np.int64)
 
-    def _apart(self, places: Array) -> Array:
-        """Return `places` (sorted) without those whose left symbol is taken by the one before: leftmost first."""
-        clash = self.following[places[:-1]] == places[1:]
-        if not clash.any():
-            return places
-        keep = np.ones(len(places), dtype=bool)
-        for index in np.flatnonzero(clash).tolist():
-            keep[index + 1] = not keep[index]
-        apart: Array = places[keep]
-        return apart
+        weigh = occurs(weights)
+        columns: list[Array] = list(sequences.counts.T) if self.policy.min_sources > 1 else []
+        spread = sum(((occurs(counts) > 0).astype(np.int64) for counts in columns), np.zeros(len(weigh)))
+        for number, index in characters:
+            text, weight = self.texts[number], int(weigh[index])
+            known = self.policy.min_sources == 1 or spread[index] >= self.policy.min_sources
+            if weight >= self.floor and known and text not in self.refused and not self.policy.refuses(text):
+                gain = (sequences.cost[index] - 1) * weight
+                heapq.heappush(self.heap, (-gain, _CHARACTER, text, number, number))
 
-    def _merge(self, places: Array, new: int) -> None:
-        """Join the two symbols at each place into `new`, leftmost first.
+    def _take_pair(self, gain: int, text: str, left: int, right: int) -> int | None:
+        """Make a piece of a pair and return what it saves; None if it weighs less by now, or is not wanted."""
+        standing = self.text.standing(self.places.pop((left, right)), left, right)
+        # Of a symbol three times in a row the first two are joined; but the last two, once the first is taken away.
+        places = self.text.apart(standing) if left == right else standing
+        weight = self.text.weigh(places)
+        if weight < gain:
+            if weight >= self.bound:
+                self.places[left, right] = standing
+                heapq.heappush(self.heap, (-weight, _PAIR, text, left, right))
+            return None
+        if left in self.untaken or right in self.untaken or not self._welcome(text, places):
+            # A character comes up before the pairs that hold it, so that one that is not taken now never will be.
+            self.refused.add(text)
+            return None
+        new = len(self.texts)
+        self.texts.append(text)
+        self.bits.append(self.policy.bits(text))
+        self.text.join(places, new)
+        if weight >= self.bound:
+            self._enter(self.text.pairs_of(new, places, len(self.texts)))
+        return weight
 
-        Where the new symbol meets a neighbour with which it spells a piece that is there already, the encoder joins
-        them at once, and so do we: oldest piece first.
+    def _welcome(self, text: str, places: Array) -> bool:
+        """Judge a pair by its whole text and by its sources."""
+        if self.policy.refuses(text):
+            return False
+        if self.policy.min_sources == 1:
+            return True
+        sources = self.counts[self.text.rows(places)].any(axis=0)
+        return int(sources.sum()) >= self.policy.min_sources
+
+    def _lower_bound(self, wanted: int) -> None:
+        """Count all pairs of the text again, and enter as many of the best as are wanted.
+
+        At least one pair is entered that was below the bound, or the bound falls to the floor.
         """
-        agenda = self._join(self._apart(places), new)
-        while agenda:
-            agenda.sort()
-            piece, left, right = agenda.pop(0)
-            agenda += self._join(self._still_there(left, right), piece)
+        strict = np.array([bool(bits & STRICT) for bits in self.bits])
+        pairs = self.text.pairs(strict)
+        below = pairs.weights[pairs.weights < self.bound]
+        first = len(below) - max(_LOOKED_AT, wanted)
+        self.bound = self.floor
+        if first > 0:
+            self.bound = max(self.floor, int(np.partition(below, first)[first]))
+        self._enter(pairs)
 
-    def _join(self, places: Array, new: int) -> list[tuple[int, int, int]]:
-        """Rewrite the list at `places` and return the pairs now adjacent that spell a known piece, as
-        (piece, left, right)."""
-        gone = self.following[places]
-        after = self.following[gone]
-        self.symbol[places] = new
-        self.symbol[gone] = _GONE
-        self.following[places] = after
-        self.previous[after] = places
-        before = self.previous[places]
-        left = self.symbol[before]
-        near = left >= 0
-        found = self._add_candidates(left[near], np.full(int(near.sum()), new), before[near])
-        right = self.symbol[after]
-        near = (right >= 0) & (right != new)
-        return found + self._add_candidates(np.full(int(near.sum()), new), right[near], places[near])
-
-    def _add_candidates(self, left: Array, right: Array, places: Array) -> list[tuple[int, int, int]]:
-        """Enter the pairs that stand at `places`; return those that spell a known piece."""
-        if not len(places):
-            return []
-        keys = left * len(self.texts) + right
-        order = np.lexsort((places, keys))
-        keys, left, right, places = keys[order], left[order], right[order], places[order]
-        starts = np.flatnonzero(np.diff(keys, prepend=-1))
-        ends = np.append(starts[1:], len(keys)).tolist()
-        times = np.add.reduceat(self.weight[places], starts).tolist()
-        known: list[tuple[int, int, int]] = []
-        groups = zip(starts.tolist(), ends, left[starts].tolist(), right[starts].tolist(), times, strict=True)
-        for start, end, a, b, gain in groups:
-            if not (self.strict[a] or self.strict[b]):
-                continue
-            text = self.texts[a] + self.texts[b]
-            piece = self.fresh.get(text)
-            if piece is None and (
-                gain < self.limits.min_frequency or len(text) > self.limits.max_length or text in self.ban
+    def _enter(self, pairs: Pairs) -> None:
+        """Enter those pairs that reach the bound and may be pieces."""
+        chosen = np.flatnonzero(pairs.weights >= self.bound)
+        if not len(chosen):
+            return
+        size, policy = len(self.texts), self.policy
+        runs = zip(
+            pairs.keys[chosen].tolist(),
+            pairs.weights[chosen].tolist(),
+            pairs.begins[chosen].tolist(),
+            pairs.ends[chosen].tolist(),
+            strict=True,
+        )
+        for key, weight, begin, end in runs:
+            left, right = divmod(key, size)
+            bits = policy.joined(self.bits[left], self.bits[right])
+            text = self.texts[left] + self.texts[right]
+            if (
+                left == EDGE
+                or right == EDGE
+                or not bits & STRICT
+                or policy.clashes(bits)
+                or len(text) - text.startswith(" ") > policy.max_length
+                or text in self.refused
             ):
                 continue
-            self.places.setdefault((a, b), []).append(places[start:end])
-            if piece is None:
-                heapq.heappush(self.heap, (-gain, 1, text, a, b))
-            else:
-                known.append((piece, a, b))
-        return known
+            self.places[left, right] = np.sort(pairs.places[begin:end])
+            heapq.heappush(self.heap, (-weight, _PAIR, text, left, right))

@@ -1,0 +1,201 @@
+"""Assembles the page: one HTML file with everything in it.
+
+Nothing of a text or a vocabulary can act on the page: Jinja2 escapes all of it, and a content security policy allows
+only the page's own script, by its hash, and no network at all.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from watari.languages import load_language
+from watari.tokenizer.encoder import Encoder
+from watari.tokenizer.page import words
+from watari.tokenizer.page.curves import gain_charts, size_rows
+from watari.tokenizer.page.gain import learning_of, measure_sizes, sizes_up_to
+from watari.tokenizer.page.nested import Nested
+from watari.tokenizer.page.pieces import (
+    NewPiece,
+    commonest,
+    groups,
+    lengths,
+    longest,
+    new_pieces,
+    rarest,
+)
+from watari.tokenizer.page.samples import Sample, samples_for
+from watari.tokenizer.page.segments import Segment, segments
+from watari.tokenizer.page.suspicious import REASONS, Suspicion, suspicious
+from watari.tokenizer.texts import Text
+
+HIDDEN = (4096,)
+"""Hidden size of a 7B Llama or Mistral."""
+RARE = 10
+_SHOWN = 40
+_UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+"""Lone surrogates cannot be written as UTF-8, and HTML allows no control characters but tab and line ends."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A text as the base and as the extended tokenizer cut it.
+
+    Args:
+        sample: The text.
+        base: Its tokens before.
+        extended: Its tokens after.
+        counts: Tokens (before, after).
+        same: True if the ids are the same.
+    """
+
+    sample: Sample
+    base: list[Segment]
+    extended: list[Segment]
+    counts: tuple[int, int]
+    same: bool
+
+
+def build(
+    nested: Nested,
+    texts: Sequence[Text] = (),
+    *,
+    title: str = "",
+    hidden: Sequence[int] = HIDDEN,
+    seed: int = 0,
+) -> str:
+    """Return the page of an extended tokenizer. The same files give the same text: no times, no places on a disk.
+
+    Args:
+        nested: The tokenizer.
+        texts: Documents to measure and to cut, by source; the best are those that nothing was learned from.
+        title: Shown above everything.
+        hidden: Sizes of a model's hidden layer, for the cost in parameters.
+        seed: Of draws and the bootstrap.
+    """
+    graft = nested.graft
+    sizes = sizes_up_to(len(nested))
+    learning = learning_of(graft)
+    measured = measure_sizes(nested, texts, sizes, seed) if texts else []
+    charts, keys = gain_charts(learning, measured, sizes)
+    base, extended = nested.first(0), nested.first(len(nested))
+    pieces = new_pieces(graft, nested.texts())
+    found = suspicious(
+        pieces, load_language(graft.language).boilerplate, _by_source(extended, texts, graft.base_vocabulary)
+    )
+    script, style = _text("page.js"), _text("page.css")
+    html = (
+        _environment()
+        .get_template("page.html")
+        .render(
+            title=title,
+            graft=graft,
+            added=len(nested),
+            sizes=sizes,
+            learning=learning,
+            measured=measured,
+            charts=charts,
+            keys=keys,
+            rows=size_rows(learning, measured, sizes, graft.base_vocabulary, hidden),
+            hidden=list(hidden),
+            groups=groups(pieces),
+            lengths=lengths(pieces),
+            commonest=commonest(pieces, _SHOWN),
+            longest=longest(pieces, _SHOWN),
+            rarest=rarest(pieces, _SHOWN),
+            few=sum(piece.frequency < RARE for piece in pieces),
+            suspicious=_by_reason(found),
+            suspicions=len(found),
+            shown=_SHOWN,
+            cuts=_cuts(base, extended, samples_for(graft.language, texts), graft.base_vocabulary),
+            script=Markup(script),
+            style=Markup(style),
+            policy=_policy(script),
+        )
+    )
+    return _UNWRITABLE.sub("\ufffd", html)
+
+
+def _by_source(extended: Encoder, texts: Sequence[Text], base_vocabulary: int) -> dict[str, list[int]]:
+    """Return how often each new piece comes out of each source, where there are several to compare."""
+    from watari.tokenizer.measure import measure
+
+    sources = sorted({text.source for text in texts})
+    if len(sources) < 2:
+        return {}
+    made = measure(extended, texts, round_trip=False)
+    return {source: made.usage(source)[base_vocabulary:].tolist() for source in sources}
+
+
+def _cuts(base: Encoder, extended: Encoder, samples: Sequence[Sample], base_vocabulary: int) -> list[Cut]:
+    before, after = base.surfaces(), extended.surfaces()
+    cuts = []
+    for sample in samples:
+        one = segments(base, before, sample.text, base_vocabulary)
+        two = segments(extended, after, sample.text, base_vocabulary)
+        ids = [[index for segment in side for index in segment.ids] for side in (one, two)]
+        cuts.append(Cut(sample, one, two, (len(ids[0]), len(ids[1])), ids[0] == ids[1]))
+    return cuts
+
+
+def _by_reason(found: Sequence[Suspicion]) -> list[tuple[str, list[Suspicion]]]:
+    return [
+        (reason, mine) for reason in REASONS if (mine := [told for told in found if told.reason == reason])
+    ]
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("watari.tokenizer.page", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    helpers: dict[str, Callable[..., object]] = {
+        "t": words.t,
+        "aria": words.aria,
+        "language_name": words.language_name,
+        "million": _million,
+        "visible": _visible,
+        "seen": _seen,
+    }
+    environment.globals.update(known=words.WORDS, **helpers)
+    return environment
+
+
+def _million(value: float) -> str:
+    """Return 33.0M for 33 million parameters."""
+    for unit, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if value >= unit:
+            return f"{value / unit:.{0 if value >= 100 * unit else 1}f}{letter}"
+    return f"{value:.0f}"
+
+
+def _seen(piece: NewPiece) -> str:
+    """Return a piece's text as it can be seen: blanks shown."""
+    return _visible(piece.text if piece.text is not None else "\ufffd")
+
+
+def _visible(text: str) -> str:
+    return text.replace(" ", "␣").replace("\u3000", "□").replace("\n", "↵").replace("\t", "⇥")
+
+
+def _policy(script: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    return (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _text(name: str) -> str:
+    return resources.files("watari.tokenizer.page").joinpath("templates", name).read_text("utf-8")
