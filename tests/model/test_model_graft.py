@@ -207,6 +207,15 @@ def test_documents_of_unknown_language_are_told_apart_by_the_new_pieces(world: W
     told = metrics["other_language_loss"]
     assert told["after"] >= told["before"] > 0
     assert told["change_percent"] == pytest.approx(100 * (told["after"] / told["before"] - 1))
+    # One file each, as the command reads them: a long document is as good as many short ones.
+    long = [
+        Text(name, "".join(t.text for t in texts if ("は" in t.text) == (name == "ja")))
+        for name in ("ja", "en")
+    ]
+    metrics = graft_model(
+        world.bases["untied"].path, world.tokenizer.path, tmp_path / "long", text=long, states=1500
+    )
+    assert metrics["states"] == {"new_language": 750, "other": 750}
     only = [text for text in texts if "は" in text.text]
     metrics = graft_model(
         world.bases["untied"].path, world.tokenizer.path, tmp_path / "one", text=only, states=400

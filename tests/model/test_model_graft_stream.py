@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import struct
 import subprocess
@@ -15,6 +16,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import watari
 from tiny_llama import make_model, make_tokenizer
 from watari.artifact.stage import Silent
 from watari.errors import UserError
@@ -396,6 +398,7 @@ def test_peak_memory_is_the_largest_tensor_and_the_new_rows(
         [sys.executable, "-c", MEASURED, str(base), str(tokenizer), str(tmp_path / "out")],
         capture_output=True,
         encoding="utf-8",
+        env={**os.environ, "PYTHONPATH": str(Path(watari.__file__).parents[1])},
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -403,7 +406,7 @@ def test_peak_memory_is_the_largest_tensor_and_the_new_rows(
     largest = rows * width * 2
     # In bfloat16 both tables' new rows, in float32 those of the table in the making.
     new = added * width * (2 + 2 + 4)
-    allowance = 256 << 20
+    allowance = 128 << 20
     print(
         f"{size / 1e9:.1f} GB; start {start / 1e6:.0f} MB, peak {peak / 1e6:.0f} MB, bound {(start + largest + new + allowance) / 1e6:.0f} MB"
     )

@@ -397,6 +397,12 @@ def may_be_new(half: bytes, ban: frozenset[str]) -> bool:
     return JAPANESE.script.has_strict(text) and text not in ban
 
 
+def test_banned_character_takes_its_pairs_along() -> None:
+    found = collect(tiny(), sources(["鬱本。鬱本鬱本"] * 3), JAPANESE)
+    assert "鬱" in learn(found, JAPANESE, frozenset(), 99).pieces
+    assert "鬱" not in "".join(learn(found, JAPANESE, frozenset({"鬱"}), 99).pieces)
+
+
 def test_weights_must_make_sense() -> None:
     texts = sources(["あ"], ["い"])
     with pytest.raises(UserError, match=r"no text is from 'wiki' .sources of the text: 0, 1"):
@@ -427,6 +433,7 @@ def test_byte_level_symbols_are_whole_characters() -> None:
     added = found.symbols[found.base :]
     assert {"𠮷", "竈"} <= set(added)
     for symbol, cost in zip(added, found.cost[found.base :], strict=True):
+        assert len(symbol) == 1
         assert len(base.spelled(base_form([symbol]))[0]) == cost > 1
     surfaces = base.surfaces()
     for index in set(found.ids.tolist()):

@@ -32,7 +32,7 @@ def chat(
         str, typer.Option(help="cpu, cuda, or auto for the accelerator if there is one.")
     ] = "auto",
 ) -> None:
-    """Talk with a model: streaming, several turns, /help for commands.
+    """Talk with a model: streaming, several turns, /help.
 
     Sampling is what the options say, else what the model's generation_config.json says, else that of Shisa 7B's
     card: temperature 0.7, top_p 0.95, repetition penalty 1.05, 1000 tokens. A base model without a

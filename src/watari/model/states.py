@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 _WINDOW = 256
 """Tokens of a window; short documents share one, as they do in packed training."""
 _CUT = 8 * _WINDOW
-"""Characters looked at; no common tokenizer has tokens longer than 8 characters on average."""
+"""Characters of a stretch; no common tokenizer has tokens longer than 8 characters on average."""
 _SHORTEST = 16
-"""Tokens that a document is assumed to have at least, when it is decided how many documents to hold."""
+"""Tokens that a stretch is assumed to have at least, when it is decided how many to hold."""
 _UNKNOWN = "und"
 _LOOK = 512
-"""Characters by which a document of unknown language is told."""
+"""Characters by which a stretch of unknown language is told."""
 
 
 class Document(Protocol):
@@ -77,8 +77,8 @@ def sample_states(
 ) -> States:
     """Return about `count` final hidden states, half of them from documents in the language of `graft`.
 
-    Documents are taken in an order drawn by their ids, the first `_CUT` characters of each. A document of unknown
-    language is of the new one if at least a tenth of its tokens are new pieces. Where one side has too little text
+    Documents are cut into stretches of `_CUT` characters, which are taken in an order drawn by document and place. A stretch of unknown language is in the new one if at least a tenth of its tokens
+    are new pieces. Where one side has too little text
     the other fills up.
 
     Args:
@@ -173,7 +173,7 @@ def sample_ids(
 
 
 class Side:
-    """Tells documents of the new language from all others.
+    """Tells text in the new language from all other.
 
     Args:
         graft: Its language and its pieces.
@@ -183,22 +183,33 @@ class Side:
     def __init__(self, graft: Graft, extended: PreTrainedTokenizerBase) -> None:
         self.graft, self.extended = graft, extended
 
-    def is_new(self, document: Document) -> bool:
-        """True for a document of the new language."""
-        if document.language != _UNKNOWN:
-            return document.language == self.graft.language
+    def is_new(self, language: str, text: str) -> bool:
+        """True for a stretch of a document that is in the new language."""
+        if language != _UNKNOWN:
+            return language == self.graft.language
         from watari.pretrained.encoding import encode_documents
 
-        (ids,) = encode_documents(self.extended, [document.text[:_LOOK]])
+        (ids,) = encode_documents(self.extended, [text[:_LOOK]])
         return 10 * sum(index >= self.graft.base_vocabulary for index in ids) >= max(1, len(ids))
 
 
 def _tokens(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
-    """Return the ids of each text, behind BOS where the tokenizer puts one."""
+    """Return the texts in parts of a window, each behind BOS where the tokenizer puts one.
+
+    First parts come first: the rest of a text is used only where there is too little of others.
+    """
     from watari.pretrained.encoding import adds_bos, encode_documents
 
     bos = [tokenizer.bos_token_id] if adds_bos(tokenizer) else []
-    return [bos + ids[: _WINDOW - len(bos)] for ids in encode_documents(tokenizer, texts) if ids]
+    step = _WINDOW - len(bos)
+    encoded = encode_documents(tokenizer, texts)
+    longest = max(map(len, encoded), default=0)
+    return [
+        bos + part
+        for start in range(0, longest, step)
+        for ids in encoded
+        if (part := ids[start : start + step])
+    ]
 
 
 def _windows(documents: Sequence[list[int]]) -> list[list[int]]:
@@ -227,22 +238,22 @@ def _up_to(windows: Sequence[list[int]], most: int) -> list[list[int]]:
 def _first_drawn(
     documents: Iterable[Document], side: Side, *, most: int, seed: int, stage: str
 ) -> dict[bool, list[str]]:
-    """Return the beginnings of the `most` documents with the lowest draws on each side."""
-
-    def drawn() -> Iterator[tuple[int, str, bool, str]]:
-        for document in documents:
-            if document.text:
-                draw = draw_uint64(seed, stage, document.id)
-                yield draw, document.id, side.is_new(document), document.text[:_CUT]
+    """Return the `most` stretches of documents with the lowest draws on each side."""
 
     # A heap of its own for each side, in one pass: reading the documents may be what takes long.
     heaps: dict[bool, list[tuple[int, str, str]]] = {True: [], False: []}
-    for draw, identity, new, text in drawn():
-        item = (-draw, identity, text)
-        if len(heaps[new]) < most:
-            heapq.heappush(heaps[new], item)
-        elif item > heaps[new][0]:
-            heapq.heapreplace(heaps[new], item)
+    for document in documents:
+        for start in range(0, len(document.text), _CUT):
+            identity = f"{document.id}:{start}"
+            item = (-draw_uint64(seed, stage, identity), identity, document.text[start : start + _CUT])
+            # Telling the side may need the tokenizer: not for a stretch that has no place on either.
+            if all(len(heap) >= most and item <= heap[0] for heap in heaps.values()):
+                continue
+            heap = heaps[side.is_new(document.language, item[2])]
+            if len(heap) < most:
+                heapq.heappush(heap, item)
+            elif item > heap[0]:
+                heapq.heapreplace(heap, item)
     return {
         new: [text for *_, text in sorted(heap, key=lambda i: (-i[0], i[1]))] for new, heap in heaps.items()
     }

@@ -95,10 +95,17 @@ class SpmModel:
         return vocabulary_digest([piece.text for piece in self.pieces])
 
     def processor(self) -> SentencePieceProcessor:
-        """Return sentencepiece's own processor over this model: the reference for every segmentation."""
+        """Return sentencepiece's own processor over this model: the reference for every segmentation.
+
+        Raises:
+            UserError: if sentencepiece refuses the model (a piece that is there twice).
+        """
         from sentencepiece import SentencePieceProcessor
 
-        return SentencePieceProcessor(model_proto=self.data)
+        try:
+            return SentencePieceProcessor(model_proto=self.data)
+        except RuntimeError as error:
+            raise UserError(f"a SentencePiece model that sentencepiece does not load: {error}") from None
 
     def extended(self, pieces: Sequence[Piece]) -> SpmModel:
         """Return this model with `pieces` appended; the bytes of the base's pieces are not touched.

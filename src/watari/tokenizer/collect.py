@@ -296,7 +296,7 @@ class _Spelling:
 
     def _character(self, tokens: list[int]) -> int:
         text = whole_text(b"".join(self._surfaces[token] for token in tokens))
-        if len(text) != 1 or not self.symbols.policy.script.has_strict(text):
+        if not self.symbols.policy.script.has_strict(text):
             return -1
         if text not in self._characters:
             self._characters[text] = self.symbols.add_character(text, len(tokens))

@@ -66,7 +66,7 @@ class Policy:
         found = BLANK_FIRST if text.startswith(" ") else 0
         if " " in text[1:]:
             found |= BLANK_INSIDE
-        for character in text.strip(" "):
+        for character in text.replace(" ", ""):
             code = ord(character)
             strict = self.script.is_strict(code)
             found |= STRICT if strict else 0

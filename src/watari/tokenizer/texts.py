@@ -31,7 +31,8 @@ def read_texts(files: Sequence[str], *, field: str = "text", unit: str = "docume
 
     Args:
         files: .txt, .jsonl, .json or .parquet, each also .gz or .zst; folders and globs too.
-        field: The column that holds the text; a list of strings (sentences) is joined by line breaks.
+        field: The column that holds the text, in files that have columns; a list of strings (sentences) is joined by
+            line breaks.
         unit: What one document of a .txt file is: "document" (the whole file), "paragraph" or "line".
 
     Raises:
@@ -48,7 +49,8 @@ def read_texts(files: Sequence[str], *, field: str = "text", unit: str = "docume
         for record in read_records(name, ReadOptions(unit=unit)):  # type: ignore[arg-type]
             if isinstance(record, Fault):
                 raise UserError(str(record))
-            value = record.row.get(field)
+            plain = record.place.file.removesuffix(".gz").removesuffix(".zst").endswith(".txt")
+            value = record.row.get("text" if plain else field)
             if isinstance(value, list) and all(isinstance(part, str) for part in value):
                 value = "\n".join(value)
             if not isinstance(value, str):
