@@ -66,7 +66,7 @@ class Sizes:
     vocabulary: int = 3600
     add: int = 3000
     batch: int = 4
-    steps: int = 1200
+    steps: int = 1500
     states: int = 10_000
 
 
@@ -94,7 +94,7 @@ class Bench:
         tokenizer = load_tokenizer(root / "tokenizer")
         began = time.process_time()
         model = new_base(shape, len(tokenizer))
-        train(model, self._batches(tokenizer, sizes.steps, share=0.5, seed=0), 3e-3)
+        train(model, self._batches(tokenizer, sizes.steps, share=0.5, seed=0), 6e-3)
         write_base(model, root / "tokenizer", self.base)
         self.parameters = model.num_parameters()
         self.english_loss, self.japanese_bits = self.measure(load_model(self.base), tokenizer)

@@ -180,6 +180,7 @@ def new_base(shape: Shape, vocabulary: int, *, tied: bool = False) -> LlamaForCa
         num_attention_heads=shape.width // 32,
         num_key_value_heads=shape.width // 32,
         max_position_embeddings=512,
+        initializer_range=0.08,
         tie_word_embeddings=tied,
         bos_token_id=1,
         eos_token_id=2,

@@ -249,6 +249,12 @@ def test_tokens_of_one_kind_are_near_each_other() -> None:
     kind = np.array([*np.repeat([0, 1, 2], 10), 0, 1, 2])
     same = kind[:, None] == kind
     assert likeness[same].min() > likeness[~same].max()
+    # What ends one document and what begins the next are no neighbours.
+    apart = token_vectors([[1, 2], [3, 2], [5, 6], [7, 6]] * 40, dimensions=6).unit
+    likeness = apart @ apart.T
+    one, two, three, five = 0, 1, 2, 3
+    assert likeness[one, three] > 0.99
+    assert abs(likeness[one, [two, five]]).max() < 0.01
     again = token_vectors(text_of_kinds(), dimensions=8)
     assert np.array_equal(vectors.unit, again.unit)
     assert len(token_vectors([[1, 2, 3]]).ids) == 0

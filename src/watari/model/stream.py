@@ -180,23 +180,20 @@ def _rewrite(
 ) -> None:
     layout: dict[str, dict[str, Any]] = {}
     offset = 0
-    ordered = sorted(entries, key=lambda name: entries[name].start)
-    for name in ordered:
-        entry = entries[name]
+    for name, entry in entries.items():
         shape, size = list(entry.shape), entry.size
         if name in growth:
             shape[0], size = _grown(entry, growth[name])
         layout[name] = {"dtype": entry.dtype, "shape": shape, "data_offsets": [offset, offset + size]}
         offset += size
     header: dict[str, Any] = {"__metadata__": metadata} if metadata else {}
-    header |= {name: layout[name] for name in entries}
+    header |= layout
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
     # The data begins at a multiple of 8, as safetensors itself writes it.
     text += b" " * (-len(text) % 8)
     with source.open("rb", buffering=0) as old, target.open("wb") as new:
         new.write(struct.pack("<Q", len(text)) + text)
-        for name in ordered:
-            entry = entries[name]
+        for name, entry in entries.items():
             old.seek(entry.start)
             if name not in growth:
                 _copy(old, new, entry.size)

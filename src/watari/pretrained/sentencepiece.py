@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -125,7 +126,11 @@ class SpmModel:
                 parts.append(_field(_TRAINER, _with_vocabulary_size(payload, size)))
             elif number != _SELF_TEST:
                 parts.append(raw)
-        return parse_spm(b"".join(parts if done else [*parts, added]))
+        # Not parsed again: what was appended is known, and 100,000 pieces take a second to read.
+        read_back = [Piece(piece.text, _as_stored(piece.score), piece.kind) for piece in pieces]
+        return replace(
+            self, data=b"".join(parts if done else [*parts, added]), pieces=(*self.pieces, *read_back)
+        )
 
     def trimmed(self, kept: Sequence[int]) -> SpmModel:
         """Return this model with the pieces `kept` alone (rising ids), each byte for byte as it stood.
@@ -172,8 +177,9 @@ def read_spm(path: Path) -> SpmModel:
         raise UserError(f"{path}: not a SentencePiece model: {error}") from None
 
 
+@lru_cache(maxsize=4)
 def parse_spm(data: bytes) -> SpmModel:
-    """Return the SentencePiece model in `data`.
+    """Return the SentencePiece model in `data`; the last few are remembered.
 
     Raises:
         ValueError: if it is none.
@@ -205,6 +211,11 @@ def parse_spm(data: bytes) -> SpmModel:
         and not _integer(trainer, 24, 0)
         and not trainer.get(53),
     )
+
+
+def _as_stored(score: float) -> float:
+    stored: float = struct.unpack("<f", struct.pack("<f", score))[0]
+    return stored
 
 
 def _id(value: int) -> int | None:

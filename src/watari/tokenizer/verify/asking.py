@@ -215,12 +215,22 @@ class RoundTrip:
 
 
 class Agreement:
-    """I5, I9: another form of the tokenizer gives the same ids."""
+    """I5, I9: another form of the tokenizer gives the same ids.
+
+    A text that spells a user-defined piece of the base ([INST] of Mistral v3) is no case: sentencepiece gives the text
+    a leading blank before it looks for such pieces, `tokenizers` after, and so the base's own two forms differ on it.
+    """
 
     def __init__(self, subject: Subject, form: Form) -> None:
         self.subject = subject
         self.form = form
         self.tally = _Tally()
+        self.left_out = 0
+        self.user_defined = [
+            token.content
+            for index, token in subject.base.files.added.items()
+            if not token.special and index < len(subject.base)
+        ]
 
     def ask(self, batch: Batch) -> None:
         """Compare the ids of the form with those of the extended tokenizer."""
@@ -229,7 +239,12 @@ class Agreement:
         self.tally.cases += len(batch.texts)
         found = batch.extended if self.form.encode is None else self.form.encode(batch.texts)
         for text, name, ids, other in zip(batch.texts, batch.names, batch.extended, found, strict=True):
-            if not np.array_equal(ids, other):
+            if np.array_equal(ids, other):
+                continue
+            if any(piece in text for piece in self.user_defined):
+                self.tally.cases -= 1
+                self.left_out += 1
+            else:
                 self.tally.fail(text, name)
 
     def result(self) -> Result:
@@ -249,7 +264,12 @@ class Agreement:
     def _note(self) -> str:
         if self.form.leading:
             return "the form that all others are compared with"
-        return "asked of a sample of lines" if self.form.sampled else ""
+        said = ["asked of a sample of lines"] if self.form.sampled else []
+        if self.left_out:
+            said.append(
+                f"{self.left_out} texts that spell a user-defined piece differ, as the base's own forms do; left out"
+            )
+        return "; ".join(said)
 
     def _ids(self, text: str) -> tuple[Ids, Ids]:
         assert self.form.encode is not None
