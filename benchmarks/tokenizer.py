@@ -7,8 +7,8 @@ transformers' `add_tokens`. Then real tokenizers, the cost of building, the spee
 Japanese do not move. Claims go to stdout; tables go to stderr, with every text and method. The full run needs
 WATARI_TEST_DATA and half an hour; without it the little world of the demo stands in, and says so.
 
-Weights of the learning text were chosen on JSQuAD valid and on documents of their own (`tokenizer_data.DEVELOPMENT`), out
-of nine settings, for the best least ratio at +11,008; nothing was chosen on the test texts. "JSQuAD" is valid and test
+Sources and weights of the learning text were chosen on JSQuAD valid and on documents of their own
+(`tokenizer_data.DEVELOPMENT`), out of a dozen settings, for the best least ratio; "JSQuAD" is valid and test
 together, as the bar says it; "JSQuAD test" is the half on which nothing was chosen.
 """
 

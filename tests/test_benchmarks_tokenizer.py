@@ -82,7 +82,7 @@ def test_texts_held_back_are_not_learned_from(test_data: Path) -> None:
     data = module("tokenizer_data")
     corpus = data.read_corpus(test_data, budget=3_000_000, other=200_000)
     names = [source.name for source in corpus.learning]
-    assert names == ["ku-wikipedia", "questions", "sentences", "kyoto-wiki", "aozora"]
+    assert names == ["ku-wikipedia", "questions", "commonsense", "kyoto-wiki", "aozora"]
     assert sum(source.size for source in corpus.learning) <= 3_000_000
     known = data.shingles(text for texts in corpus.held.values() for text in texts)
     learned = data.shingles(text for source in corpus.learning for text in source.documents)
