@@ -53,7 +53,7 @@ SHAPES = (Shape("1.5M", 128, 3), Shape("3.6M", 192, 5))
 LENGTH = 256
 PEER = "transformers' resize_token_embeddings"
 STEPS = 50
-TRAINED = ("count-bias", "subword-mean", PEER, "random")
+TRAINED = ("count-bias", "count-bias-focus", "subword-mean", PEER, "random")
 """Inits that are trained on; the others are measured at step 0, on the first base alone."""
 
 
@@ -178,31 +178,32 @@ def note(text: str) -> None:
 
 def claims(bench: Bench, found: dict[str, Outcome]) -> None:
     """Print the claims of one base."""
-    ours = found["count-bias"]
     sizes = (
         f"base of {bench.parameters:,} parameters, untied, {bench.sizes.vocabulary:,} + {bench.sizes.add:,} pieces; base: "
         f"{bench.japanese_bits:.2f} bits/character, English loss {bench.english_loss:.3f}; held out: "
         f"{sum(map(len, bench.japanese)):,} Japanese, {sum(map(len, bench.english)):,} English characters"
     )
-    for peer in ("subword-mean", PEER, "random"):
-        package = ("transformers",) if peer == PEER else ("watari",)
-        for when, name in (("at step 0", "start"), (f"after {STEPS} steps", "after_all")):
+    for init in ("count-bias", "count-bias-focus"):
+        ours = found[init]
+        for peer in ("subword-mean", PEER, "random"):
+            package = ("transformers",) if peer == PEER else ("watari",)
+            for when, name in (("at step 0", "start"), (f"after {STEPS} steps", "after_all")):
+                tell(
+                    f"Japanese {when}, {init} against {peer}, {bench.shape.name}",
+                    getattr(ours, name),
+                    getattr(found[peer], name),
+                    unit="bits/character",
+                    peer_packages=package,
+                    sizes=sizes,
+                )
             tell(
-                f"Japanese {when}, count-bias against {peer}, {bench.shape.name}",
-                getattr(ours, name),
-                getattr(found[peer], name),
-                unit="bits/character",
+                f"English loss changed by the graft, {init} against {peer}, {bench.shape.name}",
+                ours.english_change,
+                found[peer].english_change,
+                unit="%",
                 peer_packages=package,
                 sizes=sizes,
             )
-        tell(
-            f"English loss changed by the graft, count-bias against {peer}, {bench.shape.name}",
-            ours.english_change,
-            found[peer].english_change,
-            unit="%",
-            peer_packages=package,
-            sizes=sizes,
-        )
 
 
 def main() -> None:

@@ -78,7 +78,7 @@ def tell(
         float(f"{peer:.4g}"),
         float(f"{above / below:.3g}") if below else None,
         unit,
-        ", ".join([peer_name] * bool(peer_name) + [f"{name} {version(name)}" for name in peer_packages]),
+        f"{peer_name} {', '.join(f'{name} {version(name)}' for name in peer_packages)}".strip(),
         sizes,
         machine(),
     )

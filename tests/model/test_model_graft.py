@@ -182,8 +182,8 @@ def test_rows_are_what_the_init_says(world: World, tmp_path: Path) -> None:
 def test_defaults(world: World, tmp_path: Path) -> None:
     assert run(world, tmp_path / "a").metrics["init"] == "subword-mean"
     with_text = run(world, tmp_path / "b", text=True).metrics
-    assert with_text["init"] == "count-bias"
-    assert run(world, tmp_path / "c", "tied", text=True).metrics["init"] == "subword-mean"
+    assert with_text["init"] == "count-bias-focus"
+    assert run(world, tmp_path / "c", "tied", text=True).metrics["init"] == "count-bias-focus"
     # 200 documents hold more Japanese than English tokens: the other side fills up, and the sum is what was asked.
     assert sum(with_text["states"].values()) == 10_000
     assert with_text["states"]["new_language"] >= with_text["states"]["other"] > 500
@@ -251,7 +251,7 @@ def test_mistakes_are_told_in_words(world: World, tmp_path: Path) -> None:
     for chosen in ("last-first", "zero-output", "muted-output"):
         with pytest.raises(UserError, match="ties its head"):
             run(world, tmp_path / "a", "tied", chosen == "muted-output", init=chosen)
-    with pytest.raises(UserError, match=r"there is no 'best' \(one of count-bias, "):
+    with pytest.raises(UserError, match=r"there is no 'best' \(one of count-bias-focus, "):
         graft_model(world.bases["untied"].path, world.tokenizer.path, tmp_path / "a", init="best")
     with pytest.raises(UserError, match=r"focus needs text in both languages \(`text:`, `--text`\)"):
         graft_model(world.bases["untied"].path, world.tokenizer.path, tmp_path / "a", init="focus")

@@ -98,8 +98,22 @@ def test_count_bias_is_last_first_moved_along_one_direction() -> None:
     assert torch.allclose(moved, torch.tensor(expected)[:, None] * u, atol=1e-4)
     assert log_ratios(GRAFT).max() == 0
     assert torch.equal(make_rows("last-first", "output", table(1), aids), table(1)[[3, 5, 4, 9]])
-    tied = make_rows("count-bias", "tied", table(), aids) - make_rows("subword-mean", "tied", table(), aids)
-    assert torch.allclose(tied, torch.tensor(expected)[:, None] * u, atol=1e-4)
+
+
+def test_a_tied_row_is_as_likely_as_the_bases_spelling() -> None:
+    generator = torch.Generator().manual_seed(5)
+    contexts = torch.randn(300, WIDTH, generator=generator) * 0.3 + 1
+    u = bias_direction(contexts)
+    aids = Aids(GRAFT, bias=u, contexts=contexts, similar=mean_of_parents(grafted([[1], [2], [3], [8]])))
+    total = (contexts @ table().T).logsumexp(1)
+    chained = make_rows("count-bias", "output", table(), aids)
+    wanted = (contexts @ chained.T - total[:, None]).logsumexp(0)
+    for init, start in (("count-bias", "subword-mean"), ("count-bias-focus", "focus")):
+        rows = make_rows(init, "tied", table(), aids)  # type: ignore[arg-type]
+        assert torch.allclose((contexts @ rows.T - total[:, None]).logsumexp(0), wanted, atol=0.02)
+        moved = rows - make_rows(start, "tied", table(), aids)  # type: ignore[arg-type]
+        along = (moved @ u)[:, None] / u.square().sum() * u
+        assert torch.allclose(moved, along, atol=1e-3)
 
 
 def test_a_head_with_a_bias_takes_the_log_ratio_exactly() -> None:
@@ -206,6 +220,13 @@ def test_a_never_sampled_row_is_never_sampled() -> None:
     assert never.how == "bias direction"
     assert ((steady @ never.row) < (steady @ head.T).max(1).values - 49).all()
     assert never.probability < 1e-20
+    # A common direction, but not an even one: only a step along it.
+    uneven = steady * (0.3 + torch.rand(500, 1, generator=generator) * 2)
+    uneven[:, 0] += torch.randn(500, generator=generator)
+    found = never_sampled(uneven, window, head)
+    assert found.how.endswith("moved against the bias direction")
+    peak = torch.log_softmax(uneven[:250] @ head.T, 1).max(0).values.min().exp()
+    assert found.probability < 0.3 * float(peak)
     # States without a common direction: c·u would cry out in half of them.
     wild = torch.randn(500, WIDTH, generator=generator)
     head[17] = 0
@@ -258,6 +279,15 @@ def test_tokens_of_one_kind_are_near_each_other() -> None:
     again = token_vectors(text_of_kinds(), dimensions=8)
     assert np.array_equal(vectors.unit, again.unit)
     assert len(token_vectors([[1, 2, 3]]).ids) == 0
+
+
+def test_half_of_the_input_row_is_what_the_piece_is_like() -> None:
+    similar = mean_of_parents(grafted([[1], [2, 3], [5], [6]]))
+    aids = Aids(GRAFT, similar=similar, bias=torch.zeros(WIDTH))
+    rows = make_rows("count-bias-focus", "input", table(), aids)
+    expected = (table()[[4, 7, 3, 1]] + similar.apply(table())) / 2
+    assert torch.allclose(rows, expected, atol=1e-6)
+    assert torch.equal(make_rows("count-bias-focus", "output", table(), aids), table()[[3, 5, 4, 9]])
 
 
 @pytest.mark.parametrize("method", [focus, matching_pursuit])

@@ -42,20 +42,22 @@ class Params(StageParams):
         None,
         description="how new rows begin: "
         + ". ".join(f"{name}: {method.about}" for name, method in METHODS.items())
-        + ". `mean` is another name of subword-mean. Default: count-bias with `text`, subword-mean without it; "
-        "subword-mean where the head is tied to the embedding, since one row cannot be both that of the last and that "
-        "of the first token",
+        + ". `mean` is another name of subword-mean. On a head tied to its embedding count-bias moves the parents' mean "
+        "(count-bias-focus: the focus row) until it is as likely as the base's spelling. Default: count-bias-focus with "
+        "`text`, subword-mean without it",
     )
     text: Annotated[list[Documents], OneOrMore] = Field(
         default_factory=list,
-        description="documents for the inits that need them (count-bias, muted-output, focus, omp), in both languages: "
+        description="documents for the inits that need them (count-bias, count-bias-focus, muted-output, focus, omp), in both languages: "
         "half of the hidden states are taken from the new one, half from all others",
     )
     states: Count = Field(
         10_000, ge=64, description="hidden states that the bias direction is fitted to (facts: tokenizer §7)"
     )
     characters: Count = Field(
-        4_000_000, ge=1000, description="characters of `text` that focus and omp take their statistics from"
+        4_000_000,
+        ge=1000,
+        description="characters of `text` that focus, count-bias-focus and omp take their statistics from",
     )
     align: Count = Field(
         1,

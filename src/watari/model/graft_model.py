@@ -43,7 +43,7 @@ def graft_model(
         model: The base's folder; safetensors.
         tokenizer: A folder with `graft.json`: an extension of the base's tokenizer.
         out: The folder to write. config.json is written last: without it the folder is not a model.
-        init: One of `INITS`, or "mean"; None: count-bias with text on an untied head, else subword-mean.
+        init: One of `INITS`, or "mean"; None: count-bias-focus with text, else subword-mean.
         text: Documents in both languages, for the inits that need them; it may be read twice.
         states: Hidden states that the bias direction is fitted to.
         characters: Of the text, for co-occurrence statistics.
@@ -107,7 +107,7 @@ def graft_model(
 def _choose_init(given: str | None, tables: Tables, text: bool) -> Init:
     tied = tables.output is None
     if given is None:
-        return "count-bias" if text and not tied else "subword-mean"
+        return "count-bias-focus" if text else "subword-mean"
     name = ALIASES.get(given, given)
     if name not in METHODS:
         raise UserError(f"init: there is no {given!r}", f"one of {', '.join(INITS)}")
@@ -115,7 +115,7 @@ def _choose_init(given: str | None, tables: Tables, text: bool) -> Init:
     if tied and METHODS[init].tied is None:
         raise UserError(
             f"init: {init} gives a token two different rows, and this model ties its head to its embedding",
-            "use `init: subword-mean` or `init: count-bias` (mean plus bias)",
+            "use `init: count-bias-focus` or `init: subword-mean`",
         )
     without = METHODS[init].vectors or (METHODS[init].states and tables.bias is None)
     if without and not text:

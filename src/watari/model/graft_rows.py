@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _STAGE = "model.graft"
 """The name that draws are keyed by."""
+_CONTEXTS = 2048
+"""States of the new language that rows of a tied table are made likely on."""
 _EFFECT_STATES = 2048
 """States of other languages that the change of loss is measured on."""
 
@@ -102,7 +104,7 @@ class Growing:
             load_tokenizer(self.tokenizer), self.text, self.characters, seed=self.seed, stage=_STAGE
         )
         vectors = token_vectors(documents, seed=self.seed)
-        similar, having = (focus if self.init == "focus" else matching_pursuit)(self.graft, vectors)
+        similar, having = (matching_pursuit if self.init == "omp" else focus)(self.graft, vectors)
         self.metrics["similarity"] = {
             "tokens": sum(map(len, documents)),
             "with_vector": having,
@@ -149,7 +151,8 @@ class Growing:
         padding = kept.new_zeros(self.padding, self.tables.width).float()
         if states is not None:
             direction = bias_direction(states.hidden, states.window)
-            aids = replace(aids, bias=direction)
+            contexts = states.hidden[states.new] if bool(states.new.any()) else states.hidden
+            aids = replace(aids, bias=direction, contexts=contexts[:_CONTEXTS])
             if self.padding or METHODS[self.init].output == "never":
                 never = never_sampled(states.hidden, states.window, kept)
                 aids = replace(aids, never=never)

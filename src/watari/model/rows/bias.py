@@ -19,6 +19,8 @@ _SMOOTH = 0.5
 _RIDGES = (1e-6, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Shares of the Gram matrix's mean eigenvalue, from next to nothing."""
 _FOLDS = 5
+_BLOCK = 4096
+_STEPS = 5
 
 
 def log_ratios(graft: Graft) -> Tensor:
@@ -28,6 +30,35 @@ def log_ratios(graft: Graft) -> Tensor:
     pieces = torch.tensor(graft.frequency, dtype=torch.float64) + _SMOOTH
     firsts = torch.tensor(graft.first_frequency, dtype=torch.float64) + _SMOOTH
     return torch.log(pieces / firsts).clamp(max=0.0).float()
+
+
+def as_likely(rows: Tensor, model: Tensor, direction: Tensor, contexts: Tensor, head: Tensor) -> Tensor:
+    """Return `rows` moved along u until each is as likely as its row in `model`, on average over contexts.
+
+    For a tied table, whose rows cannot be those of the first parents: log count ratios are right for those alone. The
+    shift s solves log mean P(row + s·u) = log mean P(model row) over the contexts, P taken against the base's own
+    columns; five steps of the fixed point s ← s + difference, since every context has a component near 1 along u.
+
+    Args:
+        rows: (n, width), float32.
+        model: (n, width): rows of the right likelihood.
+        direction: u (width,).
+        contexts: Hidden states (m, width).
+        head: The base's output rows.
+    """
+    import torch
+
+    logits = [contexts @ block.float().T for block in torch.split(head, _BLOCK)]
+    total = torch.cat(logits, dim=1).logsumexp(1)
+    along = contexts @ direction
+    moved = []
+    for mine, theirs in zip(torch.split(rows, _BLOCK), torch.split(model, _BLOCK), strict=True):
+        wanted = (contexts @ theirs.T - total[:, None]).logsumexp(0)
+        scores, shift = contexts @ mine.T - total[:, None], torch.zeros(len(mine))
+        for _ in range(_STEPS):
+            shift = shift + wanted - (scores + along[:, None] * shift).logsumexp(0)
+        moved.append(mine + shift[:, None] * direction)
+    return torch.cat(moved)
 
 
 def bias_direction(hidden: Tensor, window: Tensor | None = None) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from watari.model.rows.bias import log_ratios
+from watari.model.rows.bias import as_likely, log_ratios
 from watari.model.rows.drawn import RESIZED, like_base, standard_normal
 from watari.model.rows.methods import METHODS, Init, Side, Source
 from watari.model.rows.mixture import Mixture
@@ -35,9 +35,10 @@ class Aids:
         graft: The pieces and their parents.
         tokens: The base's vocabulary entries by id, for `weighted-mean`.
         bias: The direction u (width,), for `count-bias`.
+        contexts: Hidden states of the new language (m, width), for `count-bias` on a tied table.
         head_bias: The head has a bias of its own: `count-bias` goes there, and the direction is not used.
         never: A row that is never sampled, for `muted-output`.
-        similar: The mixture of `focus` or `omp`.
+        similar: The mixture of `focus` (also for `count-bias-focus`) or `omp`.
         spread: Standard deviation of `random`: the config's initializer_range.
         seed: Of every draw.
     """
@@ -45,6 +46,7 @@ class Aids:
     graft: Graft
     tokens: Sequence[str] = ()
     bias: Tensor | None = None
+    contexts: Tensor | None = None
     head_bias: bool = False
     never: Never | None = None
     similar: Mixture | None = None
@@ -68,10 +70,16 @@ def make_rows(init: Init, side: Side, table: Tensor, aids: Aids) -> Tensor:
     source = {"input": method.input, "output": method.output, "tied": method.tied}[side]
     if source is None:
         raise ValueError(f"{init} gives a token two rows, and a tied table has one")
-    rows = _rows(source, side, table[: aids.graft.base_vocabulary], aids)
-    if method.biased and side != "input" and not aids.head_bias:
-        rows += log_ratios(aids.graft)[:, None] * _given(aids.bias, "bias").float()[None, :]
-    return rows
+    table = table[: aids.graft.base_vocabulary]
+    rows = _rows(source, side, table, aids)
+    if not method.biased or side == "input" or aids.head_bias:
+        return rows
+    direction = _given(aids.bias, "bias").float()
+    shift = log_ratios(aids.graft)[:, None] * direction
+    if side == "output":
+        return rows + shift
+    chained = first_parent(aids.graft).apply(table) + shift
+    return as_likely(rows, chained, direction, _given(aids.contexts, "contexts"), table)
 
 
 def bias_terms(init: Init, head_bias: Tensor, aids: Aids) -> Tensor:
@@ -99,6 +107,8 @@ def _rows(source: Source, side: Side, table: Tensor, aids: Aids) -> Tensor:
     mixed = _mixture(source, aids)
     if mixed is not None:
         return mixed.apply(table)
+    if source == "last-focus":
+        return (last_parent(graft).apply(table) + _given(aids.similar, "similar").apply(table)) / 2
     if source == "zero":
         return torch.zeros(len(graft.pieces), width)
     if source == "never":

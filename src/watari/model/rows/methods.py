@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 Init = Literal[
+    "count-bias-focus",
     "count-bias",
     "last-first",
     "subword-mean",
@@ -23,7 +24,18 @@ ALIASES: dict[str, Init] = {"mean": "subword-mean"}
 """Other names, which recipes use."""
 Side = Literal["input", "output", "tied"]
 Source = Literal[
-    "last", "first", "mean", "weighted", "resized", "gaussian", "focus", "omp", "zero", "never", "random"
+    "last",
+    "last-focus",
+    "first",
+    "mean",
+    "weighted",
+    "resized",
+    "gaussian",
+    "focus",
+    "omp",
+    "zero",
+    "never",
+    "random",
 ]
 """What a row is made of: see `make.make_rows`."""
 
@@ -37,7 +49,7 @@ class Method:
         input: What the embedding's rows are.
         output: What the head's rows are.
         tied: What the rows of a tied table are; None where one row cannot be both.
-        biased: Output rows are moved by the count bias.
+        biased: Output rows are moved by the count bias; those of a tied table until they are as likely.
         states: It needs hidden states, and so a text.
         vectors: It needs co-occurrence statistics, and so a text.
     """
@@ -57,6 +69,16 @@ class Method:
 
 
 METHODS: dict[Init, Method] = {
+    "count-bias-focus": Method(
+        "count-bias, its input row half that of `focus`: the last base token alone says too little of what stood "
+        "before it (benchmarks/bench_graft.py)",
+        "last-focus",
+        "first",
+        "focus",
+        biased=True,
+        states=True,
+        vectors=True,
+    ),
     "count-bias": Method(
         "input row of the last base token, output row of the first, moved along the bias direction by the log of the "
         "corpus counts' ratio: the chain rule (facts: tokenizer §7)",
@@ -122,4 +144,4 @@ METHODS: dict[Init, Method] = {
         "normal with the config's initializer_range, for comparison", "random", "random", "random"
     ),
 }
-"""Every init, best first where there is a text (facts: tokenizer §7, and benchmarks/graft.py)."""
+"""Every init; the first is the best where there is a text (benchmarks/bench_graft.py)."""
