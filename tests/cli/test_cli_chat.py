@@ -212,7 +212,11 @@ def test_in_a_terminal(tmp_path: Path) -> None:
         os.write(ours, b"/system one\x1b\rtwo\r")
         read_until(ours, "system prompt set")
         os.write(ours, b"/system\r")
-        assert "one\x1b[0m\r\n" in read_until(ours, "two\x1b[0m\r\n")
+        told, _, behind = read_until(ours, "two\x1b[0m\r\n").partition("two\x1b[0m\r\n")
+        assert "one\x1b[0m\r\n" in told
+        if "> " not in behind:
+            # Ctrl-C is for the prompt: between two prompts there is nothing that it could leave.
+            read_until(ours, "> ")
         os.write(ours, b"/exi\x03")
         read_until(ours, "Ctrl-C again leaves")
         os.write(ours, b"/temp\r")

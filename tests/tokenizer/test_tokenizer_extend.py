@@ -402,7 +402,6 @@ def test_real_text_doubles_characters_per_token_and_keeps_english(
     japanese_, english = told["held_out"]["by_language"]["ja"], told["train"]["by_language"]["en"]
     assert japanese_["after"] > 1.5 * japanese_["before"]
     assert english["after"] == english["before"]
-    assert result.metrics["unreachable"] == 0
     before, after = mistral.before, read_spm(tmp_path / "out" / "tokenizer.model").processor()
     fast = load_tokenizer(tmp_path / "out")
     for language, text in texts[::9]:
