@@ -282,6 +282,12 @@ def report(
     unit: Annotated[
         str, typer.Option("--unit", help="Document of a .txt: document, paragraph or line.")
     ] = "document",
+    hidden: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--hidden", metavar="N...", help="Hidden sizes to count parameters for [default: 4096]."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of the intervals' bootstrap.")] = 0,
 ) -> None:
     """Show what an extended tokenizer gained, as a page.
@@ -293,6 +299,14 @@ def report(
     """
     from watari.tokenizer.page.command import report_command
 
-    typer.echo(
-        f"written: {report_command(tokenizer, out, base=base, files=text or [], field=field, unit=unit, seed=seed)}"
+    page = report_command(
+        tokenizer,
+        out,
+        base=base,
+        files=text or [],
+        field=field,
+        unit=unit,
+        hidden=hidden or [4096],
+        seed=seed,
     )
+    typer.echo(f"written: {page}")

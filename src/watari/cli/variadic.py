@@ -14,7 +14,7 @@ from typer.core import TyperCommand
 class VariadicCommand(TyperCommand):
     """A command whose list options may be followed by several words."""
 
-    variadic: ClassVar[tuple[str, ...]] = ("--text", "--weight", "--forbid", "--drop", "--keep")
+    variadic: ClassVar[tuple[str, ...]] = ("--text", "--weight", "--forbid", "--drop", "--keep", "--hidden")
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Repeat the option before each of its words."""

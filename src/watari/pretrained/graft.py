@@ -23,7 +23,8 @@ class Graft(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     format: int = 1
     family: Literal["sentencepiece", "byte-level"] = Field(
-        "sentencepiece", description="how `pieces` are written: with U+2581 for a blank, or in the byte-level alphabet"
+        "sentencepiece",
+        description="how `pieces` are written: with U+2581 for a blank, or in the byte-level alphabet",
     )
     language: str = Field(description="the language that the pieces were made for")
     base_digest: str = Field(description="hash of the base's pieces in the order of their ids")
@@ -84,7 +85,7 @@ def read_graft(folder: Path) -> Graft:
     except FileNotFoundError:
         raise UserError(
             f"{folder}: no {GRAFT}: this tokenizer was not made by tokenizer.extend",
-            "feed the stage that extends the base's tokenizer",
+            "give what the stage `tokenizer.extend`, or `watari tokenizer extend`, wrote",
         ) from None
     except (ValidationError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not a readable graft: {str(error).splitlines()[0]}") from None
