@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 import tiny_extension as tiny
 from watari.artifact.stage import Silent
 from watari.errors import Interrupted, UserError
+from watari.tokenizer.opening import locate, open_base, open_encoder
 from watari.tokenizer.script import script_of
 from watari.tokenizer.spm import SpmBpe
 from watari.tokenizer.texts import Text
-from watari.tokenizer.verify import Sheet, render, verify, verify_command
+from watari.tokenizer.verify import Result, Sheet, render, verify, verify_command
 from watari.tokenizer.verify.boundaries import first_cut, not_coarser
 from watari.tokenizer.verify.script import find_script
 from watari.tokenizer.verify.shrink import TRIES, shrunk
@@ -314,3 +315,31 @@ def test_documents_are_asked_with_their_script_taken_out_too() -> None:
     found = sheet.result("unchanged").counter_example
     assert found is not None
     assert (found.text, found.found_in, sheet.result("unchanged").cases) == ("qzq", "mixed", 1)
+
+
+def test_user_defined_pieces_excuse_nothing_between_them(tmp_path: Path) -> None:
+    base = open_base("mistral-v3")
+    base.extended(["日本", "日本語"]).write(tmp_path, base=len(base))
+    texts = [Text("0", "[REFERENCE_DOC_11]日本語[REFERENCE_DOC_1] 日本"), Text("1", "ab")]
+
+    def agreement() -> Result:
+        sheet = verify(
+            base,
+            open_encoder(str(tmp_path / "tokenizer.model")),
+            texts,
+            script=script_of("ja"),
+            fuzz=0,
+            base_files=locate("mistral-v3"),
+            extended_files=tmp_path,
+        )
+        return sheet.result("agree-tokenizers")
+
+    sound = agreement()
+    assert sound.holds
+    assert sound.cases == 1
+    assert "1 texts differ at a user-defined piece" in sound.note
+    path = tmp_path / "tokenizer.json"
+    content = json.loads(path.read_text("utf-8"))
+    content["model"]["merges"] = [m for m in content["model"]["merges"] if "".join(m) != "日本語"]
+    path.write_text(json.dumps(content), "utf-8")
+    assert agreement().holds is False
