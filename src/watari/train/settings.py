@@ -5,11 +5,30 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from watari.artifact.params import RUNTIME, Count, StageParams
 
 Precision = Literal["auto", "bf16", "fp32"]
+Tracker = Literal["trackio", "wandb", "tensorboard"]
+
+
+class LoraParams(BaseModel):
+    """Low-rank adapters in place of full fine-tuning (Hu et al. 2021, arXiv:2106.09685); merged when the model is saved.
+
+    The defaults are the committed QLoRA runs of Shisa 7B (facts/seed-systems.md §1), without their dropout.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    rank: int = Field(32, ge=1, description="rank of each adapter (Shisa: 32)")
+    alpha: float = Field(16.0, gt=0, description="an adapter's product is scaled by alpha / rank (Shisa: 16)")
+    targets: list[str] | Literal["linear"] = Field(
+        "linear",
+        description="names of the layers that get one, e.g. [q_proj, v_proj]; linear: all but the head",
+    )
+    new_rows: bool = Field(
+        True, description="train the rows that a graft added to the embedding and the head, whole"
+    )
 
 
 class TrainingParams(StageParams):
@@ -48,6 +67,33 @@ class TrainingParams(StageParams):
         description="auto: bfloat16 autocast where the hardware multiplies it natively, else fp32; "
         "the weights and the optimizer's state are fp32 always",
     )
+    lora: LoraParams | None = Field(
+        default=None,
+        description="train low-rank adapters and merge them at the end; by default all weights are trained",
+    )
+    new_rows_from: Count | None = Field(
+        default=None,
+        ge=1,
+        description="first id of the rows that a graft added; by default what `model.graft` says of this model",
+    )
+    lr_new_rows: float | None = Field(
+        default=None, gt=0, description="peak rate for those rows, on the same schedule; by default lr"
+    )
+    z_loss: float = Field(
+        0.0,
+        ge=0,
+        description="weight of (log of the softmax's normaliser)², which keeps logits from drifting (PaLM: 1e-4)",
+    )
+    spike: Literal["note", "skip", "stop"] = Field(
+        "note",
+        description="a step whose loss or gradient norm stands far above the last steps' (see `train.guards`): "
+        "write it into the log, leave its update out as well, or stop",
+    )
+    snapshot_steps: Count = Field(
+        0,
+        ge=0,
+        description="also write the model as `snapshots/step-N` every so many steps (for model.average)",
+    )
     save_dtype: Literal["float32", "bfloat16"] = Field(
         "float32",
         description="type of the weights written; bfloat16 halves the folder but rounds away small updates "
@@ -67,6 +113,30 @@ class TrainingParams(StageParams):
     )
     checkpoint_steps: Annotated[int, RUNTIME] = Field(
         0, ge=0, description="steps between checkpoints; 0: only by time"
+    )
+    checkpoint_keep: Annotated[int, RUNTIME] = Field(
+        2, ge=1, description="checkpoints to keep; if the newest is damaged, the one before it is used"
+    )
+    activation_checkpointing: Annotated[bool, RUNTIME] = Field(
+        default=False,
+        description="keep only each layer's input for backward and compute the rest again: less memory, ~1/3 more time",
+    )
+    compile: Annotated[bool, RUNTIME] = Field(
+        default=False,
+        description="compile the layers with torch.compile; without a C++ compiler the plain form is used, and told",
+    )
+    processes: Annotated[int, RUNTIME] = Field(
+        1, ge=1, description="processes on this machine, started by torchrun: one a GPU, or gloo on a CPU"
+    )
+    sharding: Annotated[Literal["none", "fsdp"], RUNTIME] = Field(
+        "none",
+        description="with several processes: a copy of the model in each (none), or one divided among them (FSDP2)",
+    )
+    trackers: Annotated[list[Tracker], RUNTIME] = Field(
+        default_factory=list, description="also send the log to these; each must be installed"
+    )
+    dry_run: Annotated[bool, RUNTIME] = Field(
+        default=False, description="stop after the preflight, before the first step"
     )
 
 
