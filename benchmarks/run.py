@@ -1,11 +1,12 @@
 """Run the benchmarks, each in a process of its own, and rewrite the table in docs/benchmarks.md (`make bench`).
 
-Every benchmarks/bench_*.py, and tokenizer.py, measures us and a named peer on the same work in one run and prints a line of JSON a claim.
+Every benchmarks/bench_*.py, and adaptation.py, tokenizer.py and training.py, measures us and a named peer on the same
+work in one run and prints a line of JSON a claim.
 The rows of a script that was not run, or that failed, stay as they are; so does the page around the table.
 
 Examples:
   python benchmarks/run.py                  all of them
-  python benchmarks/run.py --only sft_step  one; its rows alone change
+  python benchmarks/run.py --only training  one; its rows alone change
   python benchmarks/run.py --quick          tiny sizes, to see that they work; the page stays as it is
 """
 
@@ -23,6 +24,8 @@ HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 BEGIN = "<!-- table: written by benchmarks/run.py -->"
 END = "<!-- end of table -->"
+_GROUPS = ("adaptation", "tokenizer", "training")
+"""Scripts that are made of several, named after what they measure."""
 KEYS = {"claim", "ours", "peer", "ratio", "unit", "peer_version", "sizes", "machine"}
 HEADER = (
     "| script | claim | ours | peer | ratio | unit | peer is | sizes | machine |",
@@ -38,7 +41,7 @@ class BenchmarkFailed(Exception):
 
 def scripts() -> dict[str, Path]:
     """Return the scripts by name: `sft_step` for bench_sft_step.py, `tokenizer` for tokenizer.py."""
-    found = [*HERE.glob("bench_*.py"), HERE / "tokenizer.py"]
+    found = [*HERE.glob("bench_*.py"), *(HERE / f"{name}.py" for name in _GROUPS)]
     return {script_name(path): path for path in sorted(found, key=script_name)}
 
 

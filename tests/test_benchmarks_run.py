@@ -48,8 +48,8 @@ def test_list_names_every_script() -> None:
     done = command("--list")
     assert done.returncode == 0
     there = [path.stem.removeprefix("bench_") for path in RUN.parent.glob("bench_*.py")]
-    assert done.stdout.split() == sorted([*there, "tokenizer"])
-    assert {"sft_step", "greedy_eval"} <= set(there)
+    assert done.stdout.split() == sorted([*there, "adaptation", "tokenizer", "training"])
+    assert {"graft", "greedy_eval"} <= set(there)
 
 
 def test_a_wrong_name_is_told_with_the_known_ones() -> None:
@@ -112,7 +112,7 @@ def test_a_failing_script_or_other_keys_are_failures(bench: ModuleType, tmp_path
 
 def test_a_script_prints_exactly_the_keys_and_quick_writes_no_page(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    done = command("--only", "sft_step", "--quick", "--page", str(page))
+    done = command("--only", "greedy_eval", "--quick", "--page", str(page))
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()
     found = json.loads(line)

@@ -56,3 +56,15 @@ class Interrupted(WatariError):
     """The user asked to stop; the work up to now is kept and the next run goes on: exit code 130."""
 
     exit_code = EXIT_INTERRUPTED
+
+
+class DryRun(Interrupted):
+    """A dry run has told what it would do and stopped before the first step, as asked: exit code 0."""
+
+    exit_code = EXIT_OK
+
+
+class DryRun(Interrupted):
+    """A dry run went as far as it was meant to, and well: exit code 0."""
+
+    exit_code = EXIT_OK

@@ -19,7 +19,8 @@ from watari.artifact.kinds import Kind
 from watari.artifact.rows import read_rows
 from watari.artifact.stage import InputArtifact, Inputs, Silent
 from watari.errors import UserError
-from watari.evals.bits import bits_of, windows
+from watari.evals.bits import bits_of
+from watari.pretrained.rolling import windows
 from watari.evals.perplexity import Params, run
 from watari.pretrained import load_model, load_tokenizer
 

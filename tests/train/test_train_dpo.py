@@ -20,8 +20,8 @@ from watari.generate.templates import PRESETS
 from watari.pretrained import load_model, load_tokenizer
 from watari.train import dpo, preference
 from watari.train.device import Compute
-from watari.train.examples import read_preferences
 from watari.train.language_model import LanguageModel
+from watari.train.pairs import read_preferences
 
 Rows = Callable[..., InputArtifact]
 FAST: dict[str, Any] = {

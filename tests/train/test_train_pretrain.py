@@ -119,6 +119,35 @@ def test_senseless_mixtures_are_told(
         quotas(sources, 16, **budget)
 
 
+def test_replay_is_its_share_of_the_windows_all_along(shard_of: Shard, stories: list[list[int]]) -> None:
+    new = [Source(shard_of("new", stories * 3), 16, seed=0, stage="s")]
+    base = [
+        Source(shard_of("books", stories, ratio=3.0), 16, seed=0, stage="s"),
+        Source(shard_of("web", stories, ratio=1.0), 16, seed=0, stage="s"),
+    ]
+    counts = quotas(new, 16, tokens=16 * 400, epochs=None, replayed=base, replay_ratio=0.2)
+    assert counts == [320, 60, 20]
+    mixture = mix([*new, *base], counts, 16, seed=1, stage="s")
+    for start in range(0, 400, 40):
+        assert abs(int((mixture.source[start : start + 40] > 0).sum()) - 8) <= 1
+    # Counted in passes over the new text, replay comes on top.
+    counts = quotas(new, 16, tokens=None, epochs=2, replayed=base, replay_ratio=0.25)
+    assert counts[0] == 2 * new[0].windows
+    assert sum(counts[1:]) == pytest.approx(sum(counts) / 4, abs=1)
+    assert quotas(new, 16, tokens=16 * 400, epochs=None, replay_ratio=0.25) == [400]
+
+
+def test_a_run_with_replay_tells_it(
+    tiny: InputArtifact, shard_of: Shard, stories: list[list[int]], tmp_path: Path
+) -> None:
+    new, base = shard_of("new", stories), shard_of("base", stories[:20])
+    params = pretrain.Params(model="base", data=["new"], replay=["base"], replay_ratio=0.25, tokens=2560, **FAST)
+    inputs = Inputs({"model": [tiny], "data": [new], "replay": [base]})
+    metrics = pretrain.run(params, inputs, tmp_path, Silent()).metrics
+    assert metrics["source_tokens"][1] == pytest.approx(640, abs=40)
+    assert metrics["replayed"] == pytest.approx(0.25, abs=0.02)
+
+
 def test_a_selection_takes_its_documents(shard_of: Shard, stories: list[list[int]]) -> None:
     whole = shard_of("w", stories, languages=("ja", "en"))
     chosen = shard_of("c", stories, languages=("ja", "en"), where={"language": "en"}, limit=10)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import watari
+from watari.cli.average import AverageCommand, average
 from watari.cli.chat import chat
 from watari.cli.convert import convert_app
 from watari.cli.doctor import doctor
@@ -65,6 +66,7 @@ app.command()(clean)
 app.command()(chat)
 app.command()(doctor)
 app.command(cls=VariadicCommand)(graft)
+app.command(cls=AverageCommand)(average)
 app.add_typer(recipe_app, name="recipe")
 app.add_typer(tokenizer_app, name="tokenizer")
 app.add_typer(convert_app, name="convert")

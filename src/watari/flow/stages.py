@@ -17,6 +17,7 @@ MODULES = {
     "tokenizer.trim": "watari.tokenizer.trim",
     "model.graft": "watari.model.graft",
     "model.trim": "watari.model.trim",
+    "model.average": "watari.model.average",
     "train.pretrain": "watari.train.pretrain",
     "train.sft": "watari.train.sft",
     "train.dpo": "watari.train.dpo",

@@ -51,6 +51,8 @@ class Batch:
         owner: [n] the number of the sequence that each belongs to, in the order given.
         spans: for each sequence (row, first column, columns, full length).
         tokens: tokens of all sequences, without padding.
+        mask: [rows, 1, width, width] True where a position (third axis) sees another (fourth), or None: what causal
+            attention and `positions` say.
     """
 
     ids: Tensor
@@ -60,6 +62,7 @@ class Batch:
     owner: Tensor
     spans: tuple[tuple[int, int, int, int], ...]
     tokens: int
+    mask: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch with its tensors on `device`."""
@@ -70,6 +73,7 @@ class Batch:
             where=self.where.to(device),
             targets=self.targets.to(device),
             owner=self.owner.to(device),
+            mask=None if self.mask is None else self.mask.to(device),
         )
 
 
@@ -112,7 +116,7 @@ def lay_out(rows: Sequence[Sequence[Sample]]) -> Batch:
 
 
 def passes(
-    rows: Sequence[Sequence[Sample]], pass_tokens: int, *, together: int = 1
+    rows: Sequence[Sequence[Sample]], pass_tokens: int, *, together: int = 1, ranks: int = 1
 ) -> list[list[list[Sample]]]:
     """Split the rows of a step into forward passes of at most `pass_tokens` tokens, padding included.
 
@@ -123,6 +127,8 @@ def passes(
         rows: The step's rows.
         pass_tokens: The limit; one unit is taken even if it is longer.
         together: Rows that must share a pass: 2 for pairs.
+        ranks: Processes that share the passes; their number is made a multiple of it, by halving the largest ones, as
+            long as there are rows to halve.
     """
     units = [list(rows[start : start + together]) for start in range(0, len(rows), together)]
     lengths = [max(sum(len(sample) for sample in row) for row in unit) for unit in units]
@@ -136,6 +142,16 @@ def passes(
         else:
             split.append(unit)
             width = lengths[index]
+    while len(split) % ranks:
+        sizes = [len(part) * max(sum(len(s) for s in row) for row in part) for part in split]
+        divisible = [place for place, part in enumerate(split) if len(part) > together]
+        if not divisible:
+            break
+        place = max(divisible, key=lambda place: sizes[place])
+        part = split[place]
+        middle = -(-len(part) // together // 2) * together
+        # In place: neighbours, which different ranks compute at the same time, stay of like length.
+        split[place : place + 1] = [part[:middle], part[middle:]]
     return split
 
 
@@ -150,18 +166,26 @@ def pack(lengths: Sequence[int], capacity: int, order: Sequence[int]) -> list[li
         capacity: Tokens of a row.
         order: A permutation that decides among sequences of equal length: a seeded one, so that rows differ by epoch.
     """
-    rank = {index: place for place, index in enumerate(order)}
     rows: list[list[int]] = []
-    # open_rows[free] lists the rows with that many free tokens; the smallest sufficient one is the best fit.
-    open_rows: list[list[int]] = [[] for _ in range(capacity + 1)]
-    for index in sorted(range(len(lengths)), key=lambda item: (-lengths[item], rank[item])):
+    # waiting[room] lists the rows with that many free tokens; bit `room` of `open_rooms` says that there are some.
+    waiting: list[list[int]] = [[] for _ in range(capacity + 1)]
+    open_rooms = 0
+    sizes = np.asarray(lengths, dtype=np.int64)
+    permutation = np.asarray(order, dtype=np.int64)
+    for index in permutation[np.argsort(-sizes[permutation], kind="stable")].tolist():
         need = lengths[index]
-        free = next((room for room in range(need, capacity) if open_rows[room]), capacity)
-        if free < capacity:
-            row = open_rows[free].pop()
+        # The lowest bit from `need` on is the fullest row that holds it.
+        enough = open_rooms >> need
+        if enough:
+            room = need + (enough & -enough).bit_length() - 1
+            row = waiting[room].pop()
+            if not waiting[room]:
+                open_rooms &= ~(1 << room)
         else:
+            room = capacity
             row = len(rows)
             rows.append([])
         rows[row].append(index)
-        open_rows[free - need].append(row)
+        waiting[room - need].append(row)
+        open_rooms |= 1 << (room - need)
     return rows

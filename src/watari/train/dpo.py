@@ -24,9 +24,9 @@ from watari.train.settings import TrainingParams
 
 if TYPE_CHECKING:
     from watari.train.batches import Batch
-    from watari.train.examples import Pair
     from watari.train.language_model import LanguageModel
     from watari.train.loop import Part
+    from watari.train.pairs import Pair
     from watari.train.preference import LogProbs
 
 KIND = "train.dpo"
@@ -90,7 +90,7 @@ class PreferenceTuning:
         """Number of steps; the last of an epoch may be smaller."""
         return len(self._plan)
 
-    def passes(self, step: int) -> list[tuple[Batch, list[Pair], int]]:
+    def passes(self, step: int, ranks: int = 1) -> list[tuple[Batch, list[Pair], int]]:
         """Return the step's batches, each with its pairs and the number of pairs of the whole step."""
         from watari.train.batches import lay_out, passes
         from watari.train.preference import pair_rows
@@ -102,7 +102,7 @@ class PreferenceTuning:
                 [self._by_sample[id(rows[index][0])] for index in range(0, len(rows), 2)],
                 len(pairs),
             )
-            for rows in passes(pair_rows(pairs), self._params.pass_tokens, together=2)
+            for rows in passes(pair_rows(pairs), self._params.pass_tokens, together=2, ranks=ranks)
         ]
 
     def part(self, model: LanguageModel, step: int, batch: tuple[Batch, list[Pair], int]) -> Part:
@@ -146,10 +146,14 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
     """
     from watari.pretrained import load_tokenizer
     from watari.train.chat import chosen_template
-    from watari.train.examples import read_preferences
+    from watari.train.pairs import read_preferences
     from watari.train.preference import agreement, score
+    from watari.train.distributed import World, delegated
+    from watari.train.facts import facts_of_samples
     from watari.train.session import reading, run_training
 
+    if (done := delegated(KIND, params, inputs, out, progress)) is not None:
+        return done
     folder = inputs.one("model").path
     tokenizer = load_tokenizer(folder)
     chat = chosen_template(tokenizer, params.template, params.template_file, folder)
@@ -182,23 +186,34 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
         )
 
     if other is not None:
-        with reading(params, other.path, out) as judge:
+        with reading(params, other.path, out, World.single()) as judge:
             check_same_vocabulary(judge, folder, other.name)
             reference.update(scored(judge, "reference", work / "reference.jsonl"))
 
-    def objective(model: LanguageModel) -> PreferenceTuning:
+    def objective(model: LanguageModel, world: World) -> PreferenceTuning:
         before.update(scored(model, "before", work / "before.jsonl"))
         reference.update(reference or before)
         return PreferenceTuning(train_pairs, reference, params)
 
     trained = run_training(
+        KIND,
         params,
-        folder,
+        inputs,
         out,
         progress,
         packed=False,
+        facts=facts_of_samples(
+            [side for pair in train_pairs for side in (pair.chosen, pair.rejected)],
+            tokenizer,
+            unit="pairs",
+            rows_in=found.rows_in,
+            rows_kept=len(found.pairs),
+            dropped=counts["dropped_by_reason"],
+            epochs=params.epochs,
+            per="pair",
+        ),
         objective=objective,
-        finish=lambda model: after.update(scored(model, "after", work / "after.jsonl")),
+        finish=lambda model, world: after.update(scored(model, "after", work / "after.jsonl")),
         tokenizer_settings=chat.tokenizer_settings,
         generation=chat.generation,
     )

@@ -1,14 +1,14 @@
-"""Rows of conversations and preferences as training sequences; every row that cannot be one is in the ledger, by reason."""
+"""Rows of conversations as training sequences; every row that cannot be one is in the ledger, by reason."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from watari.artifact.hashing import hash_json
 from watari.artifact.rows import Ledger, select_rows
 from watari.artifact.stage import InputArtifact
 from watari.errors import UserError
@@ -24,7 +24,10 @@ EMPTY_REPLY = "a reply is empty"
 CONTROL_TOKEN = "a message holds the text of a control token"
 REFUSED = "refused by the chat template"
 TOO_LONG = "longer than the sequence"
-SAME = "chosen and rejected are the same"
+NOTHING_LEFT = "nothing to train on once cut to the sequence"
+
+TooLong = Literal["drop", "cut"]
+LossOn = Literal["assistant", "last"]
 
 
 class Unusable(Exception):
@@ -36,45 +39,48 @@ class Unusable(Exception):
         self.detail = detail
 
 
+@dataclass
+class DatasetCounts:
+    """What one input came to.
+
+    Args:
+        rows: Rows that its selection gave, repeated ones each time.
+        kept: Those that gave at least one sequence.
+        cut: Those of them that were cut to the sequence.
+        sequences, tokens, supervised_tokens: Of those kept.
+    """
+
+    rows: int = 0
+    kept: int = 0
+    cut: int = 0
+    sequences: int = 0
+    tokens: int = 0
+    supervised_tokens: int = 0
+
+
 @dataclass(frozen=True)
 class Examples:
     """Conversations ready to train on.
 
     Args:
-        samples: The sequences, in the order of the rows; a row may give several.
-        rows_in, rows_kept: Rows read, and rows that gave at least one sequence.
-        ledger: The others.
+        samples: The sequences, in the order of the rows; a row may give several. No two have the same id.
+        datasets: Counts by input, in their order.
+        ledger: The rows that gave none.
     """
 
     samples: list[Sample]
-    rows_in: int
-    rows_kept: int
+    datasets: list[DatasetCounts]
     ledger: Ledger
 
+    @property
+    def rows_in(self) -> int:
+        """Rows read."""
+        return sum(counts.rows for counts in self.datasets)
 
-@dataclass(frozen=True)
-class Pair:
-    """One preference.
-
-    Args:
-        id: The row's.
-        key: Hash of both sequences: what a stored reference log-probability belongs to.
-        chosen, rejected: The prompt with each reply; only the reply is supervised.
-    """
-
-    id: str
-    key: str
-    chosen: Sample
-    rejected: Sample
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Preferences ready to train on."""
-
-    pairs: list[Pair]
-    rows_in: int
-    ledger: Ledger
+    @property
+    def rows_kept(self) -> int:
+        """Rows that gave at least one sequence."""
+        return sum(counts.kept for counts in self.datasets)
 
 
 def read_conversations(
@@ -83,7 +89,8 @@ def read_conversations(
     template: str,
     *,
     sequence: int,
-    last_only: bool,
+    loss_on: LossOn,
+    too_long: TooLong,
     seed: int,
     stage: str,
 ) -> Examples:
@@ -93,59 +100,103 @@ def read_conversations(
         artifacts: Inputs, with their selections.
         tokenizer: The model's.
         template: The chat template.
-        sequence: Longest sequence; a longer row is dropped, never cut.
-        last_only: True to supervise only the last reply (Swallow), else all of them.
+        sequence: Longest sequence.
+        loss_on: "last" to supervise only the last reply (Swallow), else all of them.
+        too_long: Whether a longer row is dropped or cut at its end.
         seed, stage: For the selections' draws.
     """
     samples: list[Sample] = []
+    datasets: list[DatasetCounts] = []
     ledger = Ledger()
-    rows_in = kept = 0
     control = control_texts(tokenizer)
+    seen: Counter[str] = Counter()
     for artifact in artifacts:
+        counts = DatasetCounts()
+        datasets.append(counts)
         for row in select_rows(artifact, seed=seed, stage=stage):
-            rows_in += 1
+            counts.rows += 1
             try:
-                messages = checked_messages(row.get("messages"), control)
-                encoded = (
-                    [_encoded(encode_reply, tokenizer, messages, template)]
-                    if last_only
-                    else _encoded(encode_conversation, tokenizer, messages, template)
-                )
-                found = [_sample(str(row.get("id")), one, sequence) for one in encoded]
+                encoded = encoded_row(row, tokenizer, template, loss_on=loss_on, control=control)
+                fitting = [fitted(one, sequence, too_long) for one in encoded]
             except Unusable as error:
                 ledger.drop(
                     error.reason, id=row.get("id"), source=row.get("source") or "", detail=error.detail
                 )
                 continue
-            kept += 1
-            samples.extend(found)
-    return Examples(samples, rows_in, kept, ledger)
+            counts.kept += 1
+            counts.cut += any(len(a.ids) < len(b.ids) for a, b in zip(fitting, encoded, strict=True))
+            for one in fitting:
+                # A repeated row is drawn for apart from its first copy: another place in the order, other noise.
+                name = str(row.get("id"))
+                seen[name] += 1
+                sample = as_sample(name if seen[name] == 1 else f"{name} ({seen[name]})", one)
+                counts.sequences += 1
+                counts.tokens += len(sample)
+                counts.supervised_tokens += sample.supervised
+                samples.append(sample)
+    return Examples(samples, datasets, ledger)
 
 
-def read_preferences(
-    artifacts: Sequence[InputArtifact],
+def encoded_row(
+    row: Mapping[str, Any],
     tokenizer: PreTrainedTokenizerBase,
     template: str,
     *,
-    sequence: int,
-    seed: int,
-    stage: str,
-) -> Pairs:
-    """Return the selected preferences of all artifacts as pairs of sequences. Arguments as `read_conversations`."""
-    pairs: list[Pair] = []
-    ledger = Ledger()
-    rows_in = 0
-    control = control_texts(tokenizer)
-    for artifact in artifacts:
-        for row in select_rows(artifact, seed=seed, stage=stage):
-            rows_in += 1
-            try:
-                pairs.append(_pair(row, tokenizer, template, sequence, control))
-            except Unusable as error:
-                ledger.drop(
-                    error.reason, id=row.get("id"), source=row.get("source") or "", detail=error.detail
-                )
-    return Pairs(pairs, rows_in, ledger)
+    loss_on: LossOn,
+    control: Sequence[str],
+) -> list[Encoded]:
+    """Return a row of conversations as whole sequences, however long.
+
+    Args:
+        row: With `messages`.
+        tokenizer, template, loss_on: As for `read_conversations`.
+        control: `control_texts` of the tokenizer.
+
+    Raises:
+        Unusable: if it is no conversation, or the template refuses it.
+    """
+    messages = checked_messages(row.get("messages"), control)
+    if loss_on == "last":
+        return [encoded_reply(messages, tokenizer, template)]
+    try:
+        return encode_conversation(tokenizer, messages, template)
+    except UserError as error:
+        raise Unusable(REFUSED, error.message) from None
+
+
+def encoded_reply(
+    messages: Sequence[Mapping[str, str]], tokenizer: PreTrainedTokenizerBase, template: str
+) -> Encoded:
+    """Return checked messages as one sequence in which the last reply is supervised.
+
+    Raises:
+        Unusable: if the template refuses them.
+    """
+    try:
+        return encode_reply(tokenizer, messages, template)
+    except UserError as error:
+        raise Unusable(REFUSED, error.message) from None
+
+
+def fitted(encoded: Encoded, sequence: int, too_long: TooLong) -> Encoded:
+    """Return the sequence as it fits into `sequence` tokens.
+
+    Raises:
+        Unusable: if it is longer and not to be cut, or has no supervised token once it is cut.
+    """
+    if len(encoded.ids) <= sequence:
+        return encoded
+    if too_long == "drop":
+        raise Unusable(TOO_LONG, f"{len(encoded.ids)} tokens")
+    cut = Encoded(encoded.ids[:sequence], encoded.assistant_mask[:sequence])
+    if not any(cut.assistant_mask[1:]):
+        raise Unusable(NOTHING_LEFT, f"{len(encoded.ids)} tokens")
+    return cut
+
+
+def as_sample(name: str, encoded: Encoded) -> Sample:
+    """Return an encoded conversation as a sequence to lay out."""
+    return Sample(name, np.asarray(encoded.ids, np.int32), np.asarray(encoded.assistant_mask, np.bool_))
 
 
 def control_texts(tokenizer: PreTrainedTokenizerBase) -> list[str]:
@@ -179,37 +230,3 @@ def checked_messages(messages: Any, control: Sequence[str]) -> list[dict[str, st
     if plain[-1]["role"] != "assistant":
         raise Unusable(NO_REPLY, f"the last message is by '{plain[-1]['role']}'")
     return plain
-
-
-def _encoded(encode: Any, tokenizer: Any, messages: list[dict[str, str]], template: str) -> Any:
-    try:
-        return encode(tokenizer, messages, template)
-    except UserError as error:
-        raise Unusable(REFUSED, error.message) from None
-
-
-def _sample(row_id: str, encoded: Encoded, sequence: int) -> Sample:
-    if len(encoded.ids) > sequence:
-        raise Unusable(TOO_LONG, f"{len(encoded.ids)} tokens")
-    return Sample(row_id, np.asarray(encoded.ids, np.int32), np.asarray(encoded.assistant_mask, np.bool_))
-
-
-def _pair(
-    row: Mapping[str, Any],
-    tokenizer: PreTrainedTokenizerBase,
-    template: str,
-    sequence: int,
-    control: Sequence[str],
-) -> Pair:
-    sides = []
-    prompt = row.get("prompt")
-    for side in ("chosen", "rejected"):
-        reply = {"role": "assistant", "content": row.get(side)}
-        messages = checked_messages([*prompt, reply] if isinstance(prompt, list) else None, control)
-        sides.append(
-            _sample(str(row.get("id")), _encoded(encode_reply, tokenizer, messages, template), sequence)
-        )
-    ids = [side.ids.tolist() for side in sides]
-    if ids[0] == ids[1]:
-        raise Unusable(SAME)
-    return Pair(str(row.get("id")), hash_json([ids, [side.supervised for side in sides]]), sides[0], sides[1])

@@ -32,7 +32,14 @@ class LanguageModel:
         UserError: if the model computes its logits in another way, or lets packed sequences see each other.
     """
 
-    def __init__(self, model: PreTrainedModel, compute: Compute) -> None:
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        compute: Compute,
+        *,
+        compile: bool = False,
+        checkpoint_activations: bool = False,
+    ) -> None:
         untyped: Any = model
         # Evaluation mode switches dropout off and nothing else: no training here uses any.
         self.model: PreTrainedModel = untyped.to(compute.device).eval()
@@ -45,6 +52,10 @@ class LanguageModel:
             parameter.data = parameter.data.float().clone()
         self.check()
 
+    def trainable(self) -> dict[str, torch.nn.Parameter]:
+        """Return the weights that are trained, by the names of the saved form; tied ones once."""
+        return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+
     @property
     def width(self) -> int:
         """Width of the embeddings."""
@@ -56,9 +67,22 @@ class LanguageModel:
         if noise is not None:
             embedded = embedded + noise.to(embedded.device)
         with nullcontext() if exact else self.compute.autocast():
-            out = self.body(inputs_embeds=embedded, position_ids=batch.positions, use_cache=False)
+            out = self.body(
+                inputs_embeds=embedded,
+                attention_mask=self._mask(batch, embedded.dtype),
+                position_ids=batch.positions,
+                use_cache=False,
+            )
         flat: Tensor = out.last_hidden_state.flatten(0, 1)
-        return flat if len(batch.where) == len(flat) else flat.index_select(0, batch.where)
+        # With a mask of its own a batch may ask for one position twice, and so for as many as there are by chance.
+        return flat if batch.mask is None and len(batch.where) == len(flat) else flat.index_select(0, batch.where)
+
+    def _mask(self, batch: Batch, dtype: torch.dtype) -> Tensor | None:
+        """Return the batch's own mask as the model's attention takes it: added to the scores by the plain form."""
+        if batch.mask is None or self.model.config._attn_implementation != "eager":
+            return batch.mask
+        hidden = torch.zeros(batch.mask.shape, dtype=dtype, device=batch.mask.device)
+        return hidden.masked_fill(~batch.mask, torch.finfo(dtype).min)
 
     def check(self) -> None:
         """Compare our packed log-probabilities with the model's own, sequence by sequence, in fp32."""

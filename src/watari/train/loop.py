@@ -2,10 +2,10 @@
 
 What a step does follows from its number alone: an objective says which sequences it holds and what their loss is, the
 schedule says the rate. So a run that is killed anywhere goes on from its checkpoint to the very weights and log that it
-would have had (same machine, same number of threads).
+would have had (same machine, same number of threads and processes).
 
-Files below `out`: `train_log.jsonl` (content: a line a step {step, loss, lr, grad_norm, tokens, ...}), `logs/speed.jsonl`
-(tokens/s, seconds, memory), `work/` (checkpoints).
+Files below `out`: `train_log.jsonl` (content: a line a step {step, loss, lr, grad_norm, tokens, ...}), `eval_log.jsonl`
+(see `watch`), `snapshots/` (content), `logs/speed.jsonl` (tokens/s, seconds, memory), `work/` (checkpoints).
 """
 
 from __future__ import annotations
@@ -13,13 +13,11 @@ from __future__ import annotations
 import json
 import math
 import os
-import resource
-import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import torch
 from torch import Tensor
@@ -30,8 +28,14 @@ from watari.errors import Interrupted, StageFailed
 from watari.train import checkpoint
 from watari.train.checkpoint import Position
 from watari.train.device import available_threads
+from watari.train.distributed import World
+from watari.train.guards import IN_A_ROW, Guard, Spike
 from watari.train.language_model import LanguageModel
+from watari.train.optimizer import NewRows, Optimizer
+from watari.train.peak import peak_memory
 from watari.train.settings import TrainingParams, learning_rate
+from watari.train.trackers import Trackers
+from watari.train.watch import EVAL_LOG, Watch, summary
 
 TRAIN_LOG = "train_log.jsonl"
 SPEED_LOG = "speed.jsonl"
@@ -60,11 +64,30 @@ class Objective(Protocol):
     def steps(self) -> int:
         """Number of steps."""
 
-    def passes(self, step: int) -> Sequence[Any]:
-        """Return the forward passes of a step, from its number alone."""
+    def passes(self, step: int, ranks: int = 1) -> Sequence[Any]:
+        """Return the forward passes of a step, from its number alone; if rows allow, a multiple of `ranks` of them."""
 
     def part(self, model: LanguageModel, step: int, batch: Any) -> Part:
         """Return the loss of one of them."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """What goes along with the steps.
+
+    Args:
+        world: The processes that train together.
+        new_rows: The rows of a graft.
+        watch: Held-back text to measure.
+        snapshot: Writes the model as it is after a step, given the step's number.
+        trackers: Where the log is sent as well.
+    """
+
+    world: World = field(default_factory=World.single)
+    new_rows: NewRows = field(default_factory=NewRows)
+    watch: Watch | None = None
+    snapshot: Callable[[int], None] | None = None
+    trackers: Trackers | None = None
 
 
 @dataclass(frozen=True)
@@ -80,52 +103,33 @@ class Trained:
     performance: dict[str, Any]
 
 
-def resumed_threads(params: TrainingParams, out: Path) -> int:
-    """Return the number of threads to use: as given, else as the interrupted run had it, else all cores."""
+def resumed_threads(params: TrainingParams, out: Path, world: World | None = None) -> int:
+    """Return the number of threads to use: as given, else as the interrupted run had it, else this process's cores."""
     if params.threads is not None:
         return params.threads
-    found = checkpoint.latest(out / WORK)
-    return (checkpoint.read_position(found).threads if found else 0) or available_threads()
-
-
-def optimizer_for(model: torch.nn.Module, params: TrainingParams) -> torch.optim.AdamW:
-    """Return AdamW with weight decay on matrices only, in its fused form (one pass over memory, deterministic)."""
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": params.weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
-        lr=params.lr,
-        betas=(params.beta1, params.beta2),
-        eps=params.eps,
-        fused=True,
-    )
+    found = checkpoint.latest(out / WORK, world=world)
+    share = max(1, available_threads() // (world.size if world else 1))
+    return (checkpoint.read_position(found).threads if found else 0) or share
 
 
 def train(
-    model: LanguageModel, objective: Objective, params: TrainingParams, out: Path, progress: Progress
+    model: LanguageModel,
+    objective: Objective,
+    params: TrainingParams,
+    out: Path,
+    progress: Progress,
+    course: Course | None = None,
 ) -> Trained:
     """Train `model` in place, from the last checkpoint below `out/work` if there is one.
 
     Raises:
-        StageFailed: if a loss or gradient is not finite, naming the step.
+        StageFailed: if a loss or gradient is not finite (unless such steps are to be skipped), naming the step; on a
+            spike, if `spike: stop`.
         Interrupted: if the user asked to stop; a checkpoint is written first.
     """
-    parameters = {name: p for name, p in model.model.named_parameters() if p.requires_grad}
-    optimizer = optimizer_for(model.model, params)
-    work, log_path = out / WORK, out / TRAIN_LOG
-    (out / LOGS).mkdir(parents=True, exist_ok=True)
-    position = Position()
-    if found := checkpoint.latest(work):
-        position = checkpoint.load(found, parameters, optimizer)
-        progress.log("resumed", step=position.step)
-    with log_path.open("ab") as log:
-        log.truncate(position.log_bytes)
-        run = _Run(model, objective, params, optimizer, parameters, work, log_path.parent / LOGS / SPEED_LOG)
-        run.go(position, log, progress)
-    return Trained(_metrics(log_path, model), run.performance())
+    run = _Run(model, objective, params, out, progress, course or Course())
+    run.go()
+    return Trained(run.metrics(), run.performance())
 
 
 class _Run:
@@ -136,81 +140,205 @@ class _Run:
         model: LanguageModel,
         objective: Objective,
         params: TrainingParams,
-        optimizer: torch.optim.Optimizer,
-        parameters: dict[str, torch.nn.Parameter],
-        work: Path,
-        speed_log: Path,
+        out: Path,
+        progress: Progress,
+        course: Course,
     ) -> None:
         self._model = model
         self._objective = objective
         self._params = params
-        self._optimizer = optimizer
-        self._parameters = parameters
-        self._work = work
-        self._speed_log = speed_log
+        self._out = out
+        self._progress = progress
+        self._course = course
+        self._world = course.world
+        # Where rank 0 writes; the others read their checkpoint and the log's past there.
+        self._home = course.world.home or out
+        self._work = self._home / WORK
+        self._parameters = model.trainable()
+        self._optimizer = Optimizer(self._parameters, params, course.new_rows)
+        self._steps = objective.steps
+        self._threads = torch.get_num_threads()
         self._seconds = 0.0
         self._tokens = 0
+        (out / LOGS).mkdir(parents=True, exist_ok=True)
 
-    def go(self, position: Position, log: Any, progress: Progress) -> None:
-        """Do all steps from `position` on."""
-        steps = self._objective.steps
+    def go(self) -> None:
+        """Do all steps that are left."""
+        position = Position()
+        if found := checkpoint.latest(self._work, self._progress.log, world=self._world):
+            position = checkpoint.load(found, self._parameters, self._optimizer.inner, world=self._world)
+            self._progress.log("resumed", step=position.step)
+        # Judged by the log itself, which every process can read where rank 0 writes it.
+        past = (self._home / TRAIN_LOG).read_bytes() if position.log_bytes else b""
+        self._guard = Guard(json.loads(line) for line in past[: position.log_bytes].splitlines())
+        with (
+            self._opened(TRAIN_LOG, position.log_bytes) as log,
+            self._opened(EVAL_LOG, position.watch_bytes) as watched,
+        ):
+            if position.step == 0:
+                self._measure(0, 0, watched)
+            self._go_on(position, log, watched)
+        if self._world.is_main and not (self._out / EVAL_LOG).stat().st_size:
+            (self._out / EVAL_LOG).unlink()
+
+    def _opened(self, name: str, size: int) -> BinaryIO:
+        """Return a log, cut back to what it was at the checkpoint; for other ranks than 0, one that leads nowhere."""
+        if not self._world.is_main:
+            return open(os.devnull, "wb")
+        handle = (self._out / name).open("ab")
+        handle.truncate(size)
+        return handle
+
+    def _go_on(self, position: Position, log: BinaryIO, watched: BinaryIO) -> None:
         tokens = position.tokens
         began = saved = noted = time.monotonic()
-        threads = torch.get_num_threads()
-        for step in range(position.step, steps):
-            line = self._step(step, steps, tokens)
+        for step in range(position.step, self._steps):
+            line = self._step(step, tokens)
             tokens = line["tokens"]
-            log.write((json.dumps(line, allow_nan=False) + "\n").encode())
-            log.flush()
+            _write(log, line)
+            if self._course.trackers is not None:
+                self._course.trackers.log(line)
+            after = step + 1
+            self._measure(after, tokens, watched)
+            if self._course.snapshot is not None and after % self._params.snapshot_steps == 0:
+                self._course.snapshot(after)
             now = time.monotonic()
             self._seconds, self._tokens = now - began, tokens - position.tokens
-            if now - noted >= _SPEED_EVERY or step + 1 == steps:
-                self._note_speed(step + 1)
+            if now - noted >= _SPEED_EVERY or after == self._steps:
+                self._note_speed(after)
                 noted = now
-            progress.update(step + 1, steps, unit="steps", note=f"loss {line['loss']:.3f}")
-            stop = progress.stop_requested() and step + 1 < steps
-            if stop or self._due(step + 1, now - saved):
-                here = Position(step + 1, tokens, threads, log.tell())
-                os.fsync(log.fileno())
-                checkpoint.save(self._work, here, self._parameters, self._optimizer)
+            loss = "none" if line["loss"] is None else f"{line['loss']:.3f}"
+            self._progress.update(after, self._steps, unit="steps", note=f"loss {loss}")
+            # Clocks and signals differ by process; what one of them wants, all do.
+            wants = [float(self._progress.stop_requested()), float(self._due(after, now - saved))]
+            asked, due = (value > 0 for value in self._world.sum(wants))
+            stop = asked and after < self._steps
+            if stop or due:
+                here = Position(after, tokens, self._threads, _synced(log), _synced(watched))
+                checkpoint.save(
+                    self._work,
+                    here,
+                    self._parameters,
+                    self._optimizer.inner,
+                    keep=self._params.checkpoint_keep,
+                    world=self._world,
+                )
                 saved = time.monotonic()
             if stop:
-                raise Interrupted(f"stopped after step {step + 1} of {steps}; run the same command to go on")
+                raise Interrupted(
+                    f"stopped after step {after} of {self._steps}; run the same command to go on"
+                )
 
     def _due(self, step: int, seconds: float) -> bool:
         by_steps, by_time = self._params.checkpoint_steps, self._params.checkpoint_seconds
         return bool((by_steps and step % by_steps == 0) or (by_time and seconds >= by_time))
 
-    def _step(self, step: int, steps: int, tokens: int) -> dict[str, Any]:
+    def _measure(self, step: int, tokens: int, watched: BinaryIO) -> None:
+        watch = self._course.watch
+        if watch is None or not (step == 0 or watch.due(step, self._steps)):
+            return
+        # To the end, even if a stop is asked for meanwhile: the step before it has no checkpoint yet.
+        for line in watch.measure(self._model, self._world, step=step, tokens=tokens):
+            _write(watched, line)
+            if self._course.trackers is not None:
+                key = f"bits_per_character/{line['language']}"
+                self._course.trackers.log({"step": step, key: line["bits_per_character"]})
+
+    def _step(self, step: int, tokens: int) -> dict[str, Any]:
         """Do one step and return its line of the log."""
-        rate = learning_rate(self._params, step, steps)
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
-        self._optimizer.zero_grad(set_to_none=True)
-        loss = 0.0
-        figures: dict[str, float] = {}
-        for batch in self._objective.passes(step):
-            part = self._objective.part(self._model, step, batch)
-            part.loss.backward()  # type: ignore[no-untyped-call]
-            loss += float(part.loss.detach())
-            tokens += part.tokens
-            for name, value in part.figures.items():
-                figures[name] = figures.get(name, 0.0) + value
-        limit = self._params.clip or math.inf
-        norm = float(torch.nn.utils.clip_grad_norm_(self._parameters.values(), limit))
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            what = "loss" if not math.isfinite(loss) else "gradient"
+        rate = learning_rate(self._params, step, self._steps)
+        self._optimizer.begin(step, rate)
+        sums: dict[str, float] = {"loss": 0.0, "tokens": 0.0}
+        batches = self._objective.passes(step, self._world.size)
+        for batch in self._world.share(batches):
+            part = self._backward(step, batches[0] if batch is None else batch, idle=batch is None)
+            for name, value in {
+                "loss": float(part.loss.detach()),
+                "tokens": part.tokens,
+                **part.figures,
+            }.items():
+                sums[name] = sums.get(name, 0.0) + (0.0 if batch is None else value)
+        names = sorted(sums)
+        sums = dict(zip(names, self._world.sum([sums[name] for name in names]), strict=True))
+        self._world.reduce(self._parameters)
+        self._optimizer.restrict(step)
+        norm = self._world.clip(self._parameters, self._params.clip or math.inf)
+        line: dict[str, Any] = {
+            "step": step + 1,
+            "loss": sums.pop("loss"),
+            "lr": rate,
+            "grad_norm": norm,
+            "tokens": tokens + round(sums.pop("tokens")),
+            **sums,
+        }
+        line = {name: _rounded(value) for name, value in line.items()}
+        spike = self._guard.judge(line)
+        if spike is not None:
+            line |= {"spike": spike.what, **({"skipped": True} if self._params.spike == "skip" else {})}
+        self._guard.remember(line)
+        if spike is not None:
+            self._answer(step, spike)
+        if not line.get("skipped"):
+            self._optimizer.step()
+        return {name: _finite(value) for name, value in line.items()}
+
+    def _backward(self, step: int, batch: Any, *, idle: bool) -> Part:
+        """Compute one pass's share of the loss and of the gradients; nothing of it counts if `idle`."""
+        kept: list[Part] = []
+
+        def work() -> Tensor:
+            kept.append(self._objective.part(self._model, step, batch))
+            return kept[0].loss * 0.0 if idle else kept[0].loss
+
+        self._world.forward(self._model, work).backward()  # type: ignore[no-untyped-call]
+        return kept[0]
+
+    def _answer(self, step: int, spike: Spike) -> None:
+        """Tell of a spike, and stop where that is asked for or nothing else is left."""
+        where = f"step {step + 1} of {self._steps}"
+        if self._params.spike == "skip":
+            if self._guard.skipped >= IN_A_ROW:
+                raise StageFailed(
+                    f"{where}: {spike}; {IN_A_ROW} steps in a row were left out",
+                    "lower lr or lengthen the warm-up; the last checkpoint is kept",
+                )
+        elif not spike.finite:
+            name = "loss" if spike.what == "loss" else "gradient"
             raise StageFailed(
-                f"step {step + 1} of {steps}: the {what} is not finite (loss {loss}, gradient norm {norm})",
-                "lower lr or lengthen the warm-up; the last checkpoint is kept",
+                f"{where}: the {name} is not finite ({spike.value})",
+                "lower lr or lengthen the warm-up, or set `spike: skip`; the last checkpoint is kept",
             )
-        self._optimizer.step()
-        line = {"step": step + 1, "loss": loss, "lr": rate, "grad_norm": norm, "tokens": tokens, **figures}
-        return {name: _rounded(value) for name, value in line.items()}
+        elif self._params.spike == "stop":
+            raise StageFailed(
+                f"{where}: {spike}",
+                "lower lr or lengthen the warm-up, or set `spike: skip` or `note`; the last checkpoint is kept",
+            )
+        self._progress.log(f"spike: {where}: {spike}", skipped=self._params.spike == "skip")
 
     def _note_speed(self, step: int) -> None:
-        with self._speed_log.open("a") as handle:
+        with (self._out / LOGS / SPEED_LOG).open("a") as handle:
             handle.write(json.dumps({"step": step, **self.performance()}) + "\n")
+
+    def metrics(self) -> dict[str, Any]:
+        """Return the figures of the logs; ranks other than 0, which keep none, have none."""
+        if not self._world.is_main:
+            return {}
+        lines = [json.loads(line) for line in (self._out / TRAIN_LOG).read_text("utf-8").splitlines()]
+        losses = [line["loss"] for line in lines if line["loss"] is not None]
+        tail = losses[-max(1, len(losses) // 10) :]
+        found = {
+            "steps": len(lines),
+            "tokens": lines[-1]["tokens"],
+            "first_loss": losses[0] if losses else None,
+            "last_loss": _rounded(sum(tail) / len(tail)) if losses else None,
+            "parameters": sum(p.numel() for p in self._model.model.parameters()),
+            "trained_parameters": sum(p.numel() for p in self._parameters.values()),
+            "spikes": sum("spike" in line for line in lines),
+            "skipped_steps": sum("skipped" in line for line in lines),
+        }
+        if (self._out / EVAL_LOG).is_file():
+            found["bits_per_character"] = summary(self._out / EVAL_LOG)
+        return found
 
     def performance(self) -> dict[str, Any]:
         """Return speed and memory of this process so far."""
@@ -219,15 +347,22 @@ class _Run:
             "seconds": round(self._seconds, 3),
             "peak_rss": peak_memory(),
             "threads": torch.get_num_threads(),
+            "processes": self._world.size,
             "device": str(self._model.compute.device),
             "precision": self._model.compute.name,
         }
 
 
-def peak_memory() -> int:
-    """Return the most bytes that this process has held in memory so far."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+def _write(log: BinaryIO, line: dict[str, Any]) -> None:
+    log.write((json.dumps(line, allow_nan=False) + "\n").encode())
+    log.flush()
+
+
+def _synced(log: BinaryIO) -> int:
+    """Return the length of a log that is on the disk."""
+    if log.name != os.devnull:
+        os.fsync(log.fileno())
+    return log.tell()
 
 
 def _rounded(value: Any) -> Any:
@@ -235,13 +370,6 @@ def _rounded(value: Any) -> Any:
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-def _metrics(log_path: Path, model: LanguageModel) -> dict[str, Any]:
-    lines = [json.loads(line) for line in log_path.read_text("utf-8").splitlines()]
-    tail = lines[-max(1, len(lines) // 10) :]
-    return {
-        "steps": len(lines),
-        "tokens": lines[-1]["tokens"],
-        "first_loss": lines[0]["loss"],
-        "last_loss": _rounded(sum(line["loss"] for line in tail) / len(tail)),
-        "parameters": sum(p.numel() for p in model.model.parameters()),
-    }
+def _finite(value: Any) -> Any:
+    """Return None for what JSON has no number for."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -13,9 +13,9 @@ from torch.nn.functional import logsigmoid
 
 from watari.artifact.stage import Progress, stop_if_asked
 from watari.train.batches import Batch, Sample, lay_out, passes
-from watari.train.examples import Pair
 from watari.train.head import token_logprobs
 from watari.train.language_model import LanguageModel
+from watari.train.pairs import Pair
 
 
 @dataclass(frozen=True)

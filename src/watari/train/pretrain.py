@@ -38,6 +38,19 @@ class Params(TrainingParams):
         min_length=1,
         description="packed tokens; `ratio` of a selection is that source's weight in the mixture",
     )
+    replay: Annotated[list[Tokens], OneOrMore] = Field(
+        default_factory=list,
+        description="packed tokens of what the base has learned (its own language), mixed in so that it is not forgotten",
+    )
+    replay_ratio: float = Field(
+        0.1, gt=0, lt=1, description="share of all windows that are replayed (Swallow: a tenth in English)"
+    )
+    new_rows_first: float = Field(
+        0.0,
+        ge=0,
+        description="a first phase that trains nothing but the rows of the graft: a share of all steps if below 1, "
+        "else a number of steps",
+    )
     tokens: Count | None = Field(default=None, ge=1, description="budget in tokens; or give epochs")
     epochs: float | None = Field(default=None, gt=0, description="passes over the data; or give tokens")
     respect_documents: bool = Field(
@@ -66,7 +79,7 @@ class Pretraining:
         """Number of steps; the last may hold fewer windows."""
         return -(-len(self._mixture.window) // self._params.batch)
 
-    def passes(self, step: int) -> list[tuple[Batch, int]]:
+    def passes(self, step: int, ranks: int = 1) -> list[tuple[Batch, int]]:
         """Return the step's batches, each with the number of tokens that the whole step predicts."""
         from watari.train.batches import lay_out, passes
 
@@ -80,7 +93,7 @@ class Pretraining:
         ]
         # At least 1: a step may hold nothing but documents of one token, which predict nothing.
         total = max(1, sum(sample.supervised for row in rows for sample in row))
-        return [(lay_out(part), total) for part in passes(rows, self._params.pass_tokens)]
+        return [(lay_out(part), total) for part in passes(rows, self._params.pass_tokens, ranks=ranks)]
 
     def part(self, model: LanguageModel, step: int, batch: tuple[Batch, int]) -> Part:
         """Return one batch's share of the step's mean loss."""
@@ -89,8 +102,14 @@ class Pretraining:
 
         laid, total = batch
         laid = laid.to(model.compute.device)
-        loss = cross_entropy(model.hidden(laid), model.head.weight, laid.targets, model.compute.dtype) / total
-        return Part(loss, len(laid.targets), {})
+        summed = cross_entropy(
+            model.hidden(laid),
+            model.head.weight,
+            laid.targets,
+            model.compute.dtype,
+            z_loss=self._params.z_loss,
+        )
+        return Part(summed / total, len(laid.targets), {})
 
 
 def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageResult:
@@ -102,25 +121,42 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
         Interrupted: if asked to stop.
     """
     from watari.pretrained import load_tokenizer
+    from watari.train.distributed import delegated
+    from watari.train.facts import facts_of_windows
     from watari.train.session import run_training
     from watari.train.windows import Source, mix, quotas
 
+    if (done := delegated(KIND, params, inputs, out, progress)) is not None:
+        return done
     folder = inputs.one("model").path
     tokenizer = load_tokenizer(folder)
-    sources = [
-        Source(artifact, params.sequence, seed=params.seed, stage=KIND) for artifact in inputs.many("data")
-    ]
+    artifacts = {name: inputs.many(name) for name in ("data", "replay")}
+    found = {
+        name: [Source(artifact, params.sequence, seed=params.seed, stage=KIND) for artifact in several]
+        for name, several in artifacts.items()
+    }
+    sources = [source for several in found.values() for source in several]
     for source in sources:
         check_vocabulary(source, tokenizer)
-    counts = quotas(sources, params.sequence, tokens=params.tokens, epochs=params.epochs)
+    counts = quotas(
+        found["data"],
+        params.sequence,
+        tokens=params.tokens,
+        epochs=params.epochs,
+        replayed=found["replay"],
+        replay_ratio=params.replay_ratio,
+    )
     mixture = mix(sources, counts, params.sequence, seed=params.seed, stage=KIND)
     trained = run_training(
+        KIND,
         params,
-        folder,
+        inputs,
         out,
         progress,
         packed=params.respect_documents,
-        objective=lambda model: Pretraining(sources, mixture, params),
+        facts=facts_of_windows(sources, mixture, tokenizer, respect_documents=params.respect_documents),
+        objective=lambda model, world: Pretraining(sources, mixture, params),
+        new_rows_alone=lambda steps: _alone(params.new_rows_first, steps),
     )
     mixed: dict[str, Any] = {
         "source_tokens": list(mixture.tokens),
@@ -129,7 +165,14 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
             for given, source in zip(mixture.tokens, sources, strict=True)
         ],
     }
+    if found["replay"]:
+        mixed["replayed"] = round(sum(mixture.tokens[len(found["data"]) :]) / sum(mixture.tokens), 6)
     return StageResult({**trained.metrics, **mixed}, trained.performance)
+
+
+def _alone(first: float, steps: int) -> int:
+    """Return the number of steps that train only new rows."""
+    return round(first * steps) if first < 1 else int(first)
 
 
 def check_vocabulary(source: Source, tokenizer: PreTrainedTokenizerBase) -> None:

@@ -6,60 +6,220 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from watari.artifact.stage import Progress
+from watari.artifact import atomic
+from watari.artifact.manifest import WORK
+from watari.artifact.stage import InputArtifact, Inputs, Progress
 from watari.errors import UserError
-from watari.pretrained import load_model, save_model
+from watari.pretrained import load_model, load_tokenizer, save_model
+from watari.train import checkpoint, lora
 from watari.train.device import choose, exact
+from watari.train.distributed import World
 from watari.train.language_model import LanguageModel
-from watari.train.loop import Objective, Trained, resumed_threads, train
+from watari.train.loop import Course, Objective, Trained, resumed_threads, train
+from watari.train.optimizer import NewRows
+from watari.train.preflight import DataFacts, preflight
 from watari.train.settings import TrainingParams
+from watari.train.trackers import start
+from watari.train.watch import HeldBack, Watch, held_back
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+SNAPSHOTS = "snapshots"
 
 
 def run_training(
+    kind: str,
     params: TrainingParams,
-    folder: Path,
+    inputs: Inputs,
     out: Path,
     progress: Progress,
     *,
     packed: bool,
-    objective: Callable[[LanguageModel], Objective],
-    finish: Callable[[LanguageModel], None] | None = None,
+    facts: DataFacts,
+    objective: Callable[[LanguageModel, World], Objective],
+    new_rows_alone: Callable[[int], int] | None = None,
+    finish: Callable[[LanguageModel, World], None] | None = None,
     tokenizer_settings: dict[str, Any] | None = None,
     generation: dict[str, Any] | None = None,
 ) -> Trained:
-    """Train the model in `folder` and write it to `out`.
+    """Train the stage's model and write it to `out`.
 
     Args:
-        params: The stage's parameters.
-        folder: The model to start from.
-        out: The stage's folder.
+        kind: The stage's: `train.sft`.
+        params: Its parameters.
+        inputs: Its artifacts; `model` is trained, `evaluate` is measured on the way.
+        out: Its folder.
         progress: Told of every step.
         packed: True if rows hold several sequences.
+        facts: What the preflight says of the data.
         objective: Makes the objective, given the model before its first step.
+        new_rows_alone: Returns, from the number of all steps, how many of the first train only the rows of a graft.
         finish: Called with the trained model before it is written.
         tokenizer_settings: Keys to set in the tokenizer's configuration, e.g. its chat template.
         generation: Keys to set in the generation configuration.
 
     Raises:
-        UserError, StageFailed, Interrupted: as `loop.train` and the objective do.
+        UserError, StageFailed, Interrupted: as the preflight, `loop.train` and the objective do.
     """
+    artifact = inputs.one("model")
+    folder = artifact.path
     check_context(params.sequence, folder)
+    first_new = new_rows_from(params, artifact)
     compute = choose(params.device, params.precision)
-    with exact(resumed_threads(params, out)):
-        attention = compute.attention(params.sequence, packed=packed)
-        model = LanguageModel(load_model(folder, attention=attention), compute)
-        trained = train(model, objective(model), params, out, progress)
-        if finish is not None:
-            finish(model)
-    plain = model.model.cpu().to(getattr(torch, params.save_dtype))
-    save_model(
-        plain, out, tokenizer_from=folder, tokenizer_settings=tokenizer_settings, generation=generation
+    tokenizer = load_tokenizer(folder)
+    texts = (
+        held_back(
+            inputs.many("evaluate"),
+            tokenizer,
+            characters=params.evaluate_characters,
+            sequence=params.sequence,
+            seed=params.seed,
+            stage=kind,
+        )
+        if inputs.many("evaluate")
+        else []
     )
+    world = World.from_environment(compute.device, sharding=params.sharding)
+    with exact(resumed_threads(params, world.home or out, world)):
+        attention = compute.attention(params.sequence, packed=packed)
+        plain = load_model(folder, attention=attention)
+        tables = tables_of(plain, first_new)
+        if params.lora is not None:
+            tables = lora.attach(plain, params.lora, new_rows_from=first_new, seed=params.seed, stage=kind)
+        model = LanguageModel(
+            plain, compute, compile=params.compile, checkpoint_activations=params.activation_checkpointing
+        )
+        world.shard(model)
+        made = objective(model, world)
+        alone = new_rows_alone(made.steps) if new_rows_alone is not None else 0
+        if alone and not tables:
+            raise UserError(
+                "new_rows_first: this model has no rows of a graft to train alone",
+                "set `new_rows_from` to the first new id, or leave it out",
+            )
+        new_rows = NewRows(tables, alone)
+        home = world.home or out
+        preflight(
+            model,
+            made,
+            params,
+            out,
+            progress,
+            facts=facts,
+            folder=folder,
+            world=world,
+            new_rows_from=first_new,
+            resumed=checkpoint.latest(home / WORK) is not None,
+        )
+
+        def write(target: Path, *, last: bool) -> None:
+            whole = plain
+            # What is trained on stays fp32, unmerged and divided; only at the end of a lone process nothing is.
+            if world.size > 1 or not last:
+                state = world.full_state(model)
+                if not world.is_main:
+                    return
+                whole = _refilled(folder, params, state, first_new, kind)
+            if params.lora is not None:
+                lora.save_adapter(whole, target / lora.ADAPTER)
+                lora.merge(whole)
+            typed: Any = whole
+            save_model(
+                typed.cpu().to(getattr(torch, params.save_dtype)),
+                target,
+                tokenizer_from=folder,
+                tokenizer_settings=tokenizer_settings,
+                generation=generation,
+            )
+
+        def snapshot(step: int) -> None:
+            target = out / SNAPSHOTS / f"step-{step}"
+            temporary = out / SNAPSHOTS / f".writing-{step}"
+            for leftover in (temporary, target):
+                if leftover.exists():
+                    atomic.remove_tree(leftover)
+            write(temporary, last=False)
+            if world.is_main:
+                atomic.publish_folder(temporary, target)
+
+        course = Course(
+            world=world,
+            new_rows=new_rows,
+            watch=_watch(params, texts, made.steps),
+            snapshot=snapshot if params.snapshot_steps else None,
+            trackers=start(params.trackers, kind, params, out) if world.is_main else None,
+        )
+        try:
+            trained = train(model, made, params, out, progress, course)
+        finally:
+            if course.trackers is not None:
+                course.trackers.close()
+        if finish is not None:
+            finish(model, world)
+        write(out, last=True)
     return trained
+
+
+def _refilled(
+    folder: Path, params: TrainingParams, state: dict[str, torch.Tensor], first_new: int | None, kind: str
+) -> PreTrainedModel:
+    """Return the model in `folder` with the trained weights that its processes have put together."""
+    whole = load_model(folder)
+    if params.lora is not None:
+        lora.attach(whole, params.lora, new_rows_from=first_new, seed=params.seed, stage=kind)
+    # A tied table stands under one of its names only.
+    there = {name for name, _ in whole.named_parameters()}
+    if there != state.keys():
+        raise RuntimeError(f"weights that are lacking or not known: {sorted(there ^ state.keys())}")
+    whole.load_state_dict(state, strict=False)
+    return whole
+
+
+def _watch(params: TrainingParams, texts: list[HeldBack], steps: int) -> Watch | None:
+    if not texts:
+        return None
+    return Watch(
+        texts, every=params.evaluate_steps or max(1, -(-steps // 10)), pass_tokens=params.pass_tokens
+    )
+
+
+def tables_of(model: PreTrainedModel, first_new: int | None) -> dict[str, int]:
+    """Return the first new row of each table of token rows, by the name of its parameter; tied ones stand once."""
+    untyped: Any = model
+    if first_new is None:
+        return {}
+    weights = {
+        id(module.weight) for module in (untyped.get_input_embeddings(), untyped.get_output_embeddings())
+    }
+    return {name: first_new for name, parameter in model.named_parameters() if id(parameter) in weights}
+
+
+def new_rows_from(params: TrainingParams, artifact: InputArtifact) -> int | None:
+    """Return the first id of the rows that a graft added: as told, else as the graft that made this model says.
+
+    Raises:
+        UserError: if it lies beyond the model's vocabulary, or rows are to have a rate of their own and none are known.
+    """
+    found = params.new_rows_from
+    if found is None and artifact.manifest.uses == "model.graft":
+        found = int(artifact.manifest.metrics["vocabulary_before"])
+    rows = int(json.loads((artifact.path / "config.json").read_text("utf-8"))["vocab_size"])
+    if found is not None and found >= rows:
+        raise UserError(
+            f"new_rows_from: {found} is not below the {rows} rows of '{artifact.name}'",
+            "give the size of the base's vocabulary",
+        )
+    if found is None and params.lr_new_rows is not None:
+        raise UserError(
+            f"lr_new_rows: nothing says which rows of '{artifact.name}' are new",
+            "set `new_rows_from` to the first new id (a model straight from model.graft says it itself)",
+        )
+    return found
 
 
 def check_context(sequence: int, folder: Path) -> None:
@@ -77,9 +237,11 @@ def check_context(sequence: int, folder: Path) -> None:
 
 
 @contextmanager
-def reading(params: TrainingParams, folder: Path, out: Path) -> Iterator[LanguageModel]:
+def reading(params: TrainingParams, folder: Path, out: Path, world: World) -> Iterator[LanguageModel]:
     """Yield the model in `folder` for scoring only, computed as the stage computes, and let go of it afterwards."""
-    with exact(resumed_threads(params, out)):
+    with exact(resumed_threads(params, world.home or out, world)):
         compute = choose(params.device, params.precision)
         attention = compute.attention(params.sequence, packed=False)
-        yield LanguageModel(load_model(folder, attention=attention), compute)
+        model = LanguageModel(load_model(folder, attention=attention), compute)
+        world.shard(model)
+        yield model

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from watari.artifact.params import RUNTIME, Count, StageParams
+from watari.artifact.params import RUNTIME, Count, Documents, OneOrMore, StageParams
 
 Precision = Literal["auto", "bf16", "fp32"]
 Tracker = Literal["trackio", "wandb", "tensorboard"]
@@ -89,6 +89,12 @@ class TrainingParams(StageParams):
         description="a step whose loss or gradient norm stands far above the last steps' (see `train.guards`): "
         "write it into the log, leave its update out as well, or stop",
     )
+    evaluate: Annotated[list[Documents], OneOrMore] = Field(
+        default_factory=list,
+        description="held-back documents whose bits per character are measured during training, by language",
+    )
+    evaluate_steps: Count = Field(0, ge=0, description="steps between measurements; 0: ten over the run")
+    evaluate_characters: Count = Field(20_000, ge=1, description="characters measured for each language")
     snapshot_steps: Count = Field(
         0,
         ge=0,

@@ -8,8 +8,10 @@ conversations a step, 2e-5 → 2e-6 along a cosine, no warm-up; NEFTune, if want
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from watari.train.loop import Part
 
 KIND = "train.sft"
+_NOTABLE = 0.1
+"""A larger share of rows dropped than this is told while the stage runs, not only counted."""
 
 
 class Params(TrainingParams):
@@ -46,6 +50,11 @@ class Params(TrainingParams):
     loss_on: Literal["assistant", "last"] = Field(
         "assistant", description="supervise every reply, or only the last (as Swallow did)"
     )
+    too_long: Literal["drop", "cut"] = Field(
+        "drop",
+        description="a conversation longer than `sequence` is dropped, or cut at its end (as Swallow and TRL do) if a "
+        "token to train on is left; both are told as numbers",
+    )
     neftune_alpha: float | None = Field(
         default=None, gt=0, description="strength of NEFTune's noise; Shisa V2: 5; none by default"
     )
@@ -56,9 +65,7 @@ class Params(TrainingParams):
     )
     lr: float = Field(2e-5, gt=0, description="peak learning rate (Swallow 7B: 2e-5)")
     batch: Count = Field(256, ge=1, description="conversations (packed: rows) in a step (Swallow: 256)")
-    sequence: Count = Field(
-        4096, ge=8, description="longest conversation in tokens; longer ones are dropped and told"
-    )
+    sequence: Count = Field(4096, ge=8, description="longest conversation in tokens (Swallow: 4096)")
 
 
 class FineTuning:
@@ -69,6 +76,7 @@ class FineTuning:
 
         self._params = params
         self._plan: list[list[list[Sample]]] = []
+        self._epochs: list[int] = []
         ids = [sample.id for sample in samples]
         lengths = [len(sample) for sample in samples]
         for epoch in range(params.epochs):
@@ -80,6 +88,7 @@ class FineTuning:
                 rows = [[samples[index] for index in packed[place]] for place in places]
             else:
                 rows = [[samples[index]] for index in order]
+            self._epochs.append(len(rows))
             self._plan += [rows[start : start + params.batch] for start in range(0, len(rows), params.batch)]
 
     @property
@@ -88,11 +97,22 @@ class FineTuning:
         return len(self._plan)
 
     @property
-    def rows(self) -> int:
-        """Rows of all steps."""
-        return sum(len(rows) for rows in self._plan)
+    def rows(self) -> list[int]:
+        """Rows of each epoch."""
+        return list(self._epochs)
 
-    def passes(self, step: int) -> list[tuple[Batch, list[str], int]]:
+    @property
+    def waste(self) -> float:
+        """Share of the positions of packed rows that hold no token; of each epoch, the emptiest row is left out."""
+        loads = iter([sum(len(sample) for sample in row) for rows in self._plan for row in rows])
+        empty = total = 0
+        for count in self._epochs:
+            full = sorted(islice(loads, count))[1:]
+            total += len(full) * self._params.sequence
+            empty += len(full) * self._params.sequence - sum(full)
+        return empty / total if total else 0.0
+
+    def passes(self, step: int, ranks: int = 1) -> list[tuple[Batch, list[str], int]]:
         """Return the step's batches, each with its conversations' ids and the step's number of supervised tokens."""
         from watari.train.batches import lay_out, passes
 
@@ -100,7 +120,7 @@ class FineTuning:
         total = sum(sample.supervised for row in rows for sample in row)
         return [
             (lay_out(part), [sample.id for row in part for sample in row], total)
-            for part in passes(rows, self._params.pass_tokens)
+            for part in passes(rows, self._params.pass_tokens, ranks=ranks)
         ]
 
     def part(self, model: LanguageModel, step: int, batch: tuple[Batch, list[str], int]) -> Part:
@@ -120,17 +140,25 @@ class FineTuning:
                 seed=self._params.seed,
                 stage=KIND,
                 step=step,
+                device=model.compute.device,
             )
         laid = laid.to(model.compute.device)
-        hidden = model.hidden(laid, added)
-        loss = cross_entropy(hidden, model.head.weight, laid.targets, model.compute.dtype) / total
-        return Part(loss, laid.tokens, {})
+        loss = cross_entropy(
+            model.hidden(laid, added),
+            model.head.weight,
+            laid.targets,
+            model.compute.dtype,
+            z_loss=self._params.z_loss,
+        )
+        return Part(loss / total, laid.tokens, {})
 
 
 def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageResult:
     """Fine-tune the model on the conversations and write it with the chat template that it was trained with.
 
     Rows that cannot be trained on (too long, no reply, roles that the template refuses, ...) are in `dropped.parquet`.
+    Metric `datasets` has the counts of each input, in the recipe's order (see `examples.DatasetCounts`); with packing,
+    `packing_waste` is the share of empty positions.
 
     Raises:
         UserError: if no row is left, or the template is unfit (no BOS, no end of turn, ...).
@@ -139,9 +167,13 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
     """
     from watari.pretrained import load_tokenizer
     from watari.train.chat import chosen_template
+    from watari.train.distributed import World, delegated
     from watari.train.examples import read_conversations
+    from watari.train.facts import facts_of_samples
     from watari.train.session import run_training
 
+    if (done := delegated(KIND, params, inputs, out, progress)) is not None:
+        return done
     folder = inputs.one("model").path
     tokenizer = load_tokenizer(folder)
     chat = chosen_template(tokenizer, params.template, params.template_file, folder)
@@ -150,7 +182,8 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
         tokenizer,
         chat.template,
         sequence=params.sequence,
-        last_only=params.loss_on == "last",
+        loss_on=params.loss_on,
+        too_long=params.too_long,
         seed=params.seed,
         stage=KIND,
     )
@@ -160,23 +193,47 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
             f"none of {examples.rows_in} conversations can be trained on: {counts['dropped_by_reason']}",
             "raise `sequence`, or choose a template that fits the data",
         )
-    objective = FineTuning(examples.samples, params)
+    if counts["dropped"] > _NOTABLE * counts["rows_in"]:
+        progress.log(
+            f"{counts['dropped']} of {counts['rows_in']} conversations cannot be trained on",
+            reasons=counts["dropped_by_reason"],
+        )
+    tuning = FineTuning(examples.samples, params)
+
+    def objective(model: LanguageModel, world: World) -> FineTuning:
+        return tuning
+
     trained = run_training(
+        KIND,
         params,
-        folder,
+        inputs,
         out,
         progress,
         packed=params.packing,
-        objective=lambda model: objective,
+        facts=facts_of_samples(
+            examples.samples,
+            tokenizer,
+            unit="conversations",
+            rows_in=examples.rows_in,
+            rows_kept=examples.rows_kept,
+            dropped=counts["dropped_by_reason"],
+            epochs=params.epochs,
+            packed=(tuning.rows[0], tuning.rows[0] * params.sequence) if params.packing else None,
+        ),
+        objective=objective,
         tokenizer_settings=chat.tokenizer_settings,
         generation=chat.generation,
     )
-    figures = {
+    figures: dict[str, Any] = {
         "conversations": len(examples.samples),
-        "rows": objective.rows,
-        "supervised_tokens": sum(sample.supervised for sample in examples.samples),
-        "data_tokens": sum(len(sample) for sample in examples.samples),
+        "cut": sum(one.cut for one in examples.datasets),
+        "rows": sum(tuning.rows),
+        "supervised_tokens": sum(one.supervised_tokens for one in examples.datasets),
+        "data_tokens": sum(one.tokens for one in examples.datasets),
+        "datasets": [asdict(one) for one in examples.datasets],
     }
+    if params.packing:
+        figures["packing_waste"] = round(tuning.waste, 6)
     return StageResult({**trained.metrics, **counts, **figures}, trained.performance)
 
 
@@ -191,4 +248,4 @@ def _memory(params: Params, inputs: Inputs) -> int:
     )
 
 
-STAGE = Stage(kind=KIND, version=1, output=Kind.MODEL, params=Params, run=run, resumes=True, memory=_memory)
+STAGE = Stage(kind=KIND, version=2, output=Kind.MODEL, params=Params, run=run, resumes=True, memory=_memory)

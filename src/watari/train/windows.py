@@ -84,36 +84,52 @@ class Mixture:
 
 
 def quotas(
-    sources: Sequence[Source], sequence: int, *, tokens: int | None, epochs: float | None
+    sources: Sequence[Source],
+    sequence: int,
+    *,
+    tokens: int | None,
+    epochs: float | None,
+    replayed: Sequence[Source] = (),
+    replay_ratio: float = 0.0,
 ) -> list[int]:
-    """Return how many windows each source is to give.
+    """Return how many windows each source is to give, those of `sources` first.
 
     With a budget of `tokens`, `ratio` is the source's weight in it, and without any ratio the sources count by their
-    size. With `epochs`, `ratio` multiplies the source's own windows, as it does everywhere else in a recipe.
+    size. With `epochs`, `ratio` multiplies the source's own windows, as it does everywhere else in a recipe. Sources that
+    are replayed make up `replay_ratio` of all windows, shared among them by the same weights.
 
     Raises:
         UserError: if neither or both are given, only some sources have a ratio, or nothing is left to train on.
     """
-    given = [source.ratio for source in sources if source.ratio is not None]
+    share = replay_ratio if replayed else 0.0
     if tokens is not None and epochs is None:
-        if given and len(given) < len(sources):
-            bare = next(source.name for source in sources if source.ratio is None)
-            raise UserError(
-                f"data: '{bare}' has no ratio, another source has", "give every source one, or none"
-            )
-        weights = given or [float(source.tokens) for source in sources]
-        wanted = [tokens / sequence * weight / (sum(weights) or 1.0) for weight in weights]
+        budget = tokens / sequence * (1 - share)
+        wanted = [budget * weight for weight in _weights(sources, "data")]
     elif epochs is not None and tokens is None:
         wanted = [
             epochs * source.windows * (1.0 if source.ratio is None else source.ratio) for source in sources
         ]
     else:
         raise UserError("give either tokens (a budget) or epochs (passes over the data)")
-    # A source that is wanted at all gives one window at least.
-    counts = [max(round(windows), 1) if windows > 0 else 0 for windows in wanted]
-    if not any(counts):
+    if not any(wanted):
         raise UserError("data: every source has ratio 0")
-    return counts
+    if share:
+        budget = sum(wanted) * share / (1 - share)
+        wanted += [budget * weight for weight in _weights(replayed, "replay")]
+    # A source that is wanted at all gives one window at least.
+    return [max(round(windows), 1) if windows > 0 else 0 for windows in wanted]
+
+
+def _weights(sources: Sequence[Source], parameter: str) -> list[float]:
+    """Return each source's share of a budget: by its ratio, or by its size where none has one."""
+    given = [source.ratio for source in sources if source.ratio is not None]
+    if given and len(given) < len(sources):
+        bare = next(source.name for source in sources if source.ratio is None)
+        raise UserError(
+            f"{parameter}: '{bare}' has no ratio, another source has", "give every source one, or none"
+        )
+    weights = given or [float(source.tokens) for source in sources]
+    return [weight / (sum(weights) or 1.0) for weight in weights]
 
 
 def mix(sources: Sequence[Source], counts: Sequence[int], sequence: int, *, seed: int, stage: str) -> Mixture:
