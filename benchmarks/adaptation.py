@@ -213,7 +213,7 @@ def claims(bench: Bench, runs: Mapping[str, Runs], base: Mapping[str, float]) ->
     sizes = (
         f"{setting.shape.width}d/{setting.shape.layers}L Llama, base read {setting.shape.tokens:,} English tokens; "
         f"{bench.plan.seconds:g} CPU s an arm, {setting.pieces:,} pieces, {setting.replay:.0%} English; "
-        f"{len(ours.courses)} seeds; {bench.corpus}"
+        f"{len(ours.courses)} seeds"
     )
     named = {
         STOCK: ("add_tokens + resize_token_embeddings + Trainer (bf16)", ("transformers",)),
@@ -292,9 +292,10 @@ def main() -> None:
         rates = choose(bench, steps) if options.choose else RATES
         seeds = range(options.repeats or (1 if options.quick else 3))
         base = bench.meter(PLAIN, corpus.test).bits(_loaded(bench.base))
-        runs = {
-            name: Runs(name, [measured(bench, name, seed, steps[name], rates[name]) for seed in seeds]) for name in ARMS
-        }
+        runs = {name: Runs(name, []) for name in ARMS}
+        for seed in seeds:
+            for name, run in runs.items():
+                run.courses.append(measured(bench, name, seed, steps[name], rates[name]))
         once = Runs(STOCK_PLAIN, [measured(bench, STOCK_PLAIN, 0, steps[STOCK_PLAIN], rates[STOCK_PLAIN])])
         table([*runs.values(), once])
         say("setting up, CPU s: " + ", ".join(f"{name} {value:.1f}" for name, value in bench.setup.items()))

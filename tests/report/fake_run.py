@@ -92,8 +92,23 @@ class FakeRun:
         return list(self.artifacts.values())
 
 
-def log_lines(steps: int, start: float, end: float, *, lr: float, tokens: int, dpo: bool = False) -> str:
-    """Return a train_log.jsonl whose loss falls from `start` towards `end` with a wobble."""
+def log_lines(
+    steps: int,
+    start: float,
+    end: float,
+    *,
+    lr: float,
+    tokens: int,
+    dpo: bool = False,
+    spikes: Mapping[int, float | None] | None = None,
+) -> str:
+    """Return a train_log.jsonl whose loss falls from `start` towards `end` with a wobble.
+
+    Args:
+        steps, start, end, lr, tokens: Its length, its losses, the highest rate, tokens of a step.
+        dpo: With the figures of preference training.
+        spikes: The loss of steps that went wrong; one without a number was left out.
+    """
     lines = []
     for step in range(1, steps + 1):
         done = step / steps
@@ -108,8 +123,96 @@ def log_lines(steps: int, start: float, end: float, *, lr: float, tokens: int, d
         if dpo:
             row |= {"margin": round(1.9 * (1 - math.exp(-3 * done)) + wobble, 5)}
             row |= {"accuracy": round(min(1.0, 0.5 + 0.45 * (1 - math.exp(-4 * done)) + wobble / 2), 5)}
+            row |= {"chosen_reward": round(-0.8 * done, 5)}
+            row |= {"rejected_reward": round(-0.8 * done - row["margin"], 5)}
+        if spikes and step in spikes:
+            row |= {"loss": spikes[step], "spike": "loss"} | (
+                {"skipped": True} if spikes[step] is None else {}
+            )
         lines.append(json.dumps(row))
     return "\n".join(lines) + "\n"
+
+
+def watched(steps: int, tokens: int, curves: Mapping[str, tuple[float, float]], *, times: int = 10) -> str:
+    """Return an eval_log.jsonl in which each language goes from its first to its second figure."""
+    lines = []
+    for place in range(times + 1):
+        step = round(steps * place / times)
+        for language, (first, last) in curves.items():
+            bits = last + (first - last) * math.exp(-5 * place / times) * (1 - place / times)
+            lines.append(
+                {
+                    "step": step,
+                    "tokens": step * tokens,
+                    "language": language,
+                    "bits_per_character": float(f"{bits:.6g}"),
+                    "characters": {"ja": 40_000, "en": 90_000}[language],
+                    "documents": 60,
+                }
+            )
+    return "".join(json.dumps(line) + "\n" for line in lines)
+
+
+def forgetting(curves: Mapping[str, tuple[float, float]]) -> dict[str, Any]:
+    """Return what a stage says of its held-back text in its metrics."""
+    return {
+        language: {
+            "first": first,
+            "last": last,
+            "best": min(first, last),
+            "change": round(last / first - 1, 6),
+        }
+        for language, (first, last) in curves.items()
+    }
+
+
+def preflight(
+    unit: str,
+    *,
+    share: float,
+    dropped: Mapping[str, int],
+    warnings: Iterable[str] = (),
+    new_rows: bool = False,
+) -> str:
+    """Return a preflight.json."""
+    norms = {"rows": 4096, "mean": 0.9, "least": 0.4, "p5": 0.6, "p50": 0.91, "p95": 1.2, "greatest": 1.4}
+    report = {
+        "format": 1,
+        "data": {
+            "unit": unit,
+            "rows_in": 6000,
+            "rows_kept": 6000 - sum(dropped.values()),
+            "dropped": dict(dropped),
+            "sequences": 5990,
+            "tokens": 1_000_000,
+            "trained_tokens": round(1_000_000 * share),
+            "trained_share": share,
+            "longest": 498,
+            "percentiles": {"5": 20, "25": 60, "50": 110, "75": 190, "95": 350, "99": 480},
+            "packing": {"rows": 900, "positions": 1_010_000, "waste": 0.00990099},
+        },
+        "marks": {
+            "sequences": 5990,
+            "bos": "<s>",
+            "bos_wanted": True,
+            "bos_missing": 0,
+            "bos_doubled": 0,
+            "bos_inside": 0,
+            "first_bad": None,
+            "eos": "</s>",
+            "end_trained": 5981,
+            "eos_trained": 5981,
+        },
+        "new_rows": [
+            {"table": "embedding", "old": norms, "new": norms | {"p50": 0.87}, "outside": 3, "zero": 0}
+        ]
+        if new_rows
+        else [],
+        "plan": {"steps": 120, "tokens": 480_000, "batch": 64},
+        "trial": {"step": 7, "sequences": 3, "tokens": 1400, "loss": 2.41, "expected": 10.4941},
+        "warnings": list(warnings),
+    }
+    return json.dumps(report, indent=1)
 
 
 def agreement(reward: float, likelihood: float, margin: float, loss: float) -> dict[str, Any]:
@@ -328,9 +431,16 @@ def _exact(
 
 
 def full_run(
-    root: Path, *, matrix: bool = False, extra: Iterable[dict[str, Any]] = ()
+    root: Path, *, matrix: bool = False, extra: Iterable[dict[str, Any]] = (), watch: bool = True
 ) -> list[InputArtifact]:
-    """Return a whole run: base, tokenizer, graft, pre-training, SFT twice, DPO, and their evaluations."""
+    """Return a whole run: base, tokenizer, graft, pre-training, SFT twice, DPO, and their evaluations.
+
+    Args:
+        root: Where it goes.
+        matrix: Three variants of the vocabulary.
+        extra: More samples.
+        watch: With spikes, preflights and bits per character during training; stages once wrote none of them.
+    """
     run = FakeRun(root)
     _data(run)
     run.stage("empty", "model.init", Kind.MODEL, metrics={"parameters": 11_400_000}, files=_config(32000))
@@ -360,13 +470,40 @@ def full_run(
     _exact(run, "exact_base", "base", 0.0, 0.41)
     variants = ["@vocabulary=none", "@vocabulary=4k", "@vocabulary=8k"] if matrix else [""]
     for place, variant in enumerate(variants):
-        _branch(run, variant, place, extra)
+        _branch(run, variant, place, extra, watch=watch)
     return run.all()
 
 
-def _branch(run: FakeRun, variant: str, place: int, extra: Iterable[dict[str, Any]]) -> None:
+def _branch(run: FakeRun, variant: str, place: int, extra: Iterable[dict[str, Any]], *, watch: bool) -> None:
     vocabulary = (36096, 36096, 40192)[place]
     gain = 0.04 * place
+    # Each stage begins where the one before it ended.
+    bits = {
+        "pretrained": {"ja": (5.12 - gain, 1.48 - gain), "en": (0.93, 0.952)},
+        "sft": {"ja": (1.48 - gain, 1.53 - gain), "en": (0.952, 0.99 + gain / 4)},
+        "sft_ja": {"ja": (1.53 - gain, 1.52 - gain), "en": (0.99 + gain / 4, 1.012 + gain / 4)},
+        "dpo": {"ja": (1.52 - gain, 1.61 - gain), "en": (1.012 + gain / 4, 1.04 + gain / 4)},
+    }
+
+    def metrics(stage: str, spikes: int = 0, skipped: int = 0) -> dict[str, Any]:
+        """Return the metrics that a stage has of what it watched."""
+        if not watch:
+            return {}
+        return {
+            "spikes": spikes,
+            "skipped_steps": skipped,
+            "bits_per_character": forgetting(bits[stage]),
+        }
+
+    def files(stage: str, steps: int, tokens: int, report: str, times: int = 10) -> dict[str, str]:
+        """Return the files that a stage wrote of it."""
+        if not watch:
+            return {}
+        return {
+            "eval_log.jsonl": watched(steps, tokens, bits[stage], times=times),
+            "preflight.json": report,
+        }
+
     run.stage(
         f"tokenizer{variant}",
         "tokenizer.extend",
@@ -426,9 +563,20 @@ def _branch(run: FakeRun, variant: str, place: int, extra: Iterable[dict[str, An
             "first_loss": 9.9,
             "last_loss": 1.91,
             "parameters": 13_500_000,
-        },
+        }
+        | metrics("pretrained", 3, 1),
         files=_config(vocabulary)
-        | {"train_log.jsonl": log_lines(600, 7.9 - gain, 1.9 - gain, lr=5e-4, tokens=8192)},
+        | {
+            "train_log.jsonl": log_lines(
+                600,
+                7.9 - gain,
+                1.9 - gain,
+                lr=5e-4,
+                tokens=8192,
+                spikes={210: 6.2, 330: None, 471: 88.0} if watch else None,
+            )
+        }
+        | files("pretrained", 600, 8192, preflight("documents", share=1.0, dropped={}, new_rows=True)),
     )
     run.stage(
         f"sft{variant}",
@@ -446,8 +594,22 @@ def _branch(run: FakeRun, variant: str, place: int, extra: Iterable[dict[str, An
             "conversations": 5990,
             "first_loss": 9.9,
             "last_loss": 0.21,
-        },
-        files=_config(vocabulary) | {"train_log.jsonl": log_lines(120, 2.4, 0.2, lr=2e-4, tokens=4000)},
+        }
+        | metrics("sft"),
+        files=_config(vocabulary)
+        | {"train_log.jsonl": log_lines(120, 2.4, 0.2, lr=2e-4, tokens=4000)}
+        | files(
+            "sft",
+            120,
+            4000,
+            preflight(
+                "conversations",
+                share=0.0487,
+                dropped={"too long": 10},
+                warnings=["in 9 of 5,990 sequences the end of the reply is not trained"],
+            ),
+            4,
+        ),
     )
     run.stage(
         f"sft_ja{variant}",
@@ -455,15 +617,18 @@ def _branch(run: FakeRun, variant: str, place: int, extra: Iterable[dict[str, An
         Kind.MODEL,
         inputs={"model": [f"sft{variant}"], "data": ["instructions"]},
         parameters={"lr": 1e-4, "neftune_alpha": 5},
-        metrics={"steps": 60, "tokens": 240_000, "conversations": 3000, "first_loss": 9.9, "last_loss": 0.12},
-        files=_config(vocabulary) | {"train_log.jsonl": log_lines(60, 0.4, 0.11, lr=1e-4, tokens=4000)},
+        metrics={"steps": 60, "tokens": 240_000, "conversations": 3000, "first_loss": 9.9, "last_loss": 0.12}
+        | metrics("sft_ja"),
+        files=_config(vocabulary)
+        | {"train_log.jsonl": log_lines(60, 0.4, 0.11, lr=1e-4, tokens=4000)}
+        | files("sft_ja", 60, 4000, preflight("conversations", share=0.05, dropped={}), 3),
     )
     run.stage(
         f"dpo{variant}",
         "train.dpo",
         Kind.MODEL,
         inputs={"model": [f"sft_ja{variant}"], "data": ["pairs"]},
-        parameters={"lr": 5e-5, "beta": 0.1},
+        parameters={"lr": 5e-6, "beta": 0.1},
         metrics={
             "steps": 80,
             "tokens": 120_000,
@@ -472,9 +637,15 @@ def _branch(run: FakeRun, variant: str, place: int, extra: Iterable[dict[str, An
             "last_loss": 0.31,
             "before": agreement(0.5, 0.44, 0.0, 0.693),
             "after": agreement(0.92, 0.81, 1.71, 0.31),
-        },
+        }
+        | metrics("dpo", 1, 0),
         files=_config(vocabulary)
-        | {"train_log.jsonl": log_lines(80, 0.69, 0.3, lr=5e-5, tokens=1500, dpo=True)},
+        | {
+            "train_log.jsonl": log_lines(
+                80, 0.69, 0.3, lr=5e-6, tokens=1500, dpo=True, spikes={44: 1.4} if watch else None
+            )
+        }
+        | files("dpo", 80, 1500, preflight("pairs", share=0.2, dropped={}), 3),
     )
     _perplexity(run, f"bits_grafted{variant}", f"grafted{variant}", 5.12 - gain, 0.93)
     _perplexity(run, f"bits_pretrained{variant}", f"pretrained{variant}", 1.48 - gain, 0.95)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from watari.artifact.kinds import Kind
 from watari.artifact.manifest import Manifest
 from watari.artifact.stage import InputArtifact
-from watari.report.chart import short, smoothed, strided, thinned, ticks
+from watari.report.axes import short, ticks
+from watari.report.chart import smoothed, strided, thinned
 from watari.report.drawing import Drawing, Measure, Point
 from watari.report.graph import NARROW, WIDE, fit, rounded
 from watari.report.layout import lay_out
@@ -235,8 +236,9 @@ def test_charts_share_pre_training(page_charts: list[str]) -> None:
 def page_charts(artifacts: list[InputArtifact]) -> list[str]:
     from watari.report.curves import charts_of
     from watari.report.figures import Figures
+    from watari.report.logs import read_logs
 
-    charts = charts_of(read_stages(artifacts), Figures())
+    charts = charts_of(read_logs(read_stages(artifacts)), Figures())
     return ["+".join(line["name"] for line in chart.data["lines"]) for chart in charts]
 
 

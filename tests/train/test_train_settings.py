@@ -81,10 +81,11 @@ def test_memory_grows_with_what_needs_it(tiny: InputArtifact) -> None:
 
 def test_decay_is_for_matrices_only(tiny: InputArtifact) -> None:
     from watari.pretrained import load_model
-    from watari.train.loop import optimizer_for
+    from watari.train.optimizer import Optimizer
 
     model = load_model(tiny.path)
-    matrices, vectors = optimizer_for(model, params(weight_decay=0.3)).param_groups
+    optimizer = Optimizer(dict(model.named_parameters()), params(weight_decay=0.3))
+    matrices, vectors = optimizer.inner.param_groups
     assert {p.ndim for p in matrices["params"]} == {2}
     assert {p.ndim for p in vectors["params"]} == {1}
     assert (matrices["weight_decay"], vectors["weight_decay"]) == (0.3, 0.0)

@@ -16,6 +16,7 @@ from watari.cli.graft import graft
 from watari.cli.recipes import recipe_app
 from watari.cli.runs import clean, diff, pack, show, verify
 from watari.cli.tokenizer import tokenizer_app
+from watari.cli.train import train_app
 from watari.cli.variadic import VariadicCommand
 from watari.cli.work import demo, plan, run
 from watari.errors import EXIT_INTERRUPTED, WatariError
@@ -69,6 +70,7 @@ app.command(cls=VariadicCommand)(graft)
 app.command(cls=AverageCommand)(average)
 app.add_typer(recipe_app, name="recipe")
 app.add_typer(tokenizer_app, name="tokenizer")
+app.add_typer(train_app, name="train")
 app.add_typer(convert_app, name="convert")
 app.info.help = HELP
 

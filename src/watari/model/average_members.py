@@ -106,7 +106,7 @@ def _flatten(value: dict[str, Any], prefix: str, into: dict[str, Any]) -> None:
         if isinstance(item, dict):
             _flatten(item, f"{prefix}{name}.", into)
         else:
-            into[prefix + name] = item
+            into[f"{prefix}{name}"] = item
 
 
 def _check_settings(first: Member, settings: dict[str, Any], member: Member) -> None:

@@ -249,4 +249,5 @@ def _dot(one: Tensor, two: Tensor) -> float:
 
 
 def _rounded(value: float) -> float:
-    return float(f"{value:.6g}")
+    # Six digits, and nothing of the noise of fp64: equal models are at distance 0.
+    return float(f"{round(value, 12):.6g}")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from math import ceil, floor, isfinite, log10
+from unicodedata import east_asian_width
 
 from markupsafe import Markup
 
+from watari.report.axes import Scale, even, logarithmic, short, ticks
+
 _LEFT, _RIGHT, _TOP, _GAP, _BOTTOM = 50.0, 14.0, 10.0, 22.0, 34.0
 WIDTH = 560.0
+NEUTRAL = -1
+"""The colour of what belongs to no variant in particular."""
 
 
 @dataclass(frozen=True)
@@ -18,8 +22,8 @@ class Line:
 
     Args:
         points: (x, y), x ascending.
-        colour: The index of its colour and dash.
-        style: "raw" (faint), "smooth" (bold), "thin", or "dots".
+        colour: The index of its colour and dash, or `NEUTRAL`.
+        style: "raw" (faint), "smooth" (bold), "thin", "level" (dashed, to compare with), or "dots".
     """
 
     points: Sequence[tuple[float, float]]
@@ -28,110 +32,222 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A step that went wrong.
+
+    Args:
+        x: Where it stands.
+        y: Its value, or None if it is no number; a value above the axis stands at the axis's end.
+        skipped: True if the step was left out of the training.
+        colour: As for a line.
+    """
+
+    x: float
+    y: float | None
+    skipped: bool
+    colour: int
+
+
+@dataclass(frozen=True)
 class Panel:
     """One plot area.
 
     Args:
         title: What the y axis shows, as markup (both languages).
-        lines: Its lines.
+        lines: Its lines; they alone give the axis its ends.
+        marks: Steps to point out.
         height: Of the plot area, in user units.
         floor: A value that the y axis must reach down to, e.g. 0.
         ticks: About how many y ticks.
+        log: True for a logarithmic axis; values at or below 0 then stand at its lower end.
+        least: The lower end of a logarithmic axis if values lie below it.
     """
 
     title: Markup
     lines: list[Line] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
     height: float = 220.0
     floor: float | None = None
     ticks: int = 5
+    log: bool = False
+    least: float = 0.0
+
+    def scale(self) -> Scale:
+        """Return its y axis."""
+        ys = [y for line in self.lines for _, y in line.points]
+        if self.log:
+            above = [y for y in ys if y > 0 and y >= self.least] or [1.0]
+            return logarithmic(min(above), max(above), self.ticks)
+        ys += [] if self.floor is None else [self.floor]
+        low, high = (min(ys), max(ys)) if ys else (0.0, 1.0)
+        return even(low, high, self.ticks, floored=self.floor is not None)
 
 
-def chart_svg(panels: Sequence[Panel], *, x_title: Markup, labelled_by: str, name: str) -> Markup:
-    """Return the chart as inline SVG; `name` ties it to its data block for the hover read-out."""
-    xs = [x for panel in panels for line in panel.lines for x, _ in line.points]
-    low, high = (min(xs), max(xs)) if xs else (0.0, 1.0)
-    if low == high:
-        low, high = low - 0.5, high + 0.5
-    plot = WIDTH - _LEFT - _RIGHT
+@dataclass(frozen=True)
+class Band:
+    """A stretch of the x axis with a name: its number, and what else is written where there is room."""
+
+    low: float
+    high: float
+    number: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An x axis that is not one even scale: its ends, its labels, and the stretches that it is made of."""
+
+    low: float
+    high: float
+    labels: Sequence[tuple[float, str]]
+    bands: Sequence[Band]
+
+
+def chart_svg(
+    panels: Sequence[Panel],
+    *,
+    x_title: Markup,
+    labelled_by: str,
+    name: str,
+    width: float = WIDTH,
+    axis: Axis | None = None,
+) -> Markup:
+    """Return the chart as inline SVG; `name` ties it to its data block for the hover read-out.
+
+    Args:
+        panels: From the top down.
+        x_title: Of the x axis.
+        labelled_by: The id of its heading.
+        name: Of its data.
+        width: In user units.
+        axis: The x axis, if it is no even one over the points.
+    """
+    axis = axis or _even_axis(panels)
+    low, high = axis.low, axis.high
+    plot = width - _LEFT - _RIGHT
 
     def at_x(x: float) -> float:
         return _LEFT + (x - low) / (high - low) * plot
 
-    y = _TOP
+    top = _TOP + (30 if axis.bands else 0)
+    y = top
     body: list[Markup] = []
     for panel in panels:
         y += 16
-        body.append(_panel(panel, y, at_x))
+        body.append(_panel(panel, y, at_x, width - _RIGHT))
         y += panel.height + _GAP
     bottom = y - _GAP
-    for tick in ticks(low, high, 5):
-        if low <= tick <= high:
-            body.append(
-                Markup('<text class="tick" x="{}" y="{}" text-anchor="middle">{}</text>').format(
-                    _n(at_x(tick)), _n(bottom + 16), short(tick, high - low)
-                )
-            )
+    body += _labels(axis, at_x, bottom + 16, width)
     body.append(
         Markup('<text class="axis" x="{}" y="{}" text-anchor="end">{}</text>').format(
-            _n(WIDTH - _RIGHT), _n(bottom + 31), x_title
+            _n(width - _RIGHT), _n(bottom + 31 + (4 if axis.bands else 0)), x_title
         )
     )
-    height = bottom + _BOTTOM
-    top = _TOP + 16
+    body[:0] = _bands(axis, at_x, top - 24, bottom)
+    height = bottom + _BOTTOM + (4 if axis.bands else 0)
     return Markup(
         '<svg class="chart" viewBox="0 0 {w} {h}" role="img" aria-labelledby="{by}" tabindex="0" '
         'data-chart="{name}" data-low="{low}" data-high="{high}" data-left="{left}" data-right="{right}">'
         '{body}<line class="cursor" x1="0" x2="0" y1="{top}" y2="{bottom}" visibility="hidden"/></svg>'
     ).format(
-        w=_n(WIDTH),
+        w=_n(width),
         h=_n(height),
         by=labelled_by,
         name=name,
         low=repr(float(low)),
         high=repr(float(high)),
         left=_n(_LEFT),
-        right=_n(WIDTH - _RIGHT),
+        right=_n(width - _RIGHT),
         body=Markup("").join(body),
-        top=_n(top),
+        top=_n(top + 16),
         bottom=_n(bottom),
     )
 
 
-def _panel(panel: Panel, top: float, at_x: object) -> Markup:
-    assert callable(at_x)
-    ys = [y for line in panel.lines for _, y in line.points]
-    ys += [] if panel.floor is None else [panel.floor]
-    low, high = (min(ys), max(ys)) if ys else (0.0, 1.0)
+def _even_axis(panels: Sequence[Panel]) -> Axis:
+    xs = [x for panel in panels for line in panel.lines for x, _ in line.points]
+    xs += [mark.x for panel in panels for mark in panel.marks]
+    low, high = (min(xs), max(xs)) if xs else (0.0, 1.0)
     if low == high:
-        low, high = low - 0.5 * (abs(low) or 1), high + 0.5 * (abs(high) or 1)
-    marks = ticks(low, high, panel.ticks)
-    low, high = min(low, marks[0]) if panel.floor is None else low, max(high, marks[-1])
+        low, high = low - 0.5, high + 0.5
+    labels = [(tick, short(tick, high - low)) for tick in ticks(low, high, 5) if low <= tick <= high]
+    return Axis(low, high, labels, ())
 
-    def at_y(y: float) -> float:
-        return top + panel.height - (y - low) / (high - low) * panel.height
 
-    parts = [Markup('<text class="axis" x="{}" y="{}">{}</text>').format(_n(_LEFT), _n(top - 6), panel.title)]
-    for mark in marks:
-        if low <= mark <= high:
-            parts.append(
-                Markup(
-                    '<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>'
-                    '<text class="tick" x="{}" y="{}" text-anchor="end">{}</text>'
-                ).format(
-                    _n(_LEFT),
-                    _n(WIDTH - _RIGHT),
-                    _n(at_y(mark)),
-                    _n(at_y(mark)),
-                    _n(_LEFT - 7),
-                    _n(at_y(mark) + 4),
-                    short(mark, high - low),
+def _labels(axis: Axis, at_x: Callable[[float], float], y: float, width: float) -> list[Markup]:
+    """Write the x axis's labels; where stretches leave no room between two, the later one gives way."""
+    body = []
+    taken = 0.0
+    for x, label in axis.labels:
+        at, anchor = at_x(x), "middle"
+        if axis.bands:
+            half = 4.6 * len(label)
+            if at + half > width:
+                at, anchor = width - _RIGHT + 4, "end"
+            left = at - (2 * half if anchor == "end" else half)
+            if left < taken:
+                continue
+            taken = at + (0 if anchor == "end" else half) + 6
+        body.append(
+            Markup('<text class="tick" x="{}" y="{}" text-anchor="{}">{}</text>').format(
+                _n(at), _n(y), anchor, label
+            )
+        )
+    return body
+
+
+def _bands(axis: Axis, at_x: Callable[[float], float], top: float, bottom: float) -> list[Markup]:
+    """Draw every second stretch's ground, the border between two, and their names."""
+    body = []
+    for place, band in enumerate(axis.bands):
+        left, right = at_x(band.low), at_x(band.high)
+        if place % 2:
+            body.append(
+                Markup('<rect class="band" x="{}" y="{}" width="{}" height="{}"/>').format(
+                    _n(left), _n(top), _n(right - left), _n(bottom - top)
                 )
             )
+        if place:
+            body.append(
+                Markup('<line class="border" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>').format(
+                    _n(left), _n(top), _n(bottom)
+                )
+            )
+        # Narrow drawings have letters of 16 units, wide ones of 11.5: about 0.55 of it for each.
+        em = 8.8 if at_x(axis.high) < 700 else 6.4
+        said = f"{band.number} {band.name}"
+        room = sum(2 if east_asian_width(letter) in "WF" else 1 for letter in said) * em < right - left - 8
+        body.append(
+            Markup('<text class="band-name" x="{}" y="{}">{}</text>').format(
+                _n(left + 5), _n(top + 17), said if room else band.number
+            )
+        )
+    return body
+
+
+def _panel(panel: Panel, top: float, at_x: Callable[[float], float], right: float) -> Markup:
+    scale = panel.scale()
+
+    def at_y(y: float) -> float:
+        return top + panel.height - scale.share(y) * panel.height
+
+    parts = [Markup('<text class="axis" x="{}" y="{}">{}</text>').format(_n(_LEFT), _n(top - 6), panel.title)]
+    for mark in scale.marks:
+        # On a logarithmic axis a number's own size says how many decimals it needs.
+        label = short(mark, abs(mark) if panel.log else scale.high - scale.low)
+        parts.append(
+            Markup(
+                '<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>'
+                '<text class="tick" x="{}" y="{}" text-anchor="end">{}</text>'
+            ).format(
+                _n(_LEFT), _n(right), _n(at_y(mark)), _n(at_y(mark)), _n(_LEFT - 7), _n(at_y(mark) + 4), label
+            )
+        )
     for line in panel.lines:
         if line.style == "dots" or len(line.points) == 1:
             parts += [
-                Markup('<circle class="dot c{}" cx="{}" cy="{}" r="3"/>').format(
-                    line.colour % 8, _n(at_x(x)), _n(at_y(y))
+                Markup('<circle class="dot {}" cx="{}" cy="{}" r="3"/>').format(
+                    _colour(line.colour), _n(at_x(x)), _n(at_y(y))
                 )
                 for x, y in line.points
             ]
@@ -139,37 +255,19 @@ def _panel(panel: Panel, top: float, at_x: object) -> Markup:
         path = "".join(
             f"{'L' if place else 'M'}{_n(at_x(x))} {_n(at_y(y))}" for place, (x, y) in enumerate(line.points)
         )
-        parts.append(Markup('<path class="{} c{}" d="{}"/>').format(line.style, line.colour % 8, path))
+        parts.append(Markup('<path class="{} {}" d="{}"/>').format(line.style, _colour(line.colour), path))
+    for spot in panel.marks:
+        x, y = at_x(spot.x), at_y(scale.high if spot.y is None else spot.y)
+        shape = (
+            f"M{_n(x - 4)} {_n(y - 4)}l8 8m0 -8l-8 8" if spot.skipped else f"M{_n(x)} {_n(y - 5)}l5 9h-10z"
+        )
+        kind = "skipped" if spot.skipped else "spike"
+        parts.append(Markup('<path class="mark {} {}" d="{}"/>').format(kind, _colour(spot.colour), shape))
     return Markup("").join(parts)
 
 
-def ticks(low: float, high: float, count: int) -> list[float]:
-    """Return round numbers (1, 2, 2.5 or 5 times a power of ten) from at or below `low` to at or above `high`.
-
-    Raises:
-        ValueError: if an end is not finite.
-    """
-    if not (isfinite(low) and isfinite(high)):
-        raise ValueError(f"no axis from {low} to {high}")
-    span = (high - low) or abs(high) or 1.0
-    rough = span / max(1, count)
-    power = 10.0 ** floor(log10(rough))
-    step = next((m * power for m in (1, 2, 2.5, 5) if m * power >= rough * 0.999), 10 * power)
-    first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
-    return [round(place * step, 12) for place in range(first, last + 1)]
-
-
-def short(value: float, span: float) -> str:
-    """Return a tick's label: 1.5M, 20k, 0.25, 2e-5; decimals as the axis's span needs."""
-    size = abs(value)
-    for unit, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        # Steps of a short training stay as they are: 1200, not 1.2k.
-        if size >= unit and (letter != "k" or span >= 1e4):
-            return f"{round(value / unit, 3):g}{letter}"
-    if size and size < 1e-3:
-        return f"{value:.2g}".replace("e-0", "e-")
-    decimals = max(0, min(6, 2 - floor(log10(span)))) if span > 0 else 0
-    return f"{round(value, decimals):g}"
+def _colour(index: int) -> str:
+    return "cn" if index == NEUTRAL else f"c{index % 8}"
 
 
 def smoothed(values: Sequence[float]) -> list[float]:

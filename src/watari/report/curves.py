@@ -1,4 +1,4 @@
-"""Training curves from the logs of `train.*` stages."""
+"""Each training stage's own curves, from the logs of `train.*` stages; `course.py` has all of them in one picture."""
 
 from __future__ import annotations
 
@@ -8,24 +8,22 @@ from typing import Any
 
 from markupsafe import Markup
 
-from watari.report.chart import Line, Panel, chart_svg, smoothed, strided, thinned
-from watari.report.figures import Figure, Figures, Origin, number, read_lines
+from watari.report.bits import Measured, bits_panels, bits_table, measured
+from watari.report.chart import NEUTRAL, Line, Mark, Panel, chart_svg, smoothed, strided, thinned
+from watari.report.figures import Figures
+from watari.report.logs import BITS, CurveRow, TrainLog, curve_row
+from watari.report.numbers import link
 from watari.report.stages import ReportStage
+from watari.report.table import Table
 from watari.report.words import t, t_svg
 
-LOG = "train_log.jsonl"
 _POINTS = 500
-
-
-@dataclass(frozen=True)
-class CurveRow:
-    """One stage's line in a chart, in figures."""
-
-    stage: ReportStage
-    colour: int
-    first: Figure
-    last: Figure
-    least: Figure
+_DOTTED = 25
+"""Up to so many measurements each is a dot."""
+PREFERENCE = ("accuracy", "margin", "rewards", "kl")
+"""Panels of preference training, drawn where a log has figures for them."""
+_COLUMNS = {"rewards": ("chosen_reward", "rejected_reward")}
+"""The columns of a panel that does not have the name of its only one; the first is the bold line."""
 
 
 @dataclass(frozen=True)
@@ -34,128 +32,203 @@ class Chart:
 
     id: str
     title: Markup
-    note: Markup
+    notes: list[Markup]
     svg: Markup
     rows: list[CurveRow]
     data: dict[str, Any]
+    bits: Table | None = None
+    under: Chart | None = None
 
 
-@dataclass(frozen=True)
-class _Log:
-    stage: ReportStage
-    file: str
-    rows: list[dict[str, Any]]
+@dataclass
+class Panels:
+    """The panels of a chart, from the top down, filled line by line."""
 
-    def has(self, name: str) -> bool:
-        """True if the log has numbers under `name`."""
-        return any(number(row.get(name)) is not None for row in self.rows)
+    loss: Panel
+    bits: dict[str, Panel]
+    preference: dict[str, Panel]
+    rate: Panel
 
-    def pairs(self, x: str, y: str) -> list[tuple[float, float]]:
-        """Return (x, y) of the rows that have both, x ascending."""
-        found = [(number(row.get(x)), number(row.get(y))) for row in self.rows]
-        return sorted((float(a), float(b)) for a, b in found if a is not None and b is not None)
+    @property
+    def drawn(self) -> list[Panel]:
+        """Those with something in them."""
+        every = [self.loss, *self.bits.values(), *self.preference.values(), self.rate]
+        return [panel for panel in every if panel.lines]
 
 
-def charts_of(stages: Sequence[ReportStage], figures: Figures) -> list[Chart]:
-    """Return the charts: all pre-training in one, then one for each fine-tuning stage with its variants."""
-    groups: dict[tuple[str, str], list[_Log]] = {}
-    for stage in stages:
-        if not stage.uses.startswith("train."):
-            continue
-        log = _read(stage)
-        if log is not None:
-            name = "" if stage.uses == "train.pretrain" else stage.base
-            groups.setdefault((stage.uses, name), []).append(log)
+def charts_of(logs: Sequence[TrainLog], figures: Figures, *, bits: bool = True) -> list[Chart]:
+    """Return the charts: all pre-training in one, then one for each fine-tuning stage with its variants.
+
+    Args:
+        logs: Of the training stages.
+        figures: The page's.
+        bits: Whether they show bits per character as well; False if another picture does.
+    """
+    groups: dict[tuple[str, str], list[TrainLog]] = {}
+    for log in logs:
+        name = "" if log.stage.uses == "train.pretrain" else log.stage.base
+        groups.setdefault((log.stage.uses, name), []).append(log)
     order = {"train.pretrain": 0, "train.sft": 1, "train.dpo": 2}
     ranked = sorted(groups.items(), key=lambda item: (order.get(item[0][0], 3), item[1][0].stage.position))
-    return [_chart(f"chart{place}", key, logs, figures) for place, (key, logs) in enumerate(ranked, 1)]
+    found = measured(logs) if bits else []
+    return [
+        _chart(f"chart{place}", key, group, found, figures) for place, (key, group) in enumerate(ranked, 1)
+    ]
 
 
-def _read(stage: ReportStage) -> _Log | None:
-    if not (stage.path / LOG).is_file():
-        return None
-    log = _Log(stage, LOG, read_lines(stage.path / LOG))
-    return log if log.has("loss") else None
-
-
-def _chart(id: str, key: tuple[str, str], logs: list[_Log], figures: Figures) -> Chart:
+def _chart(
+    id: str, key: tuple[str, str], logs: list[TrainLog], found: Sequence[Measured], figures: Figures
+) -> Chart:
     uses, name = key
     x = "tokens" if uses == "train.pretrain" and all(log.has("tokens") for log in logs) else "step"
-    loss = Panel(t_svg("dpo_loss" if uses == "train.dpo" else "loss"))
-    rate = Panel(t_svg("lr"), height=44, floor=0.0, ticks=2)
-    accuracy = Panel(t_svg("accuracy"), height=110, ticks=3)
-    margin = Panel(t_svg("margin"), height=110, ticks=3)
+    mine = [item for item in found if item.log in logs]
+    panels = Panels(
+        Panel(t_svg("dpo_loss" if uses == "train.dpo" else "loss")),
+        bits_panels(mine),
+        {label: Panel(t_svg(label), height=110, ticks=3) for label in PREFERENCE},
+        Panel(t_svg("lr"), height=44, floor=0.0, ticks=2),
+    )
+    norm = Panel(t_svg("grad_norm"), height=44, ticks=2)
+    norms: list[dict[str, Any]] = []
     rows: list[CurveRow] = []
     data: list[dict[str, Any]] = []
     for colour, log in enumerate(logs):
-        points = log.pairs(x, "loss")
-        if not points:
+        entry = draw(panels, log, x, colour, points=_POINTS)
+        if entry is None:
             continue
-        kept = thinned([y for _, y in points], _POINTS)
-        soft = smoothed([y for _, y in points])
-        loss.lines.append(Line([points[place] for place in kept], colour, "raw"))
-        loss.lines.append(Line(_even(points, soft), colour, "smooth"))
-        entry: dict[str, Any] = {
-            "name": log.stage.name,
-            "colour": colour % 8,
-            "x": [points[place][0] for place in kept],
-            "loss": [_short(points[place][1]) for place in kept],
-            "smooth": [_short(soft[place]) for place in kept],
-        }
-        columns = (("lr", rate), ("accuracy", accuracy), ("margin", margin))
-        for label, panel in columns:
-            pairs = log.pairs(x, label)
-            if not pairs:
-                continue
-            values = [y for _, y in pairs]
-            spots = thinned(values, _POINTS)
-            if panel is rate:
-                panel.lines.append(Line([pairs[place] for place in spots], colour, "thin"))
-            else:
-                gentle = smoothed(values)
-                panel.lines.append(Line([pairs[place] for place in spots], colour, "raw"))
-                panel.lines.append(Line(_even(pairs, gentle), colour))
-            lookup = dict(pairs)
-            entry[label] = [
-                _short(lookup[points[place][0]]) if points[place][0] in lookup else None for place in kept
-            ]
         data.append(entry)
-        rows.append(_row(log, colour % 8, figures))
-    panels = [panel for panel in (loss, accuracy, margin, rate) if panel.lines]
+        rows.append(curve_row(log, colour % 8, figures))
+        norms += draw_norm(norm, log, x, colour)
+        entry["bits"] = [
+            draw_bits(panels.bits[item.language], item, x, colour) for item in mine if item.log is log
+        ]
     title = {
         "train.pretrain": t("curves_pretrain"),
         "train.sft": t("curves_sft", name=name),
         "train.dpo": t("curves_dpo", name=name),
     }.get(uses, t("curves_other", name=name))
-    several = uses == "train.pretrain" and len(logs) > 1
-    svg = chart_svg(
-        panels, x_title=t_svg("tokens" if x == "tokens" else "steps"), labelled_by=f"{id}-title", name=id
-    )
-    note = t("curves_tokenizers") if several else Markup()
-    return Chart(id, title, note, svg, rows, {"x": x, "lines": data})
+    notes = [t("curves_tokenizers")] if uses == "train.pretrain" and len(logs) > 1 else []
+    notes += wrong_note([log.stage for log in logs], figures)
+    if panels.loss.marks:
+        notes.append(t("marks_note"))
+    if any(item.base is not None for item in mine):
+        notes.append(t("bits_line_note"))
+    x_title = t_svg("tokens" if x == "tokens" else "steps")
+    svg = chart_svg(panels.drawn, x_title=x_title, labelled_by=f"{id}-title", name=id)
+    under = None
+    if norm.lines:
+        small = chart_svg([norm], x_title=x_title, labelled_by=f"{id}n-title", name=f"{id}n")
+        under = Chart(f"{id}n", t("grad_norm"), [], small, [], {"x": x, "lines": norms})
+    table = bits_table(f"{id}-bits", mine, figures)
+    return Chart(id, title, notes, svg, rows, {"x": x, "lines": data}, table, under)
 
 
-def _row(log: _Log, colour: int, figures: Figures) -> CurveRow:
-    found = [row for row in log.rows if number(row.get("loss")) is not None]
+def draw(
+    panels: Panels,
+    log: TrainLog,
+    x: str,
+    colour: int,
+    *,
+    points: int,
+    raw: bool = True,
+) -> dict[str, Any] | None:
+    """Draw a log's loss, learning rate and other figures into `panels`; return its data for the read-out.
 
-    def figure(name: str, row: dict[str, Any]) -> Figure:
-        step = number(row.get("step"))
-        where = {"step": step} if step is not None else {"line": log.rows.index(row) + 1}
-        origin = Origin(log.stage, file=log.file, where={**where}, column="loss")
-        return figures.add(name, row["loss"], origin)
+    Args:
+        panels: Where it goes.
+        log: The log.
+        x: The name of its column that is the x axis.
+        colour: Its colour.
+        points: Most points of a line.
+        raw: Whether the logged values stand behind their moving average.
+    """
+    spots = log.pairs(x, "loss", calm=True)
+    if not spots:
+        return None
+    kept = thinned([y for _, y in spots], points)
+    soft = smoothed([y for _, y in spots])
+    if raw:
+        panels.loss.lines.append(Line([spots[place] for place in kept], colour, "raw"))
+    panels.loss.lines.append(Line(_even(spots, soft, points), colour, "smooth"))
+    panels.loss.marks.extend(Mark(step.x, step.value, step.skipped, colour) for step in log.wrong(x, "loss"))
+    entry: dict[str, Any] = {
+        "name": log.stage.name,
+        "colour": colour % 8 if colour != NEUTRAL else NEUTRAL,
+        "x": [spots[place][0] for place in kept],
+        "loss": [_short(spots[place][1]) for place in kept],
+        "smooth": [_short(soft[place]) for place in kept],
+    }
+    columns = [
+        (column, place, panel)
+        for label, panel in (("lr", panels.rate), *panels.preference.items())
+        for place, column in enumerate(_COLUMNS.get(label, (label,)))
+    ]
+    for column, place, panel in columns:
+        pairs = log.pairs(x, column)
+        if not pairs:
+            continue
+        values = [y for _, y in pairs]
+        if panel is panels.rate:
+            panel.lines.append(Line([pairs[spot] for spot in thinned(values, points)], colour, "thin"))
+        else:
+            if raw:
+                panel.lines.append(Line([pairs[spot] for spot in thinned(values, points)], colour, "raw"))
+            style = "thin" if place else "smooth"
+            panel.lines.append(Line(_even(pairs, smoothed(values), points), colour, style))
+        lookup = dict(pairs)
+        entry[column] = [_short(lookup[at]) if at in lookup else None for at in entry["x"]]
+    return entry
 
-    least = min(found, key=lambda row: (row["loss"], row.get("step") or 0))
-    return CurveRow(
-        log.stage,
-        colour,
-        figure("first_loss", found[0]),
-        figure("last_loss", found[-1]),
-        figure("least_loss", least),
-    )
+
+def draw_bits(panel: Panel, item: Measured, x: str, colour: int) -> dict[str, Any]:
+    """Draw one language's bits per character into its panel; return the data for the read-out."""
+    spots = [(float(row[x]), float(row[BITS])) for row in item.lines]
+    panel.lines.append(Line(spots, colour))
+    if len(spots) <= _DOTTED:
+        panel.lines.append(Line(spots, colour, "dots"))
+    if item.base is not None and item.base.log is item.log:
+        level = float(item.base.lines[0][BITS])
+        panel.lines.append(Line([(spots[0][0], level), (spots[-1][0], level)], colour, "level"))
+    return {
+        "language": item.language,
+        "x": [place for place, _ in spots],
+        "y": [_short(value) for _, value in spots],
+    }
 
 
-def _even(points: Sequence[tuple[float, float]], soft: Sequence[float]) -> list[tuple[float, float]]:
-    return [(points[place][0], soft[place]) for place in strided(len(points), _POINTS // 2)]
+def draw_norm(panel: Panel, log: TrainLog, x: str, colour: int) -> list[dict[str, Any]]:
+    """Draw a log's gradient norm; return its data for the read-out, or nothing if it has none."""
+    pairs = log.pairs(x, "grad_norm", calm=True)
+    if not pairs:
+        return []
+    kept = [pairs[place] for place in thinned([y for _, y in pairs], _POINTS)]
+    panel.lines.append(Line(kept, colour, "thin"))
+    panel.marks.extend(Mark(step.x, step.value, step.skipped, colour) for step in log.wrong(x, "grad_norm"))
+    said = {"name": log.stage.name, "colour": colour % 8, "x": [a for a, _ in kept]}
+    return [{**said, "grad_norm": [_short(b) for _, b in kept]}]
+
+
+def wrong_note(stages: Sequence[ReportStage], figures: Figures) -> list[Markup]:
+    """Return a note of how many spikes each stage had and how many steps were left out; none if all is well."""
+    said = []
+    for stage in stages:
+        spikes = figures.metric(stage, "spikes")
+        if spikes is None or not spikes.value:
+            continue
+        skipped = figures.metric(stage, "skipped_steps")
+        count = (
+            t("spikes_skipped", n=link(spikes), skipped=link(skipped))
+            if skipped is not None and skipped.value
+            else t("spikes_noted", n=link(spikes))
+        )
+        said.append(Markup('<span class="entry"><b>{}</b> {}</span>').format(stage.name, count))
+    return [Markup(" ").join(said)] if said else []
+
+
+def _even(
+    points: Sequence[tuple[float, float]], soft: Sequence[float], most: int
+) -> list[tuple[float, float]]:
+    return [(points[place][0], soft[place]) for place in strided(len(points), most // 2)]
 
 
 def _short(value: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,21 @@ class Figures:
             return None
         return self.add(name or path[-1], value, Origin(stage, pointer("parameters", *path)))
 
+    def stored(
+        self,
+        stage: ReportStage,
+        file: str,
+        content: Any,
+        *path: str,
+        name: str | None = None,
+        group: str = "",
+    ) -> Figure | None:
+        """Return the figure at `path` of a JSON file of the artifact, given its content, or None if there is none."""
+        value = number(dig(content, path))
+        if value is None:
+            return None
+        return self.add(name or path[-1], value, Origin(stage, pointer(*path), file=file), group=group)
+
     def to_json(self) -> list[dict[str, Any]]:
         """Return every figure as plain data for report.json."""
         return [_plain(figure) for figure in self.all]
@@ -156,16 +172,21 @@ def _plain(figure: Figure) -> dict[str, Any]:
 
 
 def number(value: Any) -> Number | None:
-    """Return `value` if it is a number (a bool is none), else None."""
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """Return `value` if it is a finite number (a bool is none), else None."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return value if isfinite(value) else None
 
 
 def dig(value: Any, path: tuple[str, ...]) -> Any:
-    """Return what lies at `path` in nested maps, or None."""
+    """Return what lies at `path` in nested maps and lists (there the key is the index), or None."""
     for key in path:
-        if not isinstance(value, dict) or key not in value:
+        if isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+            value = value[int(key)]
+        elif isinstance(value, dict) and key in value:
+            value = value[key]
+        else:
             return None
-        value = value[key]
     return value
 
 
@@ -218,6 +239,23 @@ def scores_of(stage: ReportStage, figures: Figures) -> list[Score]:
             high=number(row.get("ci_high")),
         )
         found.append(Score(metric, group, figure))
+    return found
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the object that a .json file holds.
+
+    Raises:
+        UserError: if it holds none.
+    """
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise UserError(
+            f"{path.name}: not a JSON object", "run `watari verify` to see which artifact is damaged"
+        )
     return found
 
 

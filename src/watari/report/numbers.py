@@ -17,10 +17,17 @@ def is_share(name: str) -> bool:
     return name.endswith(SHARES) and not name.endswith("learning_rate")
 
 
+def is_change(name: str) -> bool:
+    """True if a figure of this name is a change by a share: 0.05 is 5 % more."""
+    return name.endswith("_change")
+
+
 def written(value: Number, name: str = "") -> str:
-    """Return a number as text: grouped integers, percentages for shares, else about four significant digits."""
+    """Return a number as text: grouped integers, percentages for shares and changes, else about four significant digits."""
     if is_share(name):
         return f"{100 * value:.1f}%"
+    if is_change(name):
+        return f"{100 * value:+.1f}%"
     if isinstance(value, int):
         return f"{value:,}"
     if value and abs(value) < 1e-3:

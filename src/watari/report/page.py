@@ -23,9 +23,12 @@ from watari.artifact.kinds import Kind
 from watari.artifact.stage import InputArtifact
 from watari.report import numbers, words
 from watari.report.cards import cards_of
-from watari.report.curves import charts_of
+from watari.report.course import Course, course_of
+from watari.report.curves import Chart, charts_of
 from watari.report.figures import Figures, leaves, pointer, scores_of
 from watari.report.graph import NARROW, WIDE, graph_svg
+from watari.report.logs import read_logs
+from watari.report.preflight import preflight_of
 from watari.report.samples import FIRST_ROWS, examples_of, samples_of
 from watari.report.stages import ReportStage, read_stages
 from watari.report.tables import tables_of
@@ -62,7 +65,9 @@ def build(
     figures = Figures()
     scores = {stage.name: scores_of(stage, figures) for stage in stages if stage.manifest.kind == Kind.SCORES}
     cards = cards_of(stages, scores, figures)
-    charts = charts_of(stages, figures)
+    logs = read_logs(stages)
+    course = course_of(logs, figures)
+    charts = charts_of(logs, figures, bits=course is None)
     tables = tables_of(stages, scores, figures)
     script, style = _text("report.js"), _text("report.css")
     html = (
@@ -77,7 +82,9 @@ def build(
             cards=cards,
             wide=graph_svg(stages, WIDE, labelled_by="graph-title"),
             narrow=graph_svg(stages, NARROW, labelled_by="graph-title"),
+            course=course,
             charts=charts,
+            preflight={stage.anchor: preflight_of(stage, figures) for stage in stages},
             tables=tables,
             samples=samples_of(stages, seed=seed, count=samples),
             examples=examples_of(stages, seed=seed, count=examples),
@@ -85,7 +92,7 @@ def build(
             script=Markup(script),
             style=Markup(style),
             policy=_policy(script),
-            chart_data=json_block({chart.id: chart.data for chart in charts}),
+            chart_data=json_block(_chart_data(course, charts)),
             anchors=json_block({stage.name: stage.anchor for stage in stages}),
             script_words=json_block(words.for_script()),
         )
@@ -175,6 +182,16 @@ def _environment() -> Environment:
         title_of=lambda key: words.WORDS[key],
     )
     return environment
+
+
+def _chart_data(course: Course | None, charts: Sequence[Chart]) -> dict[str, Any]:
+    """Return what the read-outs say, by the name that a drawing bears."""
+    found = {course.id: course.data} if course else {}
+    for chart in charts:
+        found[chart.id] = chart.data
+        if chart.under is not None:
+            found[chart.under.id] = chart.under.data
+    return found
 
 
 def _manifest_fields(part: str, value: dict[str, Any]) -> list[tuple[str, str]]:

@@ -49,6 +49,23 @@ class Table:
     rows: list[Row]
 
 
+def trimmed(table: Table) -> Table:
+    """Return the table without the columns that no row fills."""
+    used = [
+        place
+        for place in range(len(table.columns))
+        if any(row.cells[place].figure or row.cells[place].markup for row in table.rows)
+    ]
+    return Table(
+        table.id,
+        table.title,
+        table.note,
+        table.corner,
+        [table.columns[place] for place in used],
+        [Row(row.label, [row.cells[place] for place in used], row.anchor, row.indent) for row in table.rows],
+    )
+
+
 def two_lines(name: str) -> Markup:
     """Return a stage's name with its variant on a line of its own."""
     base, _, variant = name.partition("@")

@@ -14,7 +14,7 @@ from watari.report.figures import Figure, Figures, Origin, Score, number, pointe
 from watari.report.numbers import link, size
 from watari.report.scores import score_tables
 from watari.report.stages import ReportStage
-from watari.report.table import Cell, Column, Row, Table, two_lines
+from watari.report.table import Cell, Column, Row, Table, trimmed, two_lines
 from watari.report.words import language_name, t
 
 _ROW_KINDS = (Kind.DOCUMENTS, Kind.TOKENS, Kind.CONVERSATIONS, Kind.PREFERENCES)
@@ -67,7 +67,7 @@ def _data_table(stages: Sequence[ReportStage], figures: Figures) -> Table:
         Column(t("rows_by_language"), words=True),
         Column(t("characters_by_language"), words=True),
     ]
-    return _trimmed(Table("data", t("data_table"), t("data_note"), t("stage"), columns, rows))
+    return trimmed(Table("data", t("data_table"), t("data_note"), t("stage"), columns, rows))
 
 
 def _by_language(figures: Figures, stage: ReportStage, *names: str) -> Markup:
@@ -109,7 +109,7 @@ def _tokenizer_table(stages: Sequence[ReportStage], figures: Figures) -> Table:
             Column(Markup("{} · {}").format(language_name(group), t(when))) for when in ("before", "after")
         ]
     note = t("characters_per_token_note")
-    return _trimmed(Table("tokenizers", t("tokenizer_table"), note, t("stage"), columns, rows))
+    return trimmed(Table("tokenizers", t("tokenizer_table"), note, t("stage"), columns, rows))
 
 
 def _model_table(stages: Sequence[ReportStage], figures: Figures) -> Table:
@@ -140,7 +140,7 @@ def _model_table(stages: Sequence[ReportStage], figures: Figures) -> Table:
             rows.append(_stage_row(stage, cells))
     names = ("parameters", "vocabulary", "layers", "hidden", "heads", "context", "size")
     columns = [Column(t(name)) for name in names]
-    return _trimmed(Table("models", t("model_table"), Markup(), t("stage"), columns, rows))
+    return trimmed(Table("models", t("model_table"), Markup(), t("stage"), columns, rows))
 
 
 def _weight(stage: ReportStage, figures: Figures) -> Markup:
@@ -171,13 +171,23 @@ def _train_table(stages: Sequence[ReportStage], figures: Figures) -> Table:
             Cell(figures.parameter(stage, "lr")),
             Cell(figures.metric(stage, "first_loss")),
             Cell(figures.metric(stage, "last_loss")),
+            Cell(_above_zero(figures.metric(stage, "spikes"))),
+            Cell(_above_zero(figures.metric(stage, "skipped_steps"))),
         ]
         if any(cell.figure for cell in cells):
             rows.append(_stage_row(stage, cells))
-    columns = [
-        Column(t(name)) for name in ("steps", "train_tokens", "rows_seen", "lr", "first_loss", "final_loss")
-    ]
-    return _trimmed(Table("training", t("train_table"), Markup(), t("stage"), columns, rows))
+    names = (
+        "steps",
+        "train_tokens",
+        "rows_seen",
+        "lr",
+        "first_loss",
+        "final_loss",
+        "spikes",
+        "skipped_steps",
+    )
+    columns = [Column(t(name)) for name in names]
+    return trimmed(Table("training", t("train_table"), Markup(), t("stage"), columns, rows))
 
 
 def _preference_table(stages: Sequence[ReportStage], figures: Figures) -> Table:
@@ -209,13 +219,18 @@ def _preference_table(stages: Sequence[ReportStage], figures: Figures) -> Table:
         Column(t("margin")),
         *(Column(t("loss_when", when=t(when))) for when in ("before", "after")),
     ]
-    return _trimmed(
+    return trimmed(
         Table("preferences", t("preference_table"), t("preference_note"), t("stage"), columns, rows)
     )
 
 
 def _first(figures: Figures, stage: ReportStage, *paths: tuple[str, ...]) -> Figure | None:
     return next((figure for path in paths if (figure := figures.metric(stage, *path)) is not None), None)
+
+
+def _above_zero(figure: Figure | None) -> Figure | None:
+    """Return a count that there is something to say of."""
+    return figure if figure is not None and figure.value > 0 else None
 
 
 def _map(stage: ReportStage, name: str) -> dict[str, Any]:
@@ -240,20 +255,3 @@ def _config(stage: ReportStage) -> dict[str, Any]:
         return {}
     config = json.loads(path.read_text("utf-8"))
     return config if isinstance(config, dict) else {}
-
-
-def _trimmed(table: Table) -> Table:
-    """Return the table without the columns that no row fills."""
-    used = [
-        place
-        for place in range(len(table.columns))
-        if any(row.cells[place].figure or row.cells[place].markup for row in table.rows)
-    ]
-    return Table(
-        table.id,
-        table.title,
-        table.note,
-        table.corner,
-        [table.columns[place] for place in used],
-        [Row(row.label, [row.cells[place] for place in used], row.anchor, row.indent) for row in table.rows],
-    )

@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +172,16 @@ def _state(checkpoint: Path) -> dict[str, Any]:
 
 
 def _fault(checkpoint: Path) -> str | None:
-    """Return what is wrong with a checkpoint's files, or None."""
+    """Return what is wrong with a checkpoint's files, or None; files that have not changed are hashed once a process."""
+    try:
+        stats = [(path.name, path.stat()) for path in sorted(checkpoint.iterdir())]
+    except OSError as error:
+        return f"{type(error).__name__}: {error}"
+    return _judged(checkpoint, tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats))
+
+
+@lru_cache(maxsize=16)
+def _judged(checkpoint: Path, stamps: tuple[tuple[str, int, int], ...]) -> str | None:
     try:
         state = _state(checkpoint)
         if state.get("format") != _FORMAT:

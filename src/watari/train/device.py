@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -65,6 +66,23 @@ def choose(device: str, precision: Precision) -> Compute:
     place = torch.device("cuda" if use_gpu else "cpu")
     bf16 = precision == "bf16" or (precision == "auto" and native_bf16(place))
     return Compute(place, torch.bfloat16 if bf16 else torch.float32)
+
+
+def compiler_missing(device: torch.device) -> str | None:
+    """Return why torch.compile cannot be used for this device, or None: it can.
+
+    On a CPU it writes C++, which the compiler named by `CXX`, or g++ or clang++, has to build.
+    """
+    if device.type == "cuda":
+        from importlib.util import find_spec
+
+        return (
+            None if find_spec("triton") else "torch.compile needs the package triton, which is not installed"
+        )
+    named = os.environ.get("CXX")
+    if any(shutil.which(name) for name in ([named] if named else ["g++", "clang++"])):
+        return None
+    return f"torch.compile needs a C++ compiler; {named or 'neither g++ nor clang++'} is not found"
 
 
 def available_threads() -> int:

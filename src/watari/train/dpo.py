@@ -3,17 +3,21 @@
 Defaults: β 0.1, one epoch, a constant rate after warm-up, 1.25e-7 and 64 pairs a step for 8B parameters
 (facts/seed-systems.md §2: Shisa V2; the rate scales with 1/√N). NEFTune has no place here: a policy with noise against a
 reference without starts away from ln 2 (facts/training.md §1).
+
+Files below `out` beside the model: `reference.parquet` (content: the reference's log-probabilities, which another run
+can take), `holdout_log.jsonl` (content, if asked for: a line {step, ...} of `preference_figures.Agreement`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from watari.artifact import atomic
 from watari.artifact.draws import draw_uniform, shuffled
 from watari.artifact.kinds import Kind
 from watari.artifact.manifest import WORK
@@ -24,12 +28,17 @@ from watari.train.settings import TrainingParams
 
 if TYPE_CHECKING:
     from watari.train.batches import Batch
+    from watari.train.distributed import World
     from watari.train.language_model import LanguageModel
     from watari.train.loop import Part
     from watari.train.pairs import Pair
-    from watari.train.preference import LogProbs
+    from watari.train.preference import PairLoss
+    from watari.train.preference_figures import Totals
+    from watari.train.preference_rows import PairPass
+    from watari.train.preference_score import LogProbs
 
 KIND = "train.dpo"
+HOLDOUT_LOG = "holdout_log.jsonl"
 
 
 class Params(TrainingParams):
@@ -42,15 +51,43 @@ class Params(TrainingParams):
     reference: Model | None = Field(
         default=None, description="the model that the policy is held to; by default the starting weights"
     )
-    beta: float = Field(0.1, gt=0, description="strength of the hold (Shisa V2: 0.1)")
+    reference_scores: Model | None = Field(
+        default=None,
+        description="a model that train.dpo has made against the same reference: the log-probabilities in its "
+        "reference.parquet are taken for the pairs that it holds, the others are computed",
+    )
+    loss: Literal["sigmoid", "sigmoid_norm", "robust", "ipo"] = Field(
+        "sigmoid",
+        description="sigmoid: DPO; sigmoid_norm: with log-probabilities averaged per token, so that length alone brings "
+        "no reward (Tülu 3; it wants a β of about 5); robust: DPO made unbiased for the share of wrong labels that "
+        "label_smoothing says; ipo: the squared form, averaged per token",
+    )
+    beta: float = Field(0.1, gt=0, description="strength of the hold (Shisa V2: 0.1); τ of ipo")
     label_smoothing: float = Field(
         0.0, ge=0, lt=0.5, description="share of pairs believed to be labelled the wrong way round"
+    )
+    rpo_alpha: float = Field(
+        0.0,
+        ge=0,
+        description="weight of the chosen replies' negative log-likelihood, averaged over all their tokens in a step, "
+        "which keeps them likely (RPO, arXiv:2404.19733: 1)",
+    )
+    neftune_alpha: float | None = Field(
+        default=None, description="refused: NEFTune does not go with a reference computed once; see train.sft"
     )
     holdout: float = Field(
         0.1,
         ge=0,
         lt=1,
         description="share of the pairs, drawn by id, that is only measured, before and after",
+    )
+    holdout_steps: Count = Field(
+        0, ge=0, description="also measure them every so many steps, into holdout_log.jsonl; 0: do not"
+    )
+    share_prompts: bool = Field(
+        True,
+        description="compute the prompt once for both replies where the model's attention allows it exactly and it is "
+        "worth while; the same numbers up to rounding",
     )
     template: Literal["model", "shisa", "swallow"] = Field(
         default="model", description="chat template: the one that the model has (it should), or a preset"
@@ -67,15 +104,57 @@ class Params(TrainingParams):
     weight_decay: float = Field(0.0, ge=0, description="none: the reference is what the policy is held to")
     batch: Count = Field(64, ge=1, description="pairs in a step (Shisa V2: 64)")
     sequence: Count = Field(2048, ge=8, description="longest prompt with a reply (Shisa V2: 2048 to 4096)")
+    too_long: Literal["drop", "cut"] = Field(
+        "drop",
+        description="a pair of which a side is longer: drop it, or cut both sides alike: the prompt from its left down "
+        "to half of the sequence, then both replies to one length, short of the shorter one's end",
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.neftune_alpha is not None:
+            raise ValueError(
+                "neftune_alpha: the reference's log-probabilities are computed once, without noise, so that a policy "
+                "with noise would not start from them (its first loss is not ln 2): use NEFTune in train.sft, leave it "
+                "out here"
+            )
+        if self.z_loss:
+            raise ValueError("z_loss: preferences compare log-probabilities and have no z-loss: leave it out")
+        if self.loss == "ipo" and self.label_smoothing:
+            raise ValueError("label_smoothing: ipo has none: leave it out, or set `loss: robust`")
+        if self.holdout_steps and not self.holdout:
+            raise ValueError("holdout_steps: nothing is held out: set `holdout`")
+        return self
+
+    def pair_loss(self) -> PairLoss:
+        """Return the loss that these parameters mean."""
+        from watari.train.preference import PairLoss
+
+        return PairLoss(self.loss, self.beta, self.label_smoothing)
 
 
 class PreferenceTuning:
-    """The objective: the DPO loss over pairs, in a seeded order for each epoch."""
+    """The objective: a loss over pairs, in a seeded order for each epoch.
 
-    def __init__(self, pairs: Sequence[Pair], reference: dict[str, LogProbs], params: Params) -> None:
+    Args:
+        pairs: To train on.
+        params: The stage's parameters.
+        joint: True to compute shared prompts once.
+        reference: Filled in before the first step: the reference's log-probabilities by the pairs' keys.
+    """
+
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        params: Params,
+        *,
+        joint: bool,
+        reference: Mapping[str, LogProbs],
+    ) -> None:
         self._params = params
+        self._loss = params.pair_loss()
+        self._joint = joint
         self._reference = reference
-        self._by_sample = {id(pair.chosen): pair for pair in pairs}
         ids = [pair.id for pair in pairs]
         self._plan: list[list[Pair]] = []
         for epoch in range(params.epochs):
@@ -90,66 +169,72 @@ class PreferenceTuning:
         """Number of steps; the last of an epoch may be smaller."""
         return len(self._plan)
 
-    def passes(self, step: int, ranks: int = 1) -> list[tuple[Batch, list[Pair], int]]:
-        """Return the step's batches, each with its pairs and the number of pairs of the whole step."""
-        from watari.train.batches import lay_out, passes
-        from watari.train.preference import pair_rows
+    def passes(self, step: int, ranks: int = 1) -> list[tuple[Batch, tuple[Pair, ...], Totals]]:
+        """Return the step's batches, each with its pairs and what the whole step's figures are divided by."""
+        from watari.train.preference_figures import Totals
 
-        pairs = self._plan[step]
+        totals = Totals.of(self._plan[step])
+        return [(one.laid(), one.pairs, totals) for one in self.split(self._plan[step], ranks)]
+
+    def first_epoch(self, ranks: int = 1) -> list[PairPass]:
+        """Return the passes of the first epoch: every pair once, as it will be computed."""
         return [
-            (
-                lay_out(rows),
-                [self._by_sample[id(rows[index][0])] for index in range(0, len(rows), 2)],
-                len(pairs),
-            )
-            for rows in passes(pair_rows(pairs), self._params.pass_tokens, together=2, ranks=ranks)
+            one
+            for step in range(self.steps // self._params.epochs)
+            for one in self.split(self._plan[step], ranks)
         ]
 
-    def part(self, model: LanguageModel, step: int, batch: tuple[Batch, list[Pair], int]) -> Part:
-        """Return one batch's share of the step's mean loss, rewards and accuracy."""
+    def split(self, pairs: Sequence[Pair], ranks: int = 1) -> list[PairPass]:
+        """Return pairs as passes."""
+        from watari.train.preference_rows import pair_passes
+
+        return pair_passes(pairs, self._params.pass_tokens, joint=self._joint, ranks=ranks)
+
+    def part(self, model: LanguageModel, step: int, batch: tuple[Batch, tuple[Pair, ...], Totals]) -> Part:
+        """Return one batch's share of the step's mean loss and of its figures (see `preference_figures`)."""
         import torch
 
         from watari.train.loop import Part
-        from watari.train.preference import dpo_loss, reply_logprobs
+        from watari.train.preference_figures import figures, lengths_of
+        from watari.train.preference_score import reply_logprobs
 
-        laid, pairs, total = batch
+        laid, pairs, totals = batch
         laid = laid.to(model.compute.device)
         policy = reply_logprobs(model, laid).view(-1, 2)
-        base = policy.new_tensor(
-            [[self._reference[pair.key].chosen, self._reference[pair.key].rejected] for pair in pairs]
-        )
-        ratios = policy - base
-        margins = ratios[:, 0] - ratios[:, 1]
-        beta = self._params.beta
-        loss = dpo_loss(margins, beta, self._params.label_smoothing).sum() / total
-        rewards = (beta * ratios.detach()).double()
-        won = (torch.sign(rewards[:, 0] - rewards[:, 1]) + 1) / 2
-        figures = {
-            "margin": float((rewards[:, 0] - rewards[:, 1]).sum()) / total,
-            "accuracy": float(won.sum()) / total,
-            "chosen_reward": float(rewards[:, 0].sum()) / total,
-            "rejected_reward": float(rewards[:, 1].sum()) / total,
-        }
-        return Part(loss, laid.tokens, figures)
+        known = [self._reference[pair.key] for pair in pairs]
+        base = torch.tensor([[one.chosen, one.rejected] for one in known], dtype=policy.dtype)
+        ratios = policy - base.to(policy.device)
+        rewards = self._loss.rewards(ratios, lengths_of(pairs).to(policy.device))
+        loss = self._loss.of(rewards).sum() / totals.pairs
+        found = figures(pairs, ratios, rewards, totals)
+        if self._params.rpo_alpha:
+            likelihood = -policy[:, 0].sum() / totals.chosen_tokens
+            loss = loss + self._params.rpo_alpha * likelihood
+            found["chosen_nll"] = float(likelihood.detach())
+        return Part(loss.float(), laid.tokens, found)
 
 
 def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageResult:
     """Tune the model on the preferences and write it.
 
     Metrics `before` and `after` hold, for the training pairs and for those held out, the figures of
-    `preference.Agreement`; rows that cannot be trained on are in `dropped.parquet`.
+    `preference_figures.Agreement`; `cut` and `leaking` count pairs that were cut and replies that leak; rows that cannot
+    be trained on are in `dropped.parquet`.
 
     Raises:
-        UserError: if no pair is left, or the template is unfit.
+        UserError: if no pair is left, the template is unfit, or a given reference does not fit.
         StageFailed: if training diverges.
         Interrupted: if asked to stop.
     """
     from watari.pretrained import load_tokenizer
     from watari.train.chat import chosen_template
-    from watari.train.pairs import read_preferences
-    from watari.train.preference import agreement, score
+    from watari.train.device import choose
     from watari.train.distributed import World, delegated
     from watari.train.facts import facts_of_samples
+    from watari.train.pairs import read_preferences
+    from watari.train.preference_figures import agreement
+    from watari.train.preference_rows import can_share_prompts
+    from watari.train.preference_score import REFERENCE, read_reference, score, write_reference
     from watari.train.session import reading, run_training
 
     if (done := delegated(KIND, params, inputs, out, progress)) is not None:
@@ -158,7 +243,13 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
     tokenizer = load_tokenizer(folder)
     chat = chosen_template(tokenizer, params.template, params.template_file, folder)
     found = read_preferences(
-        inputs.many("data"), tokenizer, chat.template, sequence=params.sequence, seed=params.seed, stage=KIND
+        inputs.many("data"),
+        tokenizer,
+        chat.template,
+        sequence=params.sequence,
+        too_long=params.too_long,
+        seed=params.seed,
+        stage=KIND,
     )
     counts = found.ledger.close(out, rows_in=found.rows_in, kept=len(found.pairs))
     held = [p for p in found.pairs if draw_uniform(params.seed, f"{KIND} holdout", p.id) < params.holdout]
@@ -170,30 +261,62 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
             "raise `sequence`, or give more pairs",
         )
     other = inputs.optional("reference")
+    compute = choose(params.device, params.precision)
+    held_to = (other or inputs.one("model")).manifest.digest
+    taken = inputs.optional("reference_scores")
+    known = read_reference(taken, model=held_to, precision=compute.name) if taken is not None else {}
     work = out / WORK
     reference: dict[str, LogProbs] = {}
     before: dict[str, LogProbs] = {}
     after: dict[str, LogProbs] = {}
+    plans: list[PreferenceTuning] = []
 
-    def scored(model: LanguageModel, note: str, kept_in: Path) -> dict[str, LogProbs]:
+    def planned(model: LanguageModel, world: World) -> PreferenceTuning:
+        joint = params.share_prompts and can_share_prompts(model, params.sequence, world)
+        if params.share_prompts and not joint:
+            progress.log(
+                "prompts cannot be shared under this model's attention: each reply has a row of its own"
+            )
+        return PreferenceTuning(train_pairs, params, joint=joint, reference=reference)
+
+    def scored(
+        model: LanguageModel, world: World, plan: PreferenceTuning, note: str, known: dict[str, LogProbs]
+    ) -> dict[str, LogProbs]:
         return score(
             model,
-            found.pairs,
-            pass_tokens=params.pass_tokens,
+            [*plan.first_epoch(world.size), *plan.split(held, world.size)],
             progress=progress,
             note=note,
-            kept_in=kept_in,
+            kept_in=work / f"{note}.jsonl",
+            known=known,
+            world=world,
         )
 
     if other is not None:
-        with reading(params, other.path, out, World.single()) as judge:
+        world = World.from_environment(compute.device, sharding=params.sharding)
+        with reading(params, other.path, out, world) as judge:
             check_same_vocabulary(judge, folder, other.name)
-            reference.update(scored(judge, "reference", work / "reference.jsonl"))
+            reference.update(scored(judge, world, planned(judge, world), "reference", known))
 
     def objective(model: LanguageModel, world: World) -> PreferenceTuning:
-        before.update(scored(model, "before", work / "before.jsonl"))
+        plans.append(planned(model, world))
+        # The policy is its own reference unless another is given, and then they share what is known.
+        before.update(scored(model, world, plans[0], "before", {} if other is not None else known))
         reference.update(reference or before)
-        return PreferenceTuning(train_pairs, reference, params)
+        return plans[0]
+
+    def observe(model: LanguageModel, world: World, step: int, steps: int) -> None:
+        every = params.holdout_steps
+        if not (every and held and (step % every == 0 or step == steps)):
+            return
+        passes = plans[0].split(held, world.size)
+        now = score(model, passes, progress=progress, note=f"held out, step {step}", world=world)
+        line = agreement(held, now, reference, params.pair_loss())
+        if world.is_main and line is not None:
+            add_line(out / HOLDOUT_LOG, step, asdict(line))
+
+    def finish(model: LanguageModel, world: World) -> None:
+        after.update(scored(model, world, plans[0], "after", {}))
 
     trained = run_training(
         KIND,
@@ -213,23 +336,47 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
             per="pair",
         ),
         objective=objective,
-        finish=lambda model, world: after.update(scored(model, "after", work / "after.jsonl")),
+        observe=observe,
+        finish=finish,
         tokenizer_settings=chat.tokenizer_settings,
         generation=chat.generation,
     )
+    write_reference(out / REFERENCE, found.pairs, reference, model=held_to, precision=compute.name)
 
     def figures(policy: dict[str, LogProbs]) -> dict[str, Any]:
         parts = {"train": train_pairs, "holdout": held}
         measured = {
-            name: agreement(
-                pairs, policy, reference, beta=params.beta, label_smoothing=params.label_smoothing
-            )
-            for name, pairs in parts.items()
+            name: agreement(pairs, policy, reference, params.pair_loss()) for name, pairs in parts.items()
         }
         return {name: asdict(value) for name, value in measured.items() if value is not None}
 
-    metrics = {**trained.metrics, **counts, "before": figures(before), "after": figures(after)}
-    return StageResult(metrics, trained.performance)
+    told = {
+        "cut": {"prompts": found.cut_prompts, "replies": found.cut_replies},
+        "leaking": leaking(found.pairs),
+        "reference_taken": sum(key in known for key in {pair.key for pair in found.pairs}),
+        "before": figures(before),
+        "after": figures(after),
+    }
+    return StageResult({**trained.metrics, **counts, **told}, trained.performance)
+
+
+def add_line(path: Path, step: int, figures: dict[str, Any]) -> None:
+    """Write a step's line of a log after those of earlier steps; what a run that was killed wrote later goes."""
+    import json
+
+    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+    kept = [line for line in lines if json.loads(line)["step"] < step]
+    atomic.write_text(path, "".join(f"{line}\n" for line in [*kept, json.dumps({"step": step, **figures})]))
+
+
+def leaking(pairs: Sequence[Pair]) -> dict[str, int]:
+    """Return how many pairs have a known language, and in how many of them each side leaks (`preference_leaks`)."""
+    marks = [pair.leaks for pair in pairs if pair.leaks is not None]
+    return {
+        "judged": len(marks),
+        "chosen": sum(mark[0] for mark in marks),
+        "rejected": sum(mark[1] for mark in marks),
+    }
 
 
 def check_same_vocabulary(judge: LanguageModel, folder: Path, name: str) -> None:
@@ -261,4 +408,4 @@ def _memory(params: Params, inputs: Inputs) -> int:
     )
 
 
-STAGE = Stage(kind=KIND, version=1, output=Kind.MODEL, params=Params, run=run, resumes=True, memory=_memory)
+STAGE = Stage(kind=KIND, version=2, output=Kind.MODEL, params=Params, run=run, resumes=True, memory=_memory)

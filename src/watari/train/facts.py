@@ -226,8 +226,8 @@ def _marks(samples: Sequence[Sample], tokenizer: PreTrainedTokenizerBase) -> Mar
         ids = sample.ids
         if bos is not None:
             at = np.flatnonzero(ids == bos)
-            starts = len(at) > 0 and at[0] == 0
-            twice = starts and len(at) > 1 and at[1] == 1
+            starts = bool(len(at) and at[0] == 0)
+            twice = bool(starts and len(at) > 1 and at[1] == 1)
             missing += not starts
             doubled += twice
             inside += bool((at > 0).any())

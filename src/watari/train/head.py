@@ -120,7 +120,7 @@ class _CrossEntropy(torch.autograd.Function):
                 by_hidden[start:stop] = gradient @ matrix
             if by_weight is not None:
                 by_weight.add(gradient, chunk)
-        ctx.by_hidden, ctx.by_weight = by_hidden, None if by_weight is None else by_weight.total
+        ctx.by_hidden, ctx.by_weight = by_hidden, None if by_weight is None else by_weight.total()
         z = (z_loss * squares).float()
         ctx.mark_non_differentiable(z)
         ctx.hidden_dtype = hidden.dtype
@@ -175,13 +175,15 @@ class _TokenLogProbs(torch.autograd.Function):
                 by_hidden[start:stop] = gradient @ matrix
             if by_weight is not None:
                 by_weight.add(gradient, chunk)
-        return by_hidden, None if by_weight is None else by_weight.total, None, None
+        return by_hidden, None if by_weight is None else by_weight.total(), None, None
 
 
 def _log_normaliser(logits: Tensor) -> Tensor:
     """Return log Σ exp(logits) of each row in fp32, whatever the logits' type, a few rows at a time."""
     rows = max(1, _WIDENED // logits.shape[1])
-    parts = [torch.logsumexp(logits[start : start + rows].float(), -1) for start in range(0, len(logits), rows)]
+    parts = [
+        torch.logsumexp(logits[start : start + rows].float(), -1) for start in range(0, len(logits), rows)
+    ]
     return torch.cat(parts)
 
 
@@ -223,9 +225,19 @@ class _WeightGradient:
     """The output matrix's gradient, summed over chunks in fp32."""
 
     def __init__(self, weight: Tensor, dtype: torch.dtype) -> None:
-        self.total = torch.zeros_like(weight, dtype=torch.float32)
+        self._total = torch.empty_like(weight, dtype=torch.promote_types(weight.dtype, torch.float32))
         self._product = torch.empty_like(weight, dtype=dtype)
+        self._empty = True
 
     def add(self, gradient: Tensor, states: Tensor) -> None:
         """Add one chunk's product."""
-        add_into(self.total, torch.mm(gradient.T, states, out=self._product))
+        torch.mm(gradient.T, states, out=self._product)
+        if self._empty:
+            self._total.copy_(self._product)
+        else:
+            add_into(self._total, self._product)
+        self._empty = False
+
+    def total(self) -> Tensor:
+        """Return the sum; nothing may be added after it."""
+        return self._total.zero_() if self._empty else self._total

@@ -80,6 +80,7 @@ class Course:
         new_rows: The rows of a graft.
         watch: Held-back text to measure.
         snapshot: Writes the model as it is after a step, given the step's number.
+        observe: Called before the first step and after each, with the number of steps done and of all.
         trackers: Where the log is sent as well.
     """
 
@@ -87,6 +88,7 @@ class Course:
     new_rows: NewRows = field(default_factory=NewRows)
     watch: Watch | None = None
     snapshot: Callable[[int], None] | None = None
+    observe: Callable[[int, int], None] | None = None
     trackers: Trackers | None = None
 
 
@@ -108,7 +110,7 @@ def resumed_threads(params: TrainingParams, out: Path, world: World | None = Non
     if params.threads is not None:
         return params.threads
     found = checkpoint.latest(out / WORK, world=world)
-    share = max(1, available_threads() // (world.size if world else 1))
+    share = max(1, available_threads() // (world.here if world else 1))
     return (checkpoint.read_position(found).threads if found else 0) or share
 
 
@@ -234,6 +236,8 @@ class _Run:
         return bool((by_steps and step % by_steps == 0) or (by_time and seconds >= by_time))
 
     def _measure(self, step: int, tokens: int, watched: BinaryIO) -> None:
+        if self._course.observe is not None:
+            self._course.observe(step, self._steps)
         watch = self._course.watch
         if watch is None or not (step == 0 or watch.due(step, self._steps)):
             return

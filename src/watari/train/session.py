@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from watari.train.loop import Course, Objective, Trained, resumed_threads, train
 from watari.train.optimizer import NewRows
 from watari.train.preflight import DataFacts, preflight
 from watari.train.settings import TrainingParams
-from watari.train.trackers import start
+from watari.train.trackers import check, start
 from watari.train.watch import HeldBack, Watch, held_back
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def run_training(
     facts: DataFacts,
     objective: Callable[[LanguageModel, World], Objective],
     new_rows_alone: Callable[[int], int] | None = None,
+    observe: Callable[[LanguageModel, World, int, int], None] | None = None,
     finish: Callable[[LanguageModel, World], None] | None = None,
     tokenizer_settings: dict[str, Any] | None = None,
     generation: dict[str, Any] | None = None,
@@ -59,6 +61,7 @@ def run_training(
         facts: What the preflight says of the data.
         objective: Makes the objective, given the model before its first step.
         new_rows_alone: Returns, from the number of all steps, how many of the first train only the rows of a graft.
+        observe: Called with the model before the first step and after each, and the number of steps done and of all.
         finish: Called with the trained model before it is written.
         tokenizer_settings: Keys to set in the tokenizer's configuration, e.g. its chat template.
         generation: Keys to set in the generation configuration.
@@ -69,6 +72,7 @@ def run_training(
     artifact = inputs.one("model")
     folder = artifact.path
     check_context(params.sequence, folder)
+    check(params.trackers)
     first_new = new_rows_from(params, artifact)
     compute = choose(params.device, params.precision)
     tokenizer = load_tokenizer(folder)
@@ -114,7 +118,7 @@ def run_training(
             folder=folder,
             world=world,
             new_rows_from=first_new,
-            resumed=checkpoint.latest(home / WORK) is not None,
+            resumed=checkpoint.latest(home / WORK, world=world) is not None,
         )
 
         def write(target: Path, *, last: bool) -> None:
@@ -152,7 +156,8 @@ def run_training(
             new_rows=new_rows,
             watch=_watch(params, texts, made.steps),
             snapshot=snapshot if params.snapshot_steps else None,
-            trackers=start(params.trackers, kind, params, out) if world.is_main else None,
+            observe=partial(observe, model, world) if observe is not None else None,
+            trackers=start(params.trackers, kind, params, out, progress.log) if world.is_main else None,
         )
         try:
             trained = train(model, made, params, out, progress, course)

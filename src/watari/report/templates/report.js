@@ -95,7 +95,14 @@
     if (value !== 0 && Math.abs(value) < 1e-3) return value.toExponential(2);
     return String(Number(value.toPrecision(4)));
   };
-  const columns = ["loss", "smooth", "lr", "accuracy", "margin"];
+  const columns = ["loss", "smooth", "lr", "grad_norm", "accuracy", "margin", "chosen_reward", "rejected_reward", "kl"];
+  const languageOf = (code) => Object.hasOwn(words, `lang_${code}`) ? word(`lang_${code}`) : code;
+  const headOf = (data, x) => {
+    const band = (data.bands || []).find((item) => x <= item.high);
+    if (!band) return `${figure(x)} ${word(`read_${data.x}`)}`;
+    const tokens = Math.round(((x - band.low) / (band.high - band.low)) * band.tokens);
+    return `${band.name} · ${figure(Math.max(0, tokens))} ${word(`read_${data.x}`)}`;
+  };
   const nearest = (values, wanted) => {
     let low = 0, high = values.length - 1;
     while (low < high) {
@@ -119,16 +126,18 @@
       cursor.setAttribute("visibility", "visible");
       readout.replaceChildren();
       const head = document.createElement("div");
-      head.textContent = `${figure(x)} ${word(`read_${data.x}`)}`;
+      head.textContent = headOf(data, x);
       readout.append(head);
       for (const line of data.lines) {
         if (x < line.x[0] || x > line.x[line.x.length - 1]) continue;
         const spot = nearest(line.x, x);
         const row = document.createElement("div");
         const name = document.createElement("b");
-        name.className = `c${line.colour}`;
+        name.className = line.colour < 0 ? "cn" : `c${line.colour}`;
         name.textContent = line.name;
         const parts = columns.filter((key) => line[key]).map((key) => `${word(`read_${key}`)} ${figure(line[key][spot])}`);
+        for (const text of line.bits || [])
+          parts.push(`${languageOf(text.language)} ${figure(text.y[nearest(text.x, x)])} ${word("read_bits")}`);
         row.append(name, " " + parts.join(" · "));
         readout.append(row);
       }

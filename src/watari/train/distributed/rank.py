@@ -124,7 +124,7 @@ class Console(Silent):
 
 
 def main(arguments: list[str]) -> int:
-    """Run this rank's stage to its end and return the exit code; a failed rank does not return."""
+    """Run this rank's stage, say how it ended, and return the exit code."""
     if len(arguments) != 1 or "RANK" not in os.environ:
         print("usage: torchrun ... -m watari.train.distributed.rank LAUNCH.json", file=sys.stderr)
         return EXIT_USAGE
@@ -150,22 +150,27 @@ def main(arguments: list[str]) -> int:
             progress.finished(result if rank == 0 else StageResult())
     except WatariError as error:
         progress.failed(error, told=True)
-        _end(error.exit_code)
+        return error.exit_code
     except BaseException as error:
         traceback.print_exc()
         text = str(error).splitlines()
         described = f"rank {rank}: {type(error).__name__}" + (f": {text[0]}" if text else "")
         progress.failed(StageFailed(described, "the traceback is in the stage's log"), told=False)
-        _end(EXIT_FAILED)
+        return EXIT_FAILED
     return EXIT_OK
 
 
 def _end(code: int) -> NoReturn:
-    """End at once: to leave a process group in order, all of its ranks would have to come along."""
+    """End at once, with everything written.
+
+    After a failure, since to leave a process group in order all of its ranks would have to come along; after success,
+    since gloo's threads now and then outlive their group into the interpreter's own end, which aborts ("terminate
+    called without an active exception", facts/training.md §1).
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    _end(main(sys.argv[1:]))

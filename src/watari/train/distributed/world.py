@@ -251,8 +251,7 @@ def joined() -> Iterator[None]:
         timeout=_TIMEOUT,
     )
     yield
-    # Not after an error: the others may not come along. Threads of a group that is still open at exit can abort the
-    # process (facts/training.md §1).
+    # Not after an error: the others may not come along.
     dist.destroy_process_group()
 
 
