@@ -39,6 +39,7 @@ from adaptation_curve import Course, Meter, Point  # noqa: E402
 from adaptation_data import Amounts, Corpus, read_corpus  # noqa: E402
 
 from watari.artifact.hashing import hash_json  # noqa: E402
+from watari.pretrained.graft import read_graft  # noqa: E402
 
 OURS, STOCK, PLAIN, STOCK_PLAIN = "ours", "stock", "no expansion", "no expansion, Trainer"
 ARMS = (OURS, STOCK, PLAIN)
@@ -92,8 +93,9 @@ class Bench:
             (self.work / "setup.json").write_text(json.dumps(seconds))
         self.setup: dict[str, float] = json.loads((self.work / "setup.json").read_text())
         pieces = pieces_of(self.work / "tokenizer")
+        first_new = read_graft(self.work / "tokenizer").base_vocabulary
         self.arms: dict[str, Watari | Stock] = {
-            OURS: Watari(setting, grafted, corpus, self.work / "ours"),
+            OURS: Watari(setting, grafted, corpus, self.work / "ours", first_new=first_new),
             STOCK: Stock(setting, self.base, pieces, corpus, normalized=False),
             PLAIN: Watari(setting, self.base, corpus, self.work / "plain"),
             STOCK_PLAIN: Stock(setting, self.base, [], corpus),

@@ -25,7 +25,7 @@ from transformers import (
 )
 
 from watari.artifact.kinds import Kind
-from watari.artifact.stage import InputArtifact, Silent
+from watari.artifact.stage import Inputs, Silent
 from watari.model.graft import graft_model
 from watari.pretrained import load_tokenizer
 from watari.pretrained.graft import read_graft
@@ -36,6 +36,9 @@ from watari.tokenizer.opening import open_base
 from watari.tokenizer.policy import Policy
 from watari.tokenizer.script import script_of
 from watari.tokenizer.texts import Text
+from watari.train.distributed import World
+from watari.train.facts import facts_of_windows
+from watari.train.language_model import LanguageModel
 from watari.train.pretrain import KIND, Pretraining
 from watari.train.session import run_training
 from watari.train.windows import Source, mix, quotas
@@ -50,80 +53,88 @@ class Setting:
         pieces: New pieces, the same ones for ours and the stock arm.
         replay: Share of English among the tokens.
         init: Of our new rows; None: the library's default.
+        ours: Parameters of `train.pretrain` for the expanded model; `lr_new_rows` is a multiple of the arm's rate.
     """
 
     shape: Shape
     pieces: int = 4000
     replay: float = 0.25
     init: str | None = None
-    more: dict[str, Any] = field(default_factory=dict)
+    ours: dict[str, Any] = field(default_factory=dict)
 
 
 class Watari:
-    """A model of ours with its tokenizer, and the training text as its tokens."""
+    """A model of ours with its tokenizer, and the training text as its tokens.
 
-    def __init__(self, setting: Setting, model: Path, corpus: Corpus, work: Path) -> None:
+    Args:
+        setting: The common one.
+        model: The model's folder.
+        corpus: The training text.
+        work: Where its files go.
+        first_new: First id that the base has not; None: the model is the base.
+    """
+
+    def __init__(
+        self, setting: Setting, model: Path, corpus: Corpus, work: Path, *, first_new: int | None = None
+    ) -> None:
         self.setting = setting
-        self.folder = model
         self.tokenizer = load_tokenizer(model)
-        found = artifact("model", model, Kind.MODEL)
-        self._data = [
-            packed(texts, name, found, work / name)
-            for name, texts in (("japanese", corpus.japanese), ("english", corpus.english))
-        ]
+        self._model = artifact("model", model, Kind.MODEL)
+        self._japanese = packed(corpus.japanese, "japanese", self._model, work / "japanese")
+        self._english = packed(corpus.english, "english", self._model, work / "english")
+        self._first_new = first_new
         self._work = work
 
-    def train(self, steps: int, lr: float, seed: int, meter: Meter | None, **more: object) -> Course:
-        """Train through the library's session, with its own loop and objective, and return the course."""
-        shape = self.setting.shape
+    def train(self, steps: int, lr: float, seed: int, meter: Meter | None) -> Course:
+        """Train through the library's session, as `train.pretrain` does, and return the course."""
+        shape, setting = self.setting.shape, self.setting
         step_tokens = shape.batch * shape.sequence
         course = Course(meter, steps, step_tokens)
-        params = training(shape, tokens=steps * step_tokens, lr=lr, seed=seed, **(self.setting.more | more))
-        shares = (1 - self.setting.replay, self.setting.replay)
-        sources = [
-            Source(_with_ratio(data, share), shape.sequence, seed=seed, stage=KIND)
-            for data, share in zip(self._data, shares, strict=True)
-        ]
-        counts = quotas(sources, shape.sequence, tokens=params.tokens, epochs=None)
+        more: dict[str, Any] = {}
+        if self._first_new is not None:
+            more = setting.ours | {"new_rows_from": self._first_new}
+            if "lr_new_rows" in more:
+                more["lr_new_rows"] *= lr
+        params = training(
+            shape, tokens=steps * step_tokens, lr=lr, seed=seed, replay=["replay"], replay_ratio=setting.replay, **more
+        )
+        japanese, english = (
+            Source(data, shape.sequence, seed=seed, stage=KIND) for data in (self._japanese, self._english)
+        )
+        counts = quotas(
+            [japanese],
+            shape.sequence,
+            tokens=params.tokens,
+            epochs=None,
+            replayed=[english],
+            replay_ratio=params.replay_ratio,
+        )
+        sources = [japanese, english]
         mixture = mix(sources, counts, shape.sequence, seed=seed, stage=KIND)
         out = self._work / "trained"
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir()
 
-        def objective(model: Any) -> _Watched:
+        def observe(model: LanguageModel, world: World, done: int, steps: int) -> None:
             course.model = model.model
-            return _Watched(sources, mixture, params, course)
+            if done:
+                course.step(done)
+            else:
+                course.begin()
 
-        run_training(params, self.folder, out, _Steps(course), packed=False, objective=objective)
+        run_training(
+            KIND,
+            params,
+            Inputs({"model": [self._model], "data": [self._japanese], "replay": [self._english]}),
+            out,
+            Silent(),
+            packed=False,
+            facts=facts_of_windows(sources, mixture, self.tokenizer, respect_documents=False),
+            objective=lambda model, world: Pretraining(sources, mixture, params),
+            new_rows_alone=lambda steps: round(params.new_rows_first * steps),
+            observe=observe,
+        )
         return course
-
-
-class _Watched(Pretraining):
-    """The library's objective, which lets the course begin with its first step."""
-
-    def __init__(self, sources: Sequence[Source], mixture: Any, params: Any, course: Course) -> None:
-        super().__init__(sources, mixture, params)
-        self._course = course
-
-    def passes(self, step: int, *rest: Any, **named: Any) -> Any:
-        if step == 0:
-            self._course.begin()
-        return super().passes(step, *rest, **named)
-
-
-class _Steps(Silent):
-    """Tells the course of every step."""
-
-    def __init__(self, course: Course) -> None:
-        self._course = course
-
-    def update(self, done: float, total: float | None = None, *, unit: str = "", note: str = "") -> None:
-        if unit == "steps":
-            self._course.step(int(done))
-
-
-def _with_ratio(data: InputArtifact, ratio: float) -> InputArtifact:
-    return InputArtifact(data.name, data.path, data.manifest, data.selection.model_copy(update={"ratio": ratio}))
 
 
 def expanded(setting: Setting, base: Path, corpus: Corpus, out: Path) -> dict[str, float]:

@@ -125,6 +125,9 @@ def log_lines(
             row |= {"accuracy": round(min(1.0, 0.5 + 0.45 * (1 - math.exp(-4 * done)) + wobble / 2), 5)}
             row |= {"chosen_reward": round(-0.8 * done, 5)}
             row |= {"rejected_reward": round(-0.8 * done - row["margin"], 5)}
+            row |= {"kl_chosen": round(-0.05 * done, 5), "kl_rejected": round(-0.2 * done, 5)}
+            row |= {"length_gap": round(3 + 9 * done + wobble, 4), "length_slope": 0.01}
+            row |= {"leaking_reward": round(-0.5 * done, 5), "clean_reward": round(0.4 * done, 5)}
         if spikes and step in spikes:
             row |= {"loss": spikes[step], "spike": "loss"} | (
                 {"skipped": True} if spikes[step] is None else {}
@@ -150,6 +153,16 @@ def watched(steps: int, tokens: int, curves: Mapping[str, tuple[float, float]], 
                     "documents": 60,
                 }
             )
+    return "".join(json.dumps(line) + "\n" for line in lines)
+
+
+def held_pairs(steps: int) -> str:
+    """Return a holdout_log.jsonl: held-back pairs, measured four times."""
+    lines = []
+    for place in range(1, 5):
+        done = place / 4
+        found = {"step": round(steps * done), "pairs": 150, "length_correlation": None}
+        lines.append(found | {"reward_accuracy": 0.5 + 0.42 * done, "margin": 1.6 * done})
     return "".join(json.dumps(line) + "\n" for line in lines)
 
 
@@ -645,7 +658,8 @@ def _branch(run: FakeRun, variant: str, place: int, extra: Iterable[dict[str, An
                 80, 0.69, 0.3, lr=5e-6, tokens=1500, dpo=True, spikes={44: 1.4} if watch else None
             )
         }
-        | files("dpo", 80, 1500, preflight("pairs", share=0.2, dropped={}), 3),
+        | files("dpo", 80, 1500, preflight("pairs", share=0.2, dropped={}), 3)
+        | ({"holdout_log.jsonl": held_pairs(80)} if watch else {}),
     )
     _perplexity(run, f"bits_grafted{variant}", f"grafted{variant}", 5.12 - gain, 0.93)
     _perplexity(run, f"bits_pretrained{variant}", f"pretrained{variant}", 1.48 - gain, 0.95)

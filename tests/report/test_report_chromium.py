@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from watari.report.page import Page, with_run_times
+from watari.report.page import Page, build, with_run_times
 
 BROWSER = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
@@ -84,10 +85,11 @@ def test_switches_work(page: Page, tmp_path: Path) -> None:
       said.push(before !== getComputedStyle(document.body).backgroundColor, location.hash);
       document.querySelector("#graph .wide a.node").dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true }));
       said.push(document.querySelectorAll("details.stage[open]").length, location.hash);
-      const chart = document.querySelector(".chart");
+      const chart = document.querySelector(".charts .chart");
       chart.focus();
       chart.dispatchEvent(new KeyboardEvent("keydown", { key: "Home" }));
-      said.push(!document.querySelector(".readout").hidden, document.querySelector(".readout").textContent.includes("損失"));
+      const readout = chart.parentElement.querySelector(".readout");
+      said.push(!readout.hidden, readout.textContent.includes("損失"));
       document.getElementById("open-all").click();
       said.push(document.querySelectorAll("details.stage:not([open])").length);
       document.body.dataset.said = JSON.stringify(said);
@@ -100,14 +102,53 @@ def test_switches_work(page: Page, tmp_path: Path) -> None:
     )
 
 
-def test_nothing_is_wider_than_a_phone(page: Page, tmp_path: Path) -> None:
-    """At 360 px nothing but the scrolling boxes reaches past the edge."""
+def test_the_course_is_read_stage_by_stage(page: Page, tmp_path: Path) -> None:
+    script = """
+      const said = [];
+      const shown = (kind) => getComputedStyle(document.querySelector(`.course .canvas.${kind}`)).display !== "none";
+      said.push(shown("wide"), shown("narrow"));
+      const chart = document.querySelector(".course .wide .chart");
+      const readout = chart.parentElement.querySelector(".readout");
+      const press = (key) => chart.dispatchEvent(new KeyboardEvent("keydown", { key }));
+      chart.focus();
+      for (const key of ["Home", "End"]) { press(key); said.push(readout.textContent); }
+      document.querySelector("[data-set-lang=ja]").click();
+      press("End");
+      said.push(readout.textContent.includes("英語 1.04"));
+      const box = chart.getBoundingClientRect();
+      chart.dispatchEvent(new PointerEvent("pointermove", { clientX: box.left + 0.3 * box.width }));
+      said.push(readout.textContent.startsWith("pretrained"), chart.querySelector(".cursor").getAttribute("visibility"));
+      const norm = document.querySelector("#chart2n-title").parentElement;
+      said.push(norm.open);
+      norm.open = true;
+      norm.querySelector(".chart").focus();
+      said.push(norm.querySelector(".readout").textContent.includes("勾配ノルム"));
+      document.body.dataset.said = JSON.stringify(said);
+    """
+    dom = dump(page.html, tmp_path, extra=script)
+    found = re.search(r'data-said="([^"]*)"', dom)
+    assert found is not None
+    said = json.loads(found[1].replace("&quot;", '"'))
+    assert said[:2] == [True, False]
+    assert said[2].startswith("base · 8,192 tokens" + "base loss ")
+    assert "bits/char" not in said[2]
+    assert said[3].startswith("dpo · 120,000 tokens" + "dpo loss ")
+    assert "margin" in said[3]
+    assert "English 1.04 bits/char" in said[3]
+    assert said[4:] == [True, True, "visible", False, True]
+
+
+@pytest.mark.parametrize("which", ["artifacts", "variants"])
+def test_nothing_is_wider_than_a_phone(which: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """At 360 px nothing but the scrolling boxes reaches past the edge, with everything unfolded."""
+    page = build(request.getfixturevalue(which))
     script = """
       const frame = document.createElement("iframe");
       frame.style.cssText = "width:360px;height:800px;border:0";
       const html = "<!DOCTYPE html>" + document.documentElement.outerHTML.replace(/<script>[^]*?<\\/script>/g, "");
       document.body.replaceChildren(frame);
       frame.contentDocument.open(); frame.contentDocument.write(html); frame.contentDocument.close();
+      for (const part of frame.contentDocument.querySelectorAll("details")) part.open = true;
       document.body.dataset.said = String(frame.contentDocument.documentElement.scrollWidth);
     """
     dom = dump(page.html, tmp_path, extra=script)

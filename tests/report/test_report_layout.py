@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from watari.artifact.kinds import Kind
 from watari.artifact.manifest import Manifest
 from watari.artifact.stage import InputArtifact
-from watari.report.axes import short, ticks
-from watari.report.chart import smoothed, strided, thinned
+from watari.report.axes import even, logarithmic, short, ticks
 from watari.report.drawing import Drawing, Measure, Point
 from watari.report.graph import NARROW, WIDE, fit, rounded
 from watari.report.layout import lay_out
 from watari.report.stages import ReportStage, Source, read_stages
+from watari.report.thinning import smoothed, strided, thinned
 
 
 def crossings(drawing: Drawing) -> list[tuple[int, int]]:
@@ -194,6 +194,29 @@ def test_ticks_refuse_what_is_no_number() -> None:
         ticks(float("nan"), 1, 5)
 
 
+@given(st.floats(1e-12, 1e9), st.floats(1.0, 1e9), st.integers(2, 6))
+def test_a_logarithmic_axis_has_round_numbers_within(low: float, ratio: float, count: int) -> None:
+    scale = logarithmic(low, low * ratio, count)
+    assert 1 <= len(scale.marks) <= count + 3
+    assert all(scale.low <= mark <= scale.high for mark in scale.marks)
+    assert all(two > one for one, two in pairwise(scale.marks))
+    assert scale.share(scale.low) == 0
+    assert isclose(scale.share(scale.high), 1)
+    assert isclose(scale.share((scale.low * scale.high) ** 0.5), 0.5, abs_tol=1e-6)
+    assert scale.share(0.0) == scale.share(-1.0) == 0
+
+
+def test_a_logarithmic_axis_needs_values_above_zero() -> None:
+    with pytest.raises(ValueError, match="no logarithmic axis"):
+        logarithmic(0.0, 1.0, 3)
+
+
+def test_an_even_axis_keeps_what_is_beyond_it_at_its_ends() -> None:
+    scale = even(0.0, 7.0, 4)
+    assert (scale.low, scale.high, scale.marks) == (0.0, 8.0, [0, 2, 4, 6, 8])
+    assert [scale.share(value) for value in (-5, 0, 2, 8, 100)] == [0, 0, 0.25, 1, 1]
+
+
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=300))
 def test_smoothing_stays_within_the_values(values: list[float]) -> None:
     soft = smoothed(values)
@@ -224,6 +247,7 @@ def test_tick_labels() -> None:
     assert short(5_000, 1e5) == "5k"
     assert short(1_200, 2e3) == "1200"
     assert short(2e-5, 1e-4) == "2e-5"
+    assert short(2.5e-4, 1e-3) == "2.5e-4"
     assert short(0.25, 1) == "0.25"
     assert short(0, 1) == "0"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from made_artifacts import as_input, documents
+from tiny_llama import TEXT, make_folder
 from watari.artifact.kinds import Kind
 from watari.artifact.stage import InputArtifact, Inputs, Silent
 from watari.errors import UserError
@@ -18,16 +21,24 @@ from watari.generate.masking import encode_conversation
 from watari.generate.templates import PRESETS
 from watari.pretrained import load_model, load_tokenizer
 from watari.train import sft
+from watari.train.examples import read_conversations
 
 Rows = Callable[..., InputArtifact]
 FAST: dict[str, Any] = {"batch": 8, "sequence": 256, "threads": 1, "precision": "fp32", "template": "shisa"}
 
 
-def run(tiny: InputArtifact, data: Any, out: Path, **given: Any) -> dict[str, Any]:
+def run(tiny: InputArtifact, data: Any, out: Path, *, progress: Any = None, **given: Any) -> dict[str, Any]:
     out.mkdir(parents=True, exist_ok=True)
     many = data if isinstance(data, list) else [data]
-    params = sft.Params(model="base", data=[one.selection for one in many], **{**FAST, **given})
-    return sft.run(params, Inputs({"model": [tiny], "data": many}), out, Silent()).metrics
+    texts = [given.pop("evaluate")] if "evaluate" in given else []
+    params = sft.Params(
+        model="base",
+        data=[one.selection for one in many],
+        evaluate=[one.selection for one in texts],
+        **{**FAST, **given},
+    )
+    inputs = Inputs({"model": [tiny], "data": many, "evaluate": texts})
+    return sft.run(params, inputs, out, progress or Silent()).metrics
 
 
 def log(out: Path) -> list[dict[str, Any]]:
@@ -116,10 +127,16 @@ def test_noise_is_for_training_only(
     tiny: InputArtifact, rows_of: Rows, talks: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     data = rows_of("d", Kind.CONVERSATIONS, talks)
-    plain = run(tiny, data, tmp_path / "plain", epochs=1)
-    noisy = run(tiny, data, tmp_path / "noisy", epochs=1, neftune_alpha=20)
-    again = run(tiny, data, tmp_path / "again", epochs=1, neftune_alpha=20)
+    texts = documents("e", tmp_path / "e", [("en", text) for text in TEXT])
+    given: dict[str, Any] = {"epochs": 1, "lr": 1e-30, "weight_decay": 0.0, "evaluate": texts}
+    plain = run(tiny, data, tmp_path / "plain", **given)
+    noisy = run(tiny, data, tmp_path / "noisy", **given, neftune_alpha=20)
+    again = run(tiny, data, tmp_path / "again", **given, neftune_alpha=20)
     assert noisy == again
+    # The weights stay where they are, so that every measurement on the way must be that of the model without noise.
+    measured = [(tmp_path / name / "eval_log.jsonl").read_bytes() for name in ("plain", "noisy")]
+    assert measured[0] == measured[1]
+    assert len(measured[0].splitlines()) == 1 + plain["steps"]
     assert noisy["first_loss"] != plain["first_loss"]
     assert noisy["data_tokens"] == plain["data_tokens"]
     names = {name for name, _ in load_model(tmp_path / "noisy").named_buffers()}
@@ -161,6 +178,122 @@ def test_nothing_is_dropped_unsaid(
 def test_no_row_left_is_told(tiny: InputArtifact, rows_of: Rows, talks: Any, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="none of 24 conversations"):
         run(tiny, rows_of("d", Kind.CONVERSATIONS, talks), tmp_path / "out", sequence=8)
+
+
+def test_a_large_share_of_dropped_rows_is_told_at_once(
+    tiny: InputArtifact, rows_of: Rows, talks: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    class Hearing(Silent):
+        def __init__(self) -> None:
+            self.lines: list[tuple[str, dict[str, Any]]] = []
+
+        def log(self, message: str, **fields: Any) -> None:
+            self.lines.append((message, fields))
+
+    bad = {"id": "bad", "messages": talks[0]["messages"][:1], "source": "made"}
+    for count, told in ((2, False), (3, True)):
+        hearing = Hearing()
+        rows = [*talks, *({**bad, "id": f"bad{number}"} for number in range(count))]
+        data = rows_of(f"d{count}", Kind.CONVERSATIONS, rows)
+        run(tiny, data, tmp_path / str(count), epochs=1, progress=hearing)
+        found = [fields for message, fields in hearing.lines if "cannot be trained on" in message]
+        assert found == ([{"reasons": {"does not end with a reply": 3}}] if told else [])
+
+
+def test_long_rows_are_cut_if_asked_and_counted(tiny: InputArtifact, rows_of: Rows, tmp_path: Path) -> None:
+    user, reply = {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}
+    rows = [
+        {"id": "fits", "messages": [user, reply]},
+        {"id": "long reply", "messages": [user, {"role": "assistant", "content": "Ball, " * 40}]},
+        {"id": "late turn", "messages": [user, reply, {"role": "user", "content": "x " * 200}, reply]},
+        {"id": "long question", "messages": [{"role": "user", "content": "x " * 200}, reply]},
+    ]
+    data = rows_of("d", Kind.CONVERSATIONS, rows)
+    dropping = run(tiny, data, tmp_path / "drop", epochs=1, sequence=64)
+    assert (dropping["kept"], dropping["cut"]) == (1, 0)
+    assert dropping["dropped_by_reason"] == {"longer than the sequence": 3}
+    cutting = run(tiny, data, tmp_path / "cut", epochs=1, sequence=64, too_long="cut")
+    assert (cutting["kept"], cutting["cut"], cutting["dropped"]) == (3, 2, 1)
+    assert dropped(tmp_path / "cut") == {"long question": "nothing to train on once cut to the sequence"}
+    (one,) = cutting["datasets"]
+    assert one["tokens"] == cutting["data_tokens"] == dropping["data_tokens"] + 2 * 64
+    last = run(tiny, data, tmp_path / "last", epochs=1, sequence=64, too_long="cut", loss_on="last")
+    assert (last["kept"], last["cut"], last["dropped"]) == (2, 1, 2)
+    # What is left of a cut row is the start of the whole one, and trained where that is.
+    tokenizer = load_tokenizer(tiny.path)
+    examples = read_conversations(
+        [data],
+        tokenizer,
+        PRESETS["shisa"],
+        sequence=64,
+        loss_on="assistant",
+        too_long="cut",
+        seed=0,
+        stage="s",
+    )
+    (whole,) = encode_conversation(tokenizer, rows[1]["messages"], PRESETS["shisa"])  # type: ignore[arg-type]
+    assert examples.samples[1].ids.tolist() == whole.ids[:64]
+    assert examples.samples[1].trained.tolist() == whole.assistant_mask[:64]
+
+
+def test_stages_in_a_row_with_shares_of_datasets(
+    tiny: InputArtifact, rows_of: Rows, talks: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """Both languages, then one: every count is that of the selections, and the template comes along."""
+    rows = [{**row, "language": "ja" if index % 2 else "en"} for index, row in enumerate(talks)]
+    bad = {"id": "bad", "messages": [], "language": "ja", "source": "made"}
+    english = rows_of("en", Kind.CONVERSATIONS, rows, where={"language": "en"}, limit=6)
+    japanese = rows_of("ja", Kind.CONVERSATIONS, [*rows, bad], where={"language": "ja"}, ratio=2.0)
+    first = run(tiny, [english, japanese], tmp_path / "first", epochs=1)
+    assert [(one["rows"], one["kept"]) for one in first["datasets"]] == [(6, 6), (26, 24)]
+    assert first["dropped_by_reason"] == {"messages are malformed": 2}
+    assert (first["rows_in"], first["kept"], first["conversations"], first["steps"]) == (32, 30, 30, 4)
+    for total, each in (("data_tokens", "tokens"), ("supervised_tokens", "supervised_tokens")):
+        assert first[total] == sum(one[each] for one in first["datasets"])
+    between = as_input("first", tmp_path / "first", Kind.MODEL)
+    only = rows_of("ja2", Kind.CONVERSATIONS, rows, where={"language": "ja"})
+    second = run(between, only, tmp_path / "second", epochs=1, template="model")
+    assert [one["kept"] for one in second["datasets"]] == [12]
+    assert second["data_tokens"] * 2 == first["datasets"][1]["tokens"]
+    stored = [load_tokenizer(tmp_path / name).chat_template for name in ("first", "second")]
+    assert stored == [PRESETS["shisa"]] * 2
+
+
+def test_copies_of_a_row_are_drawn_for_apart(
+    tiny: InputArtifact, rows_of: Rows, talks: list[dict[str, Any]]
+) -> None:
+    examples = read_conversations(
+        [rows_of("d", Kind.CONVERSATIONS, talks, ratio=2.0), rows_of("e", Kind.CONVERSATIONS, talks[:1])],
+        load_tokenizer(tiny.path),
+        PRESETS["shisa"],
+        sequence=256,
+        loss_on="assistant",
+        too_long="drop",
+        seed=0,
+        stage="s",
+    )
+    ids = [sample.id for sample in examples.samples]
+    assert len(set(ids)) == len(ids) == 49
+    assert ids[:2] == ["t0", "t0 (2)"]
+    assert ids[-1] == "t0 (3)"
+    # So that the copies do not stand side by side in an epoch.
+    params = sft.Params(model="m", data="d", epochs=1, batch=49)
+    tuning = sft.FineTuning(examples.samples, params)
+    order = [sample.id.partition(" ")[0] for (sample,) in tuning._plan[0]]
+    assert sum(a == b for a, b in pairwise(order)) < 6
+
+
+def test_what_packing_wastes_is_told(
+    tiny: InputArtifact, rows_of: Rows, talks: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    data = rows_of("d", Kind.CONVERSATIONS, talks)
+    assert "packing_waste" not in run(tiny, data, tmp_path / "plain", epochs=1)
+    metrics = run(tiny, data, tmp_path / "packed", epochs=2, packing=True, batch=2, sequence=192)
+    rows = metrics["rows"] // 2
+    assert rows < metrics["conversations"] / 2
+    # All rows but the emptiest of each epoch hold at least what the whole data would fill so many rows with.
+    least = 1 - metrics["data_tokens"] / (192 * (rows - 1))
+    assert max(0.0, least) <= metrics["packing_waste"] < 0.1
 
 
 def test_several_datasets_with_selections(
@@ -233,9 +366,6 @@ def test_the_end_of_a_turn_reaches_the_generation_settings(
 def test_a_model_without_a_template_asks_for_one(
     rows_of: Rows, talks: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    from made_artifacts import as_input
-    from tiny_llama import make_folder
-
     base = as_input("base", make_folder(tmp_path / "bare", template=None), Kind.MODEL)
     with pytest.raises(UserError, match=r"no chat template.*template: shisa"):
         run(base, rows_of("d", Kind.CONVERSATIONS, talks), tmp_path / "out", template="model")

@@ -85,8 +85,9 @@ def train_command(
         return
     if out is None:
         raise UserError("--out: where shall the model be written?", "give --out FOLDER, or --dry-run")
-    resumed = _resumable(out, kind, params, model, given)
-    _run(kind, params, model, given, out, progress, resumed=resumed, as_json=as_json)
+    identity = _identity(kind, params, model, given)
+    resumed = _resumable(out, identity)
+    _run(kind, params, model, given, out, progress, identity, resumed=resumed, as_json=as_json)
 
 
 def _run(
@@ -96,6 +97,7 @@ def _run(
     given: Mapping[str, list[str]],
     out: Path,
     progress: StoppableProgress,
+    identity: dict[str, Any],
     *,
     resumed: bool,
     as_json: bool,
@@ -113,7 +115,7 @@ def _run(
             raise UserError(
                 f"--out: {out} is being written by another process", "wait for it, or give another"
             )
-        atomic.write_json(out / WORK / RUN, _identity(kind, params, model, given))
+        atomic.write_json(out / WORK / RUN, identity)
         (out / LOGS).mkdir(exist_ok=True)
         began = time.monotonic()
         try:
@@ -268,16 +270,18 @@ def _identity(kind: str, params: Any, model: Path, given: Mapping[str, list[str]
 
     outside = {path: outside_fingerprint(path) for path in outside_paths(params)}
     places = {name: [outside_fingerprint(place) for place in several] for name, several in given.items()}
-    return {
+    identity: dict[str, Any] = {
         "stage": kind,
         "version": TABLE[kind].version,
         "parameters": key_parameters(params, outside),
         "model": fingerprint(find_model(model)),
         "data": places,
     }
+    # As it will be read back.
+    return dict(json.loads(json.dumps(identity)))
 
 
-def _resumable(out: Path, kind: str, params: Any, model: Path, given: Mapping[str, list[str]]) -> bool:
+def _resumable(out: Path, now: dict[str, Any]) -> bool:
     """Return whether `out` holds an interrupted run of just this; make sure that it holds nothing else.
 
     Raises:
@@ -296,7 +300,6 @@ def _resumable(out: Path, kind: str, params: Any, model: Path, given: Mapping[st
         before = json.loads(path.read_text("utf-8"))
     except ValueError:
         raise UserError(f"{path}: cannot be read", "remove the folder to start anew") from None
-    now = json.loads(json.dumps(_identity(kind, params, model, given)))
     if before != now:
         what = [name for name in now if before.get(name) != now[name]]
         if what == ["parameters"]:

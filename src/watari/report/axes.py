@@ -42,7 +42,7 @@ def logarithmic(low: float, high: float, count: int) -> Scale:
     """
     if low <= 0:
         raise ValueError(f"no logarithmic axis from {low}")
-    low, high = (low / 2, high * 2) if low == high else (low, high)
+    low, high = (low / 2, high * 2) if high < low * (1 + 1e-6) else (low, high)
     decades = range(floor(log10(low)), ceil(log10(high)) + 1)
     marks: list[float] = []
     for steps in ((1, 2, 5), (1, 3), (1,)):

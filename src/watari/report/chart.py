@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from unicodedata import east_asian_width
 
 from markupsafe import Markup
 
 from watari.report.axes import Scale, even, logarithmic, short, ticks
+from watari.report.graph import fit
 
 _LEFT, _RIGHT, _TOP, _GAP, _BOTTOM = 50.0, 14.0, 10.0, 22.0, 34.0
+_SHORTEST = 6
+"""Letters of a stretch's name at least, or its number must do."""
 WIDTH = 560.0
 NEUTRAL = -1
 """The colour of what belongs to no variant in particular."""
@@ -129,7 +131,7 @@ def chart_svg(
     def at_x(x: float) -> float:
         return _LEFT + (x - low) / (high - low) * plot
 
-    top = _TOP + (30 if axis.bands else 0)
+    top = _TOP + (33 if axis.bands else 0)
     y = top
     body: list[Markup] = []
     for panel in panels:
@@ -143,7 +145,7 @@ def chart_svg(
             _n(width - _RIGHT), _n(bottom + 31 + (4 if axis.bands else 0)), x_title
         )
     )
-    body[:0] = _bands(axis, at_x, top - 24, bottom)
+    body[:0] = _bands(axis, at_x, top - 26, bottom)
     height = bottom + _BOTTOM + (4 if axis.bands else 0)
     return Markup(
         '<svg class="chart" viewBox="0 0 {w} {h}" role="img" aria-labelledby="{by}" tabindex="0" '
@@ -175,25 +177,28 @@ def _even_axis(panels: Sequence[Panel]) -> Axis:
 
 
 def _labels(axis: Axis, at_x: Callable[[float], float], y: float, width: float) -> list[Markup]:
-    """Write the x axis's labels; where stretches leave no room between two, the later one gives way."""
+    """Write the x axis's labels; where stretches leave no room for all, the last one stays and the others give way."""
     body = []
-    taken = 0.0
-    for x, label in axis.labels:
-        at, anchor = at_x(x), "middle"
-        if axis.bands:
-            half = 4.6 * len(label)
-            if at + half > width:
-                at, anchor = width - _RIGHT + 4, "end"
-            left = at - (2 * half if anchor == "end" else half)
-            if left < taken:
-                continue
-            taken = at + (0 if anchor == "end" else half) + 6
-        body.append(
-            Markup('<text class="tick" x="{}" y="{}" text-anchor="{}">{}</text>').format(
-                _n(at), _n(y), anchor, label
-            )
-        )
+    taken, end = 0.0, width
+    if axis.bands:
+        *others, (x, label) = axis.labels
+        end = at_x(x) + 4 - 9.2 * len(label)
+        body.append(_label(at_x(x) + 4, y, "end", label))
+    else:
+        others = list(axis.labels)
+    for x, label in others:
+        at, half = at_x(x), 4.6 * len(label) if axis.bands else 0.0
+        if half and (at - half < taken or at + half + 6 > end):
+            continue
+        taken = at + half + 6
+        body.append(_label(at, y, "middle", label))
     return body
+
+
+def _label(x: float, y: float, anchor: str, label: str) -> Markup:
+    return Markup('<text class="tick" x="{}" y="{}" text-anchor="{}">{}</text>').format(
+        _n(x), _n(y), anchor, label
+    )
 
 
 def _bands(axis: Axis, at_x: Callable[[float], float], top: float, bottom: float) -> list[Markup]:
@@ -214,13 +219,12 @@ def _bands(axis: Axis, at_x: Callable[[float], float], top: float, bottom: float
                 )
             )
         # Narrow drawings have letters of 16 units, wide ones of 11.5: about 0.55 of it for each.
-        em = 8.8 if at_x(axis.high) < 700 else 6.4
-        said = f"{band.number} {band.name}"
-        room = sum(2 if east_asian_width(letter) in "WF" else 1 for letter in said) * em < right - left - 8
+        em = 8.8 if at_x(axis.high) < 700 else 6.8
+        room = int((right - left - 8) / em) - len(f"{band.number} ")
+        name = fit(band.name, room)
+        said = f"{band.number} {name}" if name == band.name or room >= _SHORTEST else str(band.number)
         body.append(
-            Markup('<text class="band-name" x="{}" y="{}">{}</text>').format(
-                _n(left + 5), _n(top + 17), said if room else band.number
-            )
+            Markup('<text class="band-name" x="{}" y="{}">{}</text>').format(_n(left + 5), _n(top + 17), said)
         )
     return body
 
@@ -268,42 +272,6 @@ def _panel(panel: Panel, top: float, at_x: Callable[[float], float], right: floa
 
 def _colour(index: int) -> str:
     return "cn" if index == NEUTRAL else f"c{index % 8}"
-
-
-def smoothed(values: Sequence[float]) -> list[float]:
-    """Return the centred moving average over about a twentieth of the line; it does not lag behind as an EMA does.
-
-    Towards an end the window shrinks on both sides alike.
-    """
-    half = len(values) // 40
-    sums = [0.0]
-    for value in values:
-        sums.append(sums[-1] + value)
-    found = []
-    for place in range(len(values)):
-        reach = min(half, place, len(values) - 1 - place)
-        found.append((sums[place + reach + 1] - sums[place - reach]) / (2 * reach + 1))
-    return found
-
-
-def strided(count: int, most: int) -> list[int]:
-    """Return at most `most` evenly spaced positions of `count`, both ends among them."""
-    if count <= most:
-        return list(range(count))
-    return sorted({round(place * (count - 1) / (most - 1)) for place in range(most)})
-
-
-def thinned(values: Sequence[float], most: int) -> list[int]:
-    """Return at most about `most` positions that keep the line's shape: each bucket's least and greatest, both ends."""
-    if len(values) <= most:
-        return list(range(len(values)))
-    buckets = max(1, most // 2)
-    kept = {0, len(values) - 1}
-    for bucket in range(buckets):
-        span = range(bucket * len(values) // buckets, (bucket + 1) * len(values) // buckets)
-        kept.add(min(span, key=lambda place: (values[place], place)))
-        kept.add(max(span, key=lambda place: (values[place], -place)))
-    return sorted(kept)
 
 
 def _n(value: float) -> str:

@@ -18,45 +18,16 @@ from watari.report.bits import Measured, bits_panels, bits_table, measured
 from watari.report.chart import NEUTRAL, WIDTH, Axis, Band, Line, Panel, chart_svg
 from watari.report.curves import Panels, draw, draw_bits, wrong_note
 from watari.report.figures import Figure, Figures, number
-from watari.report.logs import CurveRow, TrainLog, curve_row, trained_before
+from watari.report.logs import CurveRow, TrainLog, curve_row
 from watari.report.stages import ReportStage
+from watari.report.stretches import LENGTH, Strand, Stretch, colours_of, predecessors, stretches_of
 from watari.report.table import Table
 from watari.report.words import t, t_svg
 
 WIDE = 1120.0
-_LENGTH = 1000.0
-_SHARED = 0.6
-"""Part of the axis that is dealt out evenly; the rest goes by tokens."""
 _POINTS = 240
 _LOG_LOSS, _LOG_RATE = 6.0, 8.0
 """From this ratio of the greatest to the least on an axis is logarithmic."""
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """One stretch of the axis: what one stage of the recipe, with all its variants, trained.
-
-    Args:
-        number: From 1.
-        logs: The stages.
-        tokens: Of the longest of them.
-        low, high: Where it stands on the axis.
-    """
-
-    number: int
-    logs: list[TrainLog]
-    tokens: float
-    low: float
-    high: float
-
-    def at(self, tokens: float) -> float:
-        """Return where a number of the stage's own tokens stands on the axis."""
-        return self.low + (self.high - self.low) * min(1.0, tokens / self.tokens)
-
-    @property
-    def name(self) -> str:
-        """The names of its stages, without variants."""
-        return " / ".join(dict.fromkeys(log.stage.base for log in self.logs))
 
 
 @dataclass(frozen=True)
@@ -66,15 +37,6 @@ class CourseRow:
     number: int
     curve: CurveRow
     tokens: Figure | None
-
-
-@dataclass(frozen=True)
-class Strand:
-    """One way through the recipe: its name and colour, for the legend."""
-
-    name: str
-    colour: int
-    stage: ReportStage
 
 
 @dataclass(frozen=True)
@@ -96,11 +58,11 @@ class Course:
 def course_of(logs: Sequence[TrainLog], figures: Figures) -> Course | None:
     """Return the picture, or None if no stage was trained on after another."""
     logs = [log for log in logs if log.pairs("tokens", "loss", calm=True)]
-    before = _before(logs)
-    stretches = _stretches(logs, before)
+    before = predecessors(logs)
+    stretches = stretches_of(logs, before)
     if len(stretches) < 2:
         return None
-    colours, strands = _colours(logs, before)
+    colours, strands = colours_of(logs, before)
     found = measured(logs)
     panels = Panels(
         Panel(t_svg("loss"), height=190),
@@ -114,8 +76,9 @@ def course_of(logs: Sequence[TrainLog], figures: Figures) -> Course | None:
             colour = colours[log.stage.position]
             placed = _placed(log, stretch)
             entry = draw(panels, placed, "place", colour, points=_POINTS)
-            if entry is None:
-                continue
+            assert entry is not None  # logs without a loss are left out above
+            tokens = dict(placed.pairs("place", "tokens"))
+            entry["tokens"] = [tokens[place] for place in entry["x"]]
             # The read-out's heading has the stage's name; beside it the variant is enough.
             entry["name"] = log.stage.variant or log.stage.name
             entry["bits"] = [
@@ -148,10 +111,7 @@ def course_of(logs: Sequence[TrainLog], figures: Figures) -> Course | None:
         for stretch in stretches
         for log in stretch.logs
     ]
-    bands = [
-        {"name": s.name, "low": round(s.low, 2), "high": round(s.high, 2), "tokens": s.tokens}
-        for s in stretches
-    ]
+    bands = [{"name": s.name, "high": round(s.high, 3)} for s in stretches]
     return Course(
         id,
         wide,
@@ -162,65 +122,8 @@ def course_of(logs: Sequence[TrainLog], figures: Figures) -> Course | None:
         _notes(panels, found, [log.stage for s in stretches for log in s.logs], figures),
         rows,
         bits_table(f"{id}-bits", found, figures),
-        {"x": "tokens", "lines": lines, "bands": bands},
+        {"lines": lines, "bands": bands},
     )
-
-
-def _before(logs: Sequence[TrainLog]) -> dict[int, int]:
-    """Return, for each stage that was trained from another one here, that one's position in the recipe."""
-    here = {log.stage.position for log in logs}
-    found = {}
-    for log in logs:
-        stage = trained_before(log.stage)
-        while stage is not None and stage.position not in here:
-            stage = trained_before(stage)
-        if stage is not None:
-            found[log.stage.position] = stage.position
-    return found
-
-
-def _stretches(logs: Sequence[TrainLog], before: dict[int, int]) -> list[Stretch]:
-    """Return the stretches in order: a stage's comes after those of all that any of its variants was trained from."""
-    base = {log.stage.position: log.stage.base for log in logs}
-    level = dict.fromkeys(base.values(), 0)
-    # As many rounds as names: then every way is settled, and two names that precede each other do no harm.
-    for _ in level:
-        for after, first in before.items():
-            if base[after] != base[first]:
-                level[base[after]] = max(level[base[after]], level[base[first]] + 1)
-    groups: dict[int, list[TrainLog]] = {}
-    for log in logs:
-        groups.setdefault(min(level[log.stage.base], len(level)), []).append(log)
-    ordered = [groups[place] for place in sorted(groups)]
-    tokens = [max(log.pairs("tokens", "loss")[-1][0] for log in group) or 1.0 for group in ordered]
-    low, found = 0.0, []
-    for place, (group, count) in enumerate(zip(ordered, tokens, strict=True), 1):
-        share = _SHARED / len(ordered) + (1 - _SHARED) * count / sum(tokens)
-        found.append(Stretch(place, group, count, low, low + _LENGTH * share))
-        low += _LENGTH * share
-    return found
-
-
-def _colours(logs: Sequence[TrainLog], before: dict[int, int]) -> tuple[dict[int, int], list[Strand]]:
-    """Return each stage's colour and the legend: one colour for each way through; what ways share has none."""
-    ends = [log.stage for log in logs if log.stage.position not in before.values()]
-    passing: dict[int, list[int]] = {}
-    for colour, end in enumerate(ends):
-        position: int | None = end.position
-        seen = set()
-        while position is not None and position not in seen:
-            seen.add(position)
-            passing.setdefault(position, []).append(colour)
-            position = before.get(position)
-    colours = {
-        position: each[0] % 8 if len(each) == 1 or len(ends) == 1 else NEUTRAL
-        for position, each in passing.items()
-    }
-    variants = [end.variant for end in ends]
-    plain = len(set(variants)) < len(variants) or not all(variants)
-    return colours, [
-        Strand(end.name if plain else end.variant, colour % 8, end) for colour, end in enumerate(ends)
-    ]
 
 
 def _placed(log: TrainLog, stretch: Stretch) -> TrainLog:
@@ -233,7 +136,7 @@ def _placed(log: TrainLog, stretch: Stretch) -> TrainLog:
             found.append(row if tokens is None else row | {"place": round(stretch.at(tokens), 3)})
         return found
 
-    return TrainLog(log.stage, moved(log.rows), moved(log.bits))
+    return TrainLog(log.stage, moved(log.rows), moved(log.bits), log.held)
 
 
 def _moved(item: Measured, placed: TrainLog) -> Measured:
@@ -286,7 +189,7 @@ def _axis(stretches: Sequence[Stretch]) -> Axis:
     for stretch in stretches:
         passed += stretch.tokens
         labels.append((stretch.high, short(passed, whole)))
-    return Axis(0.0, _LENGTH, labels, [Band(s.low, s.high, s.number, s.name) for s in stretches])
+    return Axis(0.0, LENGTH, labels, [Band(s.low, s.high, s.number, s.name) for s in stretches])
 
 
 def _notes(

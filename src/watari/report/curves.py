@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from markupsafe import Markup
 
 from watari.report.bits import Measured, bits_panels, bits_table, measured
-from watari.report.chart import NEUTRAL, Line, Mark, Panel, chart_svg, smoothed, strided, thinned
+from watari.report.chart import NEUTRAL, Line, Mark, Panel, chart_svg
 from watari.report.figures import Figures
 from watari.report.logs import BITS, CurveRow, TrainLog, curve_row
 from watari.report.numbers import link
 from watari.report.stages import ReportStage
 from watari.report.table import Table
+from watari.report.thinning import smoothed, strided, thinned
 from watari.report.words import t, t_svg
 
 _POINTS = 500
 _DOTTED = 25
 """Up to so many measurements each is a dot."""
-PREFERENCE = ("accuracy", "margin", "rewards", "kl")
-"""Panels of preference training, drawn where a log has figures for them."""
-_COLUMNS = {"rewards": ("chosen_reward", "rejected_reward")}
-"""The columns of a panel that does not have the name of its only one; the first is the bold line."""
+COLUMNS = {
+    "lr": ("lr",),
+    "accuracy": ("accuracy",),
+    "margin": ("margin",),
+    "rewards": ("chosen_reward", "rejected_reward"),
+    "kl": ("kl_chosen", "kl_rejected"),
+    "length_gap": ("length_gap",),
+    "leaks": ("leaking_reward", "clean_reward"),
+    "chosen_nll": ("chosen_nll",),
+}
+"""The columns of the log that a panel shows; the first is the bold line, the second the thin one."""
+PREFERENCE = ("accuracy", "margin")
+_DRIFT = ("rewards", "kl", "length_gap", "leaks", "chosen_nll")
+_HELD = {"accuracy": "reward_accuracy", "margin": "margin"}
+"""What held-back pairs have of it."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +49,7 @@ class Chart:
     rows: list[CurveRow]
     data: dict[str, Any]
     bits: Table | None = None
-    under: Chart | None = None
+    under: list[Chart] = field(default_factory=list)
 
 
 @dataclass
@@ -90,6 +102,8 @@ def _chart(
     )
     norm = Panel(t_svg("grad_norm"), height=44, ticks=2)
     norms: list[dict[str, Any]] = []
+    drift = {label: Panel(t_svg(label), height=80, ticks=3) for label in _DRIFT}
+    drifts: list[dict[str, Any]] = []
     rows: list[CurveRow] = []
     data: list[dict[str, Any]] = []
     for colour, log in enumerate(logs):
@@ -99,6 +113,8 @@ def _chart(
         data.append(entry)
         rows.append(curve_row(log, colour % 8, figures))
         norms += draw_norm(norm, log, x, colour)
+        if said := _draw_columns(drift, log, x, colour, entry["x"], points=_POINTS):
+            drifts.append({name: entry[name] for name in ("name", "colour", "x")} | said)
         entry["bits"] = [
             draw_bits(panels.bits[item.language], item, x, colour) for item in mine if item.log is log
         ]
@@ -115,10 +131,18 @@ def _chart(
         notes.append(t("bits_line_note"))
     x_title = t_svg("tokens" if x == "tokens" else "steps")
     svg = chart_svg(panels.drawn, x_title=x_title, labelled_by=f"{id}-title", name=id)
-    under = None
-    if norm.lines:
-        small = chart_svg([norm], x_title=x_title, labelled_by=f"{id}n-title", name=f"{id}n")
-        under = Chart(f"{id}n", t("grad_norm"), [], small, [], {"x": x, "lines": norms})
+    under = []
+    folded = (
+        ("n", "grad_norm", [norm] if norm.lines else [], norms),
+        ("p", "drift", [panel for panel in drift.values() if panel.lines], drifts),
+    )
+    for letter, label, shown, lines in folded:
+        if shown:
+            name = f"{id}{letter}"
+            small = chart_svg(shown, x_title=x_title, labelled_by=f"{name}-title", name=name)
+            under.append(Chart(name, t(label), [], small, [], {"x": x, "lines": lines}))
+    if any(line.style == "dots" for panel in panels.preference.values() for line in panel.lines):
+        notes.append(t("held_note"))
     table = bits_table(f"{id}-bits", mine, figures)
     return Chart(id, title, notes, svg, rows, {"x": x, "lines": data}, table, under)
 
@@ -158,26 +182,40 @@ def draw(
         "loss": [_short(spots[place][1]) for place in kept],
         "smooth": [_short(soft[place]) for place in kept],
     }
-    columns = [
-        (column, place, panel)
-        for label, panel in (("lr", panels.rate), *panels.preference.items())
-        for place, column in enumerate(_COLUMNS.get(label, (label,)))
-    ]
-    for column, place, panel in columns:
-        pairs = log.pairs(x, column)
-        if not pairs:
-            continue
-        values = [y for _, y in pairs]
-        if panel is panels.rate:
-            panel.lines.append(Line([pairs[spot] for spot in thinned(values, points)], colour, "thin"))
-        else:
-            if raw:
-                panel.lines.append(Line([pairs[spot] for spot in thinned(values, points)], colour, "raw"))
-            style = "thin" if place else "smooth"
-            panel.lines.append(Line(_even(pairs, smoothed(values), points), colour, style))
-        lookup = dict(pairs)
-        entry[column] = [_short(lookup[at]) if at in lookup else None for at in entry["x"]]
-    return entry
+    shown = {"lr": panels.rate, **panels.preference}
+    return entry | _draw_columns(shown, log, x, colour, entry["x"], points=points, raw=raw)
+
+
+def _draw_columns(
+    panels: dict[str, Panel],
+    log: TrainLog,
+    x: str,
+    colour: int,
+    at: Sequence[float],
+    *,
+    points: int,
+    raw: bool = True,
+) -> dict[str, Any]:
+    """Draw a log's other columns; return their values `at` places of the x axis, for the read-out."""
+    said: dict[str, Any] = {}
+    for label, panel in panels.items():
+        for place, column in enumerate(COLUMNS[label]):
+            pairs = log.pairs(x, column)
+            if not pairs:
+                continue
+            values = [y for _, y in pairs]
+            if label == "lr":
+                panel.lines.append(Line([pairs[spot] for spot in thinned(values, points)], colour, "thin"))
+            else:
+                if raw:
+                    panel.lines.append(Line([pairs[spot] for spot in thinned(values, points)], colour, "raw"))
+                style = "thin" if place else "smooth"
+                panel.lines.append(Line(_even(pairs, smoothed(values), points), colour, style))
+            lookup = dict(pairs)
+            said[column] = [_short(lookup[spot]) if spot in lookup else None for spot in at]
+        if label in _HELD and (held := log.held_pairs(x, _HELD[label])):
+            panel.lines.append(Line(held, colour, "dots"))
+    return said
 
 
 def draw_bits(panel: Panel, item: Measured, x: str, colour: int) -> dict[str, Any]:

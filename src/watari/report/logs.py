@@ -2,13 +2,14 @@
 
 `train_log.jsonl`: {step, loss, lr, grad_norm, tokens, ...}; a step that went wrong has `spike` (what gave it away), and
 `skipped` if it was left out of the training. `eval_log.jsonl`: {step, tokens, language, bits_per_character, characters,
-documents}, from before the first step on. An older stage may have neither spikes nor the second file.
+documents}, from before the first step on. `holdout_log.jsonl`, where preference training was asked for it: {step,
+reward_accuracy, margin, ...} of pairs held back. An older stage may have neither spikes nor the last two.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from watari.artifact.kinds import Kind
@@ -17,6 +18,7 @@ from watari.report.stages import ReportStage
 
 LOG = "train_log.jsonl"
 EVAL_LOG = "eval_log.jsonl"
+HOLDOUT_LOG = "holdout_log.jsonl"
 BITS = "bits_per_character"
 
 
@@ -37,11 +39,13 @@ class TrainLog:
         stage: The stage.
         rows: Lines of its train_log.jsonl.
         bits: Lines of its eval_log.jsonl that hold a figure.
+        held: Lines of its holdout_log.jsonl.
     """
 
     stage: ReportStage
     rows: list[dict[str, Any]]
     bits: list[dict[str, Any]]
+    held: list[dict[str, Any]] = field(default_factory=list)
 
     def has(self, name: str) -> bool:
         """True if the log has numbers under `name`."""
@@ -63,6 +67,12 @@ class TrainLog:
                     Wrong(float(place), None if value is None else float(value), row.get("skipped") is True)
                 )
         return sorted(found, key=lambda step: step.x)
+
+    def held_pairs(self, x: str, y: str) -> list[tuple[float, float]]:
+        """Return (x, y) of the held-back pairs, where the log has the x of the step."""
+        places = dict(self.pairs("step", x))
+        found = [(number(row.get("step")), number(row.get(y))) for row in self.held]
+        return sorted((places[a], float(b)) for a, b in found if a in places and b is not None)
 
     @property
     def languages(self) -> list[str]:
@@ -133,14 +143,25 @@ def read_logs(stages: Sequence[ReportStage]) -> list[TrainLog]:
     for stage in stages:
         if not stage.uses.startswith("train.") or not (stage.path / LOG).is_file():
             continue
-        bits = read_lines(stage.path / EVAL_LOG) if (stage.path / EVAL_LOG).is_file() else []
-        measured = [
-            row for row in bits if all(number(row.get(name)) is not None for name in ("step", "tokens", BITS))
-        ]
-        log = TrainLog(stage, read_lines(stage.path / LOG), [row for row in measured if row.get("language")])
+        log = TrainLog(
+            stage,
+            read_lines(stage.path / LOG),
+            [row for row in _lines(stage, EVAL_LOG) if _is_measurement(row)],
+            _lines(stage, HOLDOUT_LOG),
+        )
         if log.has("loss"):
             logs.append(log)
     return logs
+
+
+def _lines(stage: ReportStage, name: str) -> list[dict[str, Any]]:
+    return read_lines(stage.path / name) if (stage.path / name).is_file() else []
+
+
+def _is_measurement(row: dict[str, Any]) -> bool:
+    return bool(row.get("language")) and all(
+        number(row.get(name)) is not None for name in ("step", "tokens", BITS)
+    )
 
 
 def model_before(stage: ReportStage) -> ReportStage | None:

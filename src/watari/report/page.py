@@ -189,8 +189,7 @@ def _chart_data(course: Course | None, charts: Sequence[Chart]) -> dict[str, Any
     found = {course.id: course.data} if course else {}
     for chart in charts:
         found[chart.id] = chart.data
-        if chart.under is not None:
-            found[chart.under.id] = chart.under.data
+        found |= {under.id: under.data for under in chart.under}
     return found
 
 

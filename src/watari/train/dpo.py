@@ -84,6 +84,11 @@ class Params(TrainingParams):
     holdout_steps: Count = Field(
         0, ge=0, description="also measure them every so many steps, into holdout_log.jsonl; 0: do not"
     )
+    measured: Count = Field(
+        1_000,
+        ge=0,
+        description="training pairs measured before and after, drawn by id; those held out all are",
+    )
     share_prompts: bool = Field(
         True,
         description="compute the prompt once for both replies where the model's attention allows it exactly and it is "
@@ -217,7 +222,7 @@ class PreferenceTuning:
 def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageResult:
     """Tune the model on the preferences and write it.
 
-    Metrics `before` and `after` hold, for the training pairs and for those held out, the figures of
+    Metrics `before` and `after` hold, for `measured` training pairs and for those held out, the figures of
     `preference_figures.Agreement`; `cut` and `leaking` count pairs that were cut and replies that leak; rows that cannot
     be trained on are in `dropped.parquet`.
 
@@ -260,6 +265,8 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
             f"none of {found.rows_in} preferences can be trained on: {counts['dropped_by_reason']}",
             "raise `sequence`, or give more pairs",
         )
+    drawn = shuffled([pair.id for pair in train_pairs], params.seed, f"{KIND} measured")
+    sample = [train_pairs[index] for index in sorted(drawn[: params.measured])]
     other = inputs.optional("reference")
     compute = choose(params.device, params.precision)
     held_to = (other or inputs.one("model")).manifest.digest
@@ -279,12 +286,19 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
             )
         return PreferenceTuning(train_pairs, params, joint=joint, reference=reference)
 
+    def everything(plan: PreferenceTuning, world: World) -> list[PairPass]:
+        return [*plan.first_epoch(world.size), *plan.split(held, world.size)]
+
     def scored(
-        model: LanguageModel, world: World, plan: PreferenceTuning, note: str, known: dict[str, LogProbs]
+        model: LanguageModel,
+        world: World,
+        passes: Sequence[PairPass],
+        note: str,
+        known: dict[str, LogProbs],
     ) -> dict[str, LogProbs]:
         return score(
             model,
-            [*plan.first_epoch(world.size), *plan.split(held, world.size)],
+            passes,
             progress=progress,
             note=note,
             kept_in=work / f"{note}.jsonl",
@@ -296,12 +310,14 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
         world = World.from_environment(compute.device, sharding=params.sharding)
         with reading(params, other.path, out, world) as judge:
             check_same_vocabulary(judge, folder, other.name)
-            reference.update(scored(judge, world, planned(judge, world), "reference", known))
+            passes = everything(planned(judge, world), world)
+            reference.update(scored(judge, world, passes, "reference", known))
 
     def objective(model: LanguageModel, world: World) -> PreferenceTuning:
         plans.append(planned(model, world))
         # The policy is its own reference unless another is given, and then they share what is known.
-        before.update(scored(model, world, plans[0], "before", {} if other is not None else known))
+        own = {} if other is not None else known
+        before.update(scored(model, world, everything(plans[0], world), "before", own))
         reference.update(reference or before)
         return plans[0]
 
@@ -316,7 +332,8 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
             add_line(out / HOLDOUT_LOG, step, asdict(line))
 
     def finish(model: LanguageModel, world: World) -> None:
-        after.update(scored(model, world, plans[0], "after", {}))
+        passes = plans[0].split([*sample, *held], world.size)
+        after.update(scored(model, world, passes, "after", {}))
 
     trained = run_training(
         KIND,
@@ -344,7 +361,7 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
     write_reference(out / REFERENCE, found.pairs, reference, model=held_to, precision=compute.name)
 
     def figures(policy: dict[str, LogProbs]) -> dict[str, Any]:
-        parts = {"train": train_pairs, "holdout": held}
+        parts = {"train": sample, "holdout": held}
         measured = {
             name: agreement(pairs, policy, reference, params.pair_loss()) for name, pairs in parts.items()
         }

@@ -98,6 +98,8 @@ def run_training(
         model = LanguageModel(
             plain, compute, compile=params.compile, checkpoint_activations=params.activation_checkpointing
         )
+        if model.uncompiled is not None:
+            progress.log(f"compile: {model.uncompiled}")
         world.shard(model)
         made = objective(model, world)
         alone = new_rows_alone(made.steps) if new_rows_alone is not None else 0

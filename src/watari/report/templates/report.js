@@ -95,13 +95,14 @@
     if (value !== 0 && Math.abs(value) < 1e-3) return value.toExponential(2);
     return String(Number(value.toPrecision(4)));
   };
-  const columns = ["loss", "smooth", "lr", "grad_norm", "accuracy", "margin", "chosen_reward", "rejected_reward", "kl"];
+  const columns = ["loss", "smooth", "lr", "grad_norm", "accuracy", "margin", "chosen_reward", "rejected_reward",
+    "kl_chosen", "kl_rejected", "length_gap", "leaking_reward", "clean_reward", "chosen_nll"];
   const languageOf = (code) => Object.hasOwn(words, `lang_${code}`) ? word(`lang_${code}`) : code;
   const headOf = (data, x) => {
-    const band = (data.bands || []).find((item) => x <= item.high);
+    const band = data.bands && data.bands.find((item) => x <= item.high);
     if (!band) return `${figure(x)} ${word(`read_${data.x}`)}`;
-    const tokens = Math.round(((x - band.low) / (band.high - band.low)) * band.tokens);
-    return `${band.name} · ${figure(Math.max(0, tokens))} ${word(`read_${data.x}`)}`;
+    const line = data.lines.find((item) => item.x.includes(x));
+    return `${band.name} · ${figure(line.tokens[line.x.indexOf(x)])} ${word("read_tokens")}`;
   };
   const nearest = (values, wanted) => {
     let low = 0, high = values.length - 1;
@@ -138,7 +139,13 @@
         const parts = columns.filter((key) => line[key]).map((key) => `${word(`read_${key}`)} ${figure(line[key][spot])}`);
         for (const text of line.bits || [])
           parts.push(`${languageOf(text.language)} ${figure(text.y[nearest(text.x, x)])} ${word("read_bits")}`);
-        row.append(name, " " + parts.join(" · "));
+        row.append(name);
+        parts.forEach((part, place) => {
+          const piece = document.createElement("span");
+          piece.className = "part";
+          piece.textContent = part;
+          row.append(place ? " · " : " ", piece);
+        });
         readout.append(row);
       }
       readout.hidden = false;

@@ -74,16 +74,14 @@ def final_norm(norm: Any, states: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _attention(module: Any, states: Tensor, given: Pass) -> Tensor:
-    rows, columns, _ = states.shape
-    size = module.head_dim
-    parts = [module.q_proj, module.k_proj, module.v_proj]
-    heads, keys = (part.out_features // size for part in parts[:2])
-    projected = _projected(parts, states, given)
+    size, config = module.head_dim, module.config
+    heads, keys = config.num_attention_heads, config.num_key_value_heads
+    projected = _projected([module.q_proj, module.k_proj, module.v_proj], states, given)
     if hasattr(module, "q_norm"):
         # A norm of each head, over its size (Qwen 3).
-        query, key, value = projected.split([part.out_features for part in parts], -1)
+        query, key, value = torch.split(projected, [heads * size, keys * size, keys * size], -1)
         normed = [
-            _norm(norm, part.reshape(rows, -1, size).float(), given).view(part.shape)
+            _norm(norm, part.reshape(*part.shape[:-1], -1, size).to(given.cosine.dtype), given).flatten(-2)
             for norm, part in ((module.q_norm, query), (module.k_norm, key))
         ]
         projected = torch.cat([*normed, value], -1)

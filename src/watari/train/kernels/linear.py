@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import torch
@@ -32,7 +32,7 @@ def joined(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
     if len(parts) == 1:
         return parts[0].to(dtype)
     whole = parts[0].new_empty((sum(len(part) for part in parts), *parts[0].shape[1:]), dtype=dtype)
-    for part, piece in zip(parts, whole.split([len(part) for part in parts]), strict=True):
+    for part, piece in zip(parts, torch.split(whole, [len(part) for part in parts]), strict=True):
         piece.copy_(part)
     return whole
 
@@ -54,7 +54,7 @@ class _Project(torch.autograd.Function):
         needs = ctx.needs_input_grad
         by_states = above @ joined(matrices, ctx.dtype) if needs[0] else None
         bounds = list(accumulate((len(matrix) for matrix in matrices), initial=0))
-        spans = list(zip(bounds, bounds[1:], strict=False))
+        spans = list(pairwise(bounds))
         wanted = needs[2 : 2 + len(matrices)]
         by_matrices: list[Tensor | None] = [None] * len(matrices)
         if all(wanted):

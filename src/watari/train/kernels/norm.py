@@ -27,7 +27,8 @@ class _RMSNorm(torch.autograd.Function):
         length = torch.linalg.vector_norm(states, dim=-1, keepdim=True)
         inverse = length.square_().div_(states.shape[-1]).add_(eps).rsqrt_()
         ctx.save_for_backward(states, weight, inverse)
-        return (states * inverse).mul_(weight).to(dtype)
+        normed: Tensor = (states * inverse).mul_(weight).to(dtype)
+        return normed
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> Any:
