@@ -3,8 +3,9 @@
 A small Llama with the real Llama 2 tokenizer has read English books only. Three arms carry it to Japanese, each with the
 same CPU seconds of training, the same text, the same share of English replay and the same number of new pieces:
 
-- ours: `tokenizer.extend`, `model.graft` and `train.pretrain` with the library's defaults
-- stock: transformers' `add_tokens` with those very pieces, `resize_token_embeddings` and `Trainer` with bf16
+- ours: `tokenizer.extend` and `model.graft` with the library's defaults, `train.pretrain` with a higher rate for new rows
+- stock: transformers' `add_tokens` with those very pieces, `resize_token_embeddings` and `Trainer` with bf16. Plain
+  strings would be found behind a blank only, where Japanese has none; so they are added with `normalized=False`
 - no expansion: the base's own tokenizer, trained by our loop; and, once, by Trainer
 
 Held-back documents measure bits per character: literature, encyclopaedia, English books. Rates were chosen on the
@@ -35,7 +36,7 @@ from typing import Any  # noqa: E402
 import torch  # noqa: E402
 from adaptation_arms import Setting, Stock, Watari, expanded, pieces_of  # noqa: E402
 from adaptation_base import Shape, base_model  # noqa: E402
-from adaptation_curve import Course, Meter, Point  # noqa: E402
+from adaptation_curve import JAPANESE, Course, Meter, Point  # noqa: E402
 from adaptation_data import Amounts, Corpus, read_corpus  # noqa: E402
 
 from watari.artifact.hashing import hash_json  # noqa: E402
@@ -46,7 +47,7 @@ ARMS = (OURS, STOCK, PLAIN)
 GRID = (5e-4, 1e-3, 2e-3)
 RATES: dict[str, float] = {OURS: 1e-3, STOCK: 1e-3, PLAIN: 1e-3, STOCK_PLAIN: 1e-3}
 """Peak rate of each arm, as `--choose` found it."""
-SECONDS = 75.0
+SECONDS = 60.0
 """CPU seconds of training of each arm."""
 CHOOSING_SEED = 100
 TOLERANCE = 1.05
@@ -107,16 +108,25 @@ class Bench:
         return Meter(part, self.arms[arm].tokenizer, self.plan.setting.shape.sequence)
 
     def steps(self) -> dict[str, int]:
-        """Return how many steps each arm can do in its time: its median step, all arms measured in turn."""
+        """Return how many steps each arm can do in its time: its median step, all arms measured in turn.
+
+        Kept in the cache, so that every seed of an arm does the same number.
+        """
+        path = self.work / f"steps-{self.plan.seconds:g}.json"
+        if path.is_file():
+            kept: dict[str, int] = json.loads(path.read_text())
+            return kept
         each: dict[str, list[float]] = {name: [] for name in self.arms}
         for _ in range(2):
             for name, arm in self.arms.items():
                 each[name] += arm.train(self.plan.calibration, 1e-4, 0, None).each[1:]
         cost = {name: statistics.median(found) for name, found in each.items()}
-        step_tokens = self.plan.setting.shape.batch * self.plan.setting.shape.sequence
+        step_tokens = self.plan.setting.step_tokens
         for name, seconds in cost.items():
             say(f"  {name}: {1e6 * seconds / step_tokens:.0f} CPU µs a token")
-        return {name: max(self.plan.least, round(self.plan.seconds / seconds)) for name, seconds in cost.items()}
+        found = {name: max(self.plan.least, round(self.plan.seconds / seconds)) for name, seconds in cost.items()}
+        path.write_text(json.dumps(found))
+        return found
 
 
 def choose(bench: Bench, steps: Mapping[str, int]) -> dict[str, float]:
@@ -255,6 +265,18 @@ def claims(bench: Bench, runs: Mapping[str, Runs], base: Mapping[str, float]) ->
                 sizes=sizes,
                 less_is_better=less,
             )
+    per_token = {name: bench.meter(name, bench.corpus.test).characters_per_token for name in ARMS}
+    for of in JAPANESE:
+        tell(
+            f"characters a token, {of}, ours against stock",
+            per_token[OURS][of],
+            per_token[STOCK][of],
+            unit="characters/token",
+            peer_name="add_tokens of the same pieces (normalized=False)",
+            peer_packages=("transformers",),
+            sizes=sizes,
+            less_is_better=False,
+        )
     for run in runs.values():
         each = [point.english / base["books"] - 1 for point in run.at(-1)]
         tell(
@@ -271,6 +293,9 @@ def more(parser: ArgumentParser) -> None:
     """Add this script's options."""
     parser.add_argument("--cache", type=Path, help="folder that keeps the base and finished trainings")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="CPU seconds of training of each arm")
+    parser.add_argument(
+        "--seed", type=int, help="train the arms on this seed only, for a later run with the same cache to tell"
+    )
     parser.add_argument("--choose", action="store_true", help="choose the rates on the development part first")
 
 
@@ -287,12 +312,17 @@ def main() -> None:
         corpus = read_corpus(data, plan.amounts)
         say(str(corpus))
         bench = Bench(plan, corpus, cache)
-        for name in bench.arms:
-            found = bench.meter(name, corpus.test).characters_per_token
+        tokenizers = {name: arm.tokenizer for name, arm in bench.arms.items()}
+        for name, tokenizer in (tokenizers | {"add_tokens of plain strings": bench.plainly_added.tokenizer}).items():
+            found = Meter(corpus.test, tokenizer, plan.setting.shape.sequence).characters_per_token
             say(f"  {name}: characters a token {', '.join(f'{key} {value:.3f}' for key, value in found.items())}")
         steps = bench.steps()
         rates = choose(bench, steps) if options.choose else RATES
         seeds = range(options.repeats or (1 if options.quick else 3))
+        if options.seed is not None:
+            for name in ARMS:
+                measured(bench, name, options.seed, steps[name], rates[name])
+            return
         base = bench.meter(PLAIN, corpus.test).bits(_loaded(bench.base))
         runs = {name: Runs(name, []) for name in ARMS}
         for seed in seeds:
@@ -300,7 +330,8 @@ def main() -> None:
                 run.courses.append(measured(bench, name, seed, steps[name], rates[name]))
         once = Runs(STOCK_PLAIN, [measured(bench, STOCK_PLAIN, 0, steps[STOCK_PLAIN], rates[STOCK_PLAIN])])
         table([*runs.values(), once])
-        say("setting up, CPU s: " + ", ".join(f"{name} {value:.1f}" for name, value in bench.setup.items()))
+        for name, seconds in ((OURS, bench.setup), (STOCK, bench.arms[STOCK].setup)):
+            say(f"setting up {name}, CPU s: " + ", ".join(f"{key} {value:.1f}" for key, value in seconds.items()))
         claims(bench, runs, base)
 
 

@@ -17,6 +17,7 @@ from adaptation_data import Corpus, artifact
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
+    PrinterCallback,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     Trainer,
@@ -51,6 +52,7 @@ class Setting:
     Args:
         shape: The base's.
         pieces: New pieces, the same ones for ours and the stock arm.
+        batch: Windows of a step.
         replay: Share of English among the tokens.
         init: Of our new rows; None: the library's default.
         ours: Parameters of `train.pretrain` for the expanded model; `lr_new_rows` is a multiple of the arm's rate.
@@ -58,9 +60,15 @@ class Setting:
 
     shape: Shape
     pieces: int = 4000
+    batch: int = 4
     replay: float = 0.25
     init: str | None = None
-    ours: dict[str, Any] = field(default_factory=dict)
+    ours: dict[str, Any] = field(default_factory=lambda: {"lr_new_rows": 4.0})
+
+    @property
+    def step_tokens(self) -> int:
+        """Tokens of a step."""
+        return self.batch * self.shape.sequence
 
 
 class Watari:
@@ -88,15 +96,21 @@ class Watari:
     def train(self, steps: int, lr: float, seed: int, meter: Meter | None) -> Course:
         """Train through the library's session, as `train.pretrain` does, and return the course."""
         shape, setting = self.setting.shape, self.setting
-        step_tokens = shape.batch * shape.sequence
-        course = Course(meter, steps, step_tokens)
+        course = Course(meter, steps, setting.step_tokens)
         more: dict[str, Any] = {}
         if self._first_new is not None:
             more = setting.ours | {"new_rows_from": self._first_new}
             if "lr_new_rows" in more:
                 more["lr_new_rows"] *= lr
         params = training(
-            shape, tokens=steps * step_tokens, lr=lr, seed=seed, replay=["replay"], replay_ratio=setting.replay, **more
+            shape,
+            setting.batch,
+            tokens=steps * setting.step_tokens,
+            lr=lr,
+            seed=seed,
+            replay=["replay"],
+            replay_ratio=setting.replay,
+            **more,
         )
         japanese, english = (
             Source(data, shape.sequence, seed=seed, stage=KIND) for data in (self._japanese, self._english)
@@ -111,7 +125,7 @@ class Watari:
         )
         sources = [japanese, english]
         mixture = mix(sources, counts, shape.sequence, seed=seed, stage=KIND)
-        out = self._work / "trained"
+        out = self._work / f"trained-{seed}"
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir()
 
@@ -165,6 +179,8 @@ class Stock:
         attention: Implementation of attention.
         normalized: As `AddedToken` has it; True is what a plain string gives.
         texts: Tokenise the training text as well.
+
+    `setup` holds the CPU seconds that the tokenizer and, once a model was made, the rows have taken.
     """
 
     def __init__(
@@ -184,9 +200,12 @@ class Stock:
         self._base = base
         self._attention = attention
         self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(base))
+        self.setup: dict[str, float] = {}
         if pieces:
             given: Any = list(pieces) if normalized else [AddedToken(text, normalized=False) for text in pieces]
+            began = time.process_time()
             self.tokenizer.add_tokens(given)
+            self.setup["tokenizer"] = time.process_time() - began
         self._blocks = [self._windows(found) for found in (corpus.japanese, corpus.english)] if texts else []
 
     def _windows(self, texts: Sequence[Text]) -> torch.Tensor:
@@ -204,18 +223,20 @@ class Stock:
         model = AutoModelForCausalLM.from_pretrained(
             str(self._base), dtype=torch.float32, attn_implementation=self._attention
         )
+        began = time.process_time()
         model.resize_token_embeddings(len(self.tokenizer))
+        self.setup["rows"] = time.process_time() - began
         return model
 
     def train(self, steps: int, lr: float, seed: int, meter: Meter | None) -> Course:
         """Train with `Trainer` and return the course."""
-        shape = self.setting.shape
-        course = Course(meter, steps, shape.batch * shape.sequence)
+        setting = self.setting
+        course = Course(meter, steps, setting.step_tokens)
         torch.manual_seed(seed)
         model = course.model = self.model()
         arguments = TrainingArguments(
             output_dir=str(self._base.parent / "stock"),
-            per_device_train_batch_size=shape.batch,
+            per_device_train_batch_size=setting.batch,
             max_steps=steps,
             learning_rate=lr,
             lr_scheduler_type="cosine_with_min_lr",
@@ -235,12 +256,15 @@ class Stock:
             disable_tqdm=True,
             dataloader_pin_memory=False,
         )
-        Trainer(
+        trainer = Trainer(
             model=model,
             args=arguments,
-            train_dataset=self._mixture(steps * shape.batch, seed),
+            train_dataset=self._mixture(steps * setting.batch, seed),
             callbacks=[_Callback(course)],
-        ).train()
+        )
+        # It prints a summary where the claims go.
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
         return course
 
     def _mixture(self, count: int, seed: int) -> torch.utils.data.Dataset[Any]:

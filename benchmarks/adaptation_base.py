@@ -34,14 +34,16 @@ class Shape:
     width: int = 192
     layers: int = 4
     heads: int = 6
-    tokens: int = 3_000_000
+    tokens: int = 2_300_000
     sequence: int = 256
     batch: int = 8
     lr: float = 2e-3
 
 
-def training(shape: Shape, *, tokens: int, lr: float, seed: int, **more: object) -> pretrain.Params:
-    """Return the parameters of `train.pretrain` that the base and every arm share."""
+def training(
+    shape: Shape, batch: int, *, tokens: int, lr: float, seed: int, **more: object
+) -> pretrain.Params:
+    """Return the parameters of `train.pretrain` that the base and the arms share; `batch` windows a step."""
     given = {
         "model": "model",
         "data": ["data"],
@@ -49,9 +51,9 @@ def training(shape: Shape, *, tokens: int, lr: float, seed: int, **more: object)
         "lr": lr,
         "warmup": 0.02,
         "lr_min_ratio": 0.1,
-        "batch": shape.batch,
+        "batch": batch,
         "sequence": shape.sequence,
-        "pass_tokens": shape.batch * shape.sequence,
+        "pass_tokens": batch * shape.sequence,
         "seed": seed,
         "threads": 1,
         "checkpoint_seconds": 0.0,
@@ -96,7 +98,7 @@ def base_model(shape: Shape, corpus: Corpus, cache: Path) -> Path:
     model = artifact("model", blank, Kind.MODEL)
     english = packed(corpus.english, "english", model, partial / "work" / "english")
     pretrain.run(
-        training(shape, tokens=shape.tokens, lr=shape.lr, seed=0),
+        training(shape, shape.batch, tokens=shape.tokens, lr=shape.lr, seed=0),
         Inputs({"model": [model], "data": [english]}),
         partial,
         Silent(),

@@ -107,7 +107,6 @@ def windows(size: Size) -> Any:
 
 def ours(size: Size, *, compiled: bool, floor: bool) -> Measured:
     """Train as `train.pretrain` does."""
-    import torch
 
     from watari.artifact.stage import Silent
     from watari.train.batches import Sample, lay_out, passes
@@ -130,7 +129,10 @@ def ours(size: Size, *, compiled: bool, floor: bool) -> Measured:
             if floor and step:
                 ceiling.append(products(size))
             times.append(time.process_time())
-            rows = [[Sample(str(n), row.astype(np.int32), np.ones(SEQUENCE, np.bool_))] for n, row in enumerate(ids[step])]
+            rows = [
+                [Sample(str(n), row.astype(np.int32), np.ones(SEQUENCE, np.bool_))]
+                for n, row in enumerate(ids[step])
+            ]
             return [lay_out(part) for part in passes(rows, size.rows * SEQUENCE)]
 
         def part(self, model: LanguageModel, step: int, batch: Any) -> Part:
@@ -139,7 +141,13 @@ def ours(size: Size, *, compiled: bool, floor: bool) -> Measured:
             return Part(loss, len(batch.targets), {})
 
     params = TrainingParams(
-        lr=RATE, schedule="constant", beta2=0.999, weight_decay=0.0, clip=1.0, checkpoint_seconds=0, spike="note"
+        lr=RATE,
+        schedule="constant",
+        beta2=0.999,
+        weight_decay=0.0,
+        clip=1.0,
+        checkpoint_seconds=0,
+        spike="note",
     )
     ends: list[float] = []
 
@@ -149,7 +157,9 @@ def ours(size: Size, *, compiled: bool, floor: bool) -> Measured:
 
     with exact(1), tempfile.TemporaryDirectory() as folder:
         compute = choose("cpu", "bf16")
-        model = LanguageModel(new_model(size, compute.attention(SEQUENCE, packed=False)), compute, compile=compiled)
+        model = LanguageModel(
+            new_model(size, compute.attention(SEQUENCE, packed=False)), compute, compile=compiled
+        )
         if compiled and model.uncompiled:
             raise SystemExit(model.uncompiled)
         train(model, Windows(), params, Path(folder), Progress())
@@ -200,7 +210,9 @@ def trainer(size: Size, *, attention: str, bf16: bool, compiled: bool) -> Measur
             model=new_model(size, attention), args=arguments, train_dataset=rows, callbacks=[Clock()]
         )
         side.train()
-    return measured(size, begins, ends, [line["loss"] for line in side.state.log_history if "loss" in line], [])
+    return measured(
+        size, begins, ends, [line["loss"] for line in side.state.log_history if "loss" in line], []
+    )
 
 
 def measured(
@@ -221,14 +233,23 @@ def products(size: Size) -> float:
     chunk = min(tokens, 768)
     shapes = [(chunk, size.wide, size.vocabulary, 1)] + [
         (tokens, inputs, outputs, size.layers)
-        for inputs, outputs in ((size.wide, 3 * size.wide), (size.wide, size.wide), (size.wide, 2 * size.inner), (size.inner, size.wide))
+        for inputs, outputs in (
+            (size.wide, 3 * size.wide),
+            (size.wide, size.wide),
+            (size.wide, 2 * size.inner),
+            (size.inner, size.wide),
+        )
     ]
     flops = seconds = 0.0
     for rows, inputs, outputs, layers in shapes:
         states, weight, gradient = (
-            torch.randn(shape, dtype=torch.bfloat16) for shape in ((rows, inputs), (outputs, inputs), (rows, outputs))
+            torch.randn(shape, dtype=torch.bfloat16)
+            for shape in ((rows, inputs), (outputs, inputs), (rows, outputs))
         )
-        out = [torch.empty(shape, dtype=torch.bfloat16) for shape in ((rows, outputs), (rows, inputs), (outputs, inputs))]
+        out = [
+            torch.empty(shape, dtype=torch.bfloat16)
+            for shape in ((rows, outputs), (rows, inputs), (outputs, inputs))
+        ]
         pairs = ((states, weight.T), (gradient, weight), (gradient.T, states))
         times = []
         for _ in range(3):

@@ -252,6 +252,20 @@ def test_a_spike_is_marked_and_leaves_the_axis_alone(small: Any, fakes: ModuleTy
     assert any('title="wild · manifest.json#/metrics/skipped_steps">2</a>' in note for note in two.notes)
 
 
+def test_what_is_no_number_is_no_point(small: Any) -> None:
+    lines = '{"step": 1, "loss": 2.0, "tokens": 5}\n{"step": 2, "loss": NaN, "tokens": 10}\n'
+    train(small, "t", "train.sft", "model", {"train_log.jsonl": lines})
+    (chart,) = charts_of(logs_of(small.all()), Figures())
+    assert chart.data["lines"][0]["loss"] == [2.0]
+    build(small.all())
+
+
+def test_bases_of_variants_are_one_line_where_they_agree(variants: list[InputArtifact]) -> None:
+    """English is the same before every variant, Japanese is not: its tokens differ."""
+    drawing = course(variants).wide
+    assert re.findall(r'class="level (\w+)"', drawing) == ["c0", "c1", "c2", "cn"]
+
+
 def test_the_training_table_counts_what_went_wrong(artifacts: list[InputArtifact], small: Any) -> None:
     html = build(artifacts).html
     table = html[html.index('id="training-caption"') :]

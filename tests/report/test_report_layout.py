@@ -211,6 +211,13 @@ def test_a_logarithmic_axis_needs_values_above_zero() -> None:
         logarithmic(0.0, 1.0, 3)
 
 
+def test_logarithmic_marks() -> None:
+    assert logarithmic(0.9, 12.0, 5).marks == [1, 2, 5, 10]
+    assert logarithmic(2e-4, 12.0, 5).marks == [1e-3, 1e-2, 0.1, 1, 10]
+    assert logarithmic(3e-31, 5e-30, 3).marks == [5e-31, 1e-30, 2e-30, 5e-30]
+    assert logarithmic(1.1, 1.2, 3).marks == [1.1, 1.15, 1.2]
+
+
 def test_an_even_axis_keeps_what_is_beyond_it_at_its_ends() -> None:
     scale = even(0.0, 7.0, 4)
     assert (scale.low, scale.high, scale.marks) == (0.0, 8.0, [0, 2, 4, 6, 8])

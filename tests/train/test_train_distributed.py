@@ -71,6 +71,9 @@ CASES = {
     "sft-fsdp": Case("train.sft", {**SFT, **FSDP}),
     "dpo": Case("train.dpo", DPO),
     "pretrain-fsdp": Case("train.pretrain", {**PRETRAIN, **FSDP}, slow=True),
+    "pretrain-fsdp-checkpointed": Case(
+        "train.pretrain", {**PRETRAIN, **FSDP, "activation_checkpointing": True}, slow=True
+    ),
     "pretrain-stopped": Case("train.pretrain", PRETRAIN, stop=25, slow=True),
     "pretrain-begun": Case("train.pretrain", PRETRAIN, begun=25, slow=True),
     "pretrain-fsdp-begun": Case("train.pretrain", {**PRETRAIN, **FSDP}, begun=25, slow=True),

@@ -12,18 +12,19 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from tiny_llama import TEXT
 from watari.artifact.kinds import Kind
 from watari.artifact.stage import InputArtifact, Inputs, Silent
-from watari.errors import UserError
+from watari.errors import Interrupted, UserError
 from watari.generate.masking import encode_reply
 from watari.generate.templates import PRESETS
 from watari.pretrained import load_model, load_tokenizer
-from watari.train import dpo
+from watari.train import dpo, preference_score
 from watari.train.device import Compute
 from watari.train.language_model import LanguageModel
 from watari.train.pairs import read_preferences
 from watari.train.preference_rows import pair_passes
-from watari.train.preference_score import LogProbs, score
+from watari.train.preference_score import score
 
 Rows = Callable[..., InputArtifact]
 FAST: dict[str, Any] = {
@@ -174,40 +175,154 @@ def test_a_reference_of_its_own(
         run(tiny, data, tmp_path / "wrong", reference=wide)
 
 
-def test_stored_log_probabilities_are_used_and_torn_lines_are_not(
+def test_another_run_takes_the_reference_over(
+    tiny: InputArtifact,
+    rows_of: Rows,
+    choices: list[dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """For the pairs that it holds, and only against the same reference: no pass over them is computed again."""
+    from made_artifacts import as_input
+
+    data = rows_of("d", Kind.PREFERENCES, choices)
+    run(tiny, rows_of("part", Kind.PREFERENCES, choices[:15]), tmp_path / "first")
+    earlier = as_input("earlier", tmp_path / "first", Kind.MODEL)
+    whole = run(tiny, data, tmp_path / "whole")
+    table = pq.read_table(tmp_path / "whole" / "reference.parquet").to_pylist()
+    assert len(table) == 24
+    assert {row["model"] for row in table} == {tiny.manifest.digest}
+    assert {row["precision"] for row in table} == {"fp32"}
+    assert all(row["chosen"] < 0 and row["chosen_tokens"] > 1 for row in table)
+    scored: list[int] = []
+    real = preference_score.reply_logprobs
+
+    def counted(model: Any, batch: Any) -> Any:
+        if not torch.is_grad_enabled():
+            scored.append(len(batch.spans) // 2)
+        return real(model, batch)
+
+    monkeypatch.setattr(preference_score, "reply_logprobs", counted)
+    params = dpo.Params(model="m", data="d", reference_scores="earlier", **FAST)
+    inputs = Inputs({"model": [tiny], "data": [data], "reference_scores": [earlier]})
+    (tmp_path / "out").mkdir()
+    metrics = dpo.run(params, inputs, tmp_path / "out", Silent()).metrics
+    # The 9 others before, all 24 after.
+    assert sum(scored) == 9 + 24
+    assert (metrics["reference_taken"], whole["reference_taken"]) == (15, 0)
+    assert metrics["after"]["train"]["loss"] == pytest.approx(whole["after"]["train"]["loss"], abs=1e-4)
+    bf16 = params.model_copy(update={"precision": "bf16"})
+    with pytest.raises(UserError, match="the reference in fp32"):
+        dpo.run(bf16, inputs, tmp_path / "out2", Silent())
+
+
+def test_shared_prompts_change_nothing_but_the_last_bits(
     tiny: InputArtifact, rows_of: Rows, choices: list[dict[str, Any]], tmp_path: Path
 ) -> None:
+    long = [{**row, "prompt": [{"role": "user", "content": f"{TEXT[0]} {row['id']}?"}]} for row in choices]
+    data = rows_of("d", Kind.PREFERENCES, long)
+    for name, share in (("shared", True), ("apart", False)):
+        run(tiny, data, tmp_path / name, share_prompts=share, lr=3e-3, epochs=2)
+    one, two = log(tmp_path / "shared"), log(tmp_path / "apart")
+    for name in one[0].keys() - {"step", "lr", "tokens"}:
+        assert [line[name] for line in one] == pytest.approx([line[name] for line in two], abs=1e-3), name
+    assert [line["tokens"] for line in one] == [line["tokens"] for line in two]
+
+
+def test_held_out_pairs_are_followed_and_a_stopped_run_tells_the_same(
+    tiny: InputArtifact, rows_of: Rows, choices: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    class Stopping(Silent):
+        """Stop after the third step."""
+
+        steps = 0
+
+        def update(self, done: float, total: float | None = None, *, unit: str = "", note: str = "") -> None:
+            self.steps = int(done) if unit == "steps" else self.steps
+
+        def stop_requested(self) -> bool:
+            return self.steps == 3
+
     data = rows_of("d", Kind.PREFERENCES, choices)
-    found = read_preferences(
-        [data], load_tokenizer(tiny.path), PRESETS["shisa"], sequence=256, seed=0, stage="s"
+    given: dict[str, Any] = {"epochs": 3, "lr": 3e-3, "holdout_steps": 2}
+    metrics = run(tiny, data, tmp_path / "whole", **given)
+    path = tmp_path / "whole" / "holdout_log.jsonl"
+    lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    steps = metrics["steps"]
+    assert [line["step"] for line in lines] == sorted({*range(0, steps, 2), steps})
+    held = metrics["after"]["holdout"]["pairs"]
+    assert all(line["pairs"] == held for line in lines)
+    assert lines[0]["loss"] == pytest.approx(math.log(2), abs=1e-6)
+    assert lines[-1] == pytest.approx({"step": steps, **metrics["after"]["holdout"]}, abs=1e-5)
+    assert lines[-1]["margin"] > lines[1]["margin"] > 0
+    params = dpo.Params(model="m", data="d", **{**FAST, **given})
+    inputs = Inputs({"model": [tiny], "data": [data]})
+    (tmp_path / "out").mkdir()
+    with pytest.raises(Interrupted):
+        dpo.run(params, inputs, tmp_path / "out", Stopping())
+    # As if it had been killed later, after a measurement of which its checkpoint knows nothing.
+    with (tmp_path / "out" / "holdout_log.jsonl").open("a") as handle:
+        handle.write(json.dumps({**lines[2], "loss": 9.0}) + "\n")
+    dpo.run(params, inputs, tmp_path / "out", Silent())
+    assert (tmp_path / "out" / "holdout_log.jsonl").read_bytes() == path.read_bytes()
+
+
+def test_drift_is_in_every_line_of_the_log(
+    tiny: InputArtifact, rows_of: Rows, choices: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """Rejected replies leak and are longer: training against them shows in every figure."""
+    rows = [
+        {**row, "language": "ja", "chosen": f"赤い{row['id']}", "rejected": f"青い ball is here {row['id']}"}
+        for row in choices
+    ]
+    metrics = run(
+        tiny, rows_of("d", Kind.PREFERENCES, rows), tmp_path / "out", epochs=6, lr=3e-3, rpo_alpha=0.5
     )
-    model = LanguageModel(load_model(tiny.path), Compute(torch.device("cpu"), torch.float32))
-    kept = tmp_path / "kept.jsonl"
-    calls = 0
-    forward = model.hidden
+    assert metrics["leaking"] == {"judged": 24, "chosen": 0, "rejected": 24}
+    first, *_, last = log(tmp_path / "out")
+    assert first["loss"] == pytest.approx(math.log(2) + 0.5 * first["chosen_nll"], abs=1e-5)
+    for name in ("kl_chosen", "kl_rejected", "length_gap", "length_slope", "leaking_reward", "clean_reward"):
+        assert first[name] == 0, name
+    assert last["kl_chosen"] > 0 > last["kl_rejected"]
+    assert last["length_gap"] < 0
+    assert last["length_slope"] < 0
+    assert last["leaking_reward"] < 0 < last["clean_reward"]
+    assert last["chosen_nll"] < first["chosen_nll"]
+    assert metrics["after"]["holdout"]["length_correlation"] < -0.5
 
-    def counted(*args: Any, **more: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        return forward(*args, **more)
 
-    model.hidden = counted  # type: ignore[method-assign]
+def test_long_pairs_are_cut_if_asked(
+    tiny: InputArtifact, rows_of: Rows, choices: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    rows = [{**row, "chosen": row["chosen"] * 20} if row["id"] == "p3" else row for row in choices]
+    data = rows_of("d", Kind.PREFERENCES, rows)
+    dropped = run(tiny, data, tmp_path / "drop", sequence=96)
+    cut = run(tiny, data, tmp_path / "cut", sequence=96, too_long="cut")
+    assert (dropped["kept"], dropped["cut"]) == (23, {"prompts": 0, "replies": 0})
+    assert (cut["kept"], cut["cut"]) == (24, {"prompts": 0, "replies": 1})
 
-    batches = pair_passes(found.pairs, 200, joint=False)
 
-    def again() -> dict[str, LogProbs]:
-        return score(model, batches, progress=Silent(), note="", kept_in=kept)
+def test_only_so_many_training_pairs_are_measured(
+    tiny: InputArtifact, rows_of: Rows, choices: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    metrics = run(tiny, rows_of("d", Kind.PREFERENCES, choices), tmp_path / "out", measured=5)
+    assert metrics["before"]["train"]["pairs"] == metrics["after"]["train"]["pairs"] == 5
+    assert metrics["kept"] == 24
 
-    whole = again()
-    passes = calls
-    assert passes > 3
-    assert again() == whole
-    assert calls == passes
-    text = kept.read_bytes()
-    kept.write_bytes(text[: len(text) // 2])
-    assert again() == whole
-    assert passes < calls < 2 * passes
-    assert {json.loads(line)[0] for line in kept.read_text("utf-8").splitlines()} == set(whole)
+
+@pytest.mark.parametrize(
+    ("given", "word"),
+    [
+        ({"neftune_alpha": 5}, "first loss is not ln 2"),
+        ({"z_loss": 1e-4}, "z_loss"),
+        ({"loss": "ipo", "label_smoothing": 0.1}, "label_smoothing"),
+        ({"holdout": 0, "holdout_steps": 5}, "nothing is held out"),
+        ({"loss": "hinge"}, "sigmoid_norm"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(given: dict[str, Any], word: str) -> None:
+    with pytest.raises(ValueError, match=word):
+        dpo.Params(model="m", data="d", **given)
 
 
 def test_nothing_is_dropped_unsaid(

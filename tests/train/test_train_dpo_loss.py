@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trainer(tiny: InputArtifact, judge: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def trainer(tiny: InputArtifact, judge: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """TRL's trainer over all rows at once, with a live reference."""
     trl = pytest.importorskip("trl")
     datasets = pytest.importorskip("datasets")
@@ -68,7 +68,7 @@ def trainer(tiny: InputArtifact, judge: Path, tmp_path_factory: pytest.TempPathF
             for row in ROWS
         ]
     )
-    yield trl.DPOTrainer(
+    return trl.DPOTrainer(
         load_model(tiny.path),
         ref_model=load_model(judge),
         args=config,
@@ -115,9 +115,7 @@ def ours(
         part = tuning.part(model, 0, batch)
         part.loss.backward()  # type: ignore[no-untyped-call]
         loss += float(part.loss.detach())
-    gradients = {
-        name: p.grad.clone() for name, p in model.model.named_parameters() if p.grad is not None
-    }
+    gradients = {name: p.grad.clone() for name, p in model.model.named_parameters() if p.grad is not None}
     return loss, gradients
 
 
@@ -182,9 +180,7 @@ def test_losses_by_hand() -> None:
     torch.testing.assert_close(robust.of(robust.rewards(ratios, tokens)), expected)
     each = torch.tensor([-1.5 - 0.25, 0.4 - 0.2, 0.5 + 1.0], dtype=torch.float64)
     norm = PairLoss("sigmoid_norm", beta)
-    torch.testing.assert_close(
-        norm.of(norm.rewards(ratios, tokens)), -torch.sigmoid(beta * each).log()
-    )
+    torch.testing.assert_close(norm.of(norm.rewards(ratios, tokens)), -torch.sigmoid(beta * each).log())
     ipo = PairLoss("ipo", beta)
     torch.testing.assert_close(ipo.of(ipo.rewards(ratios, tokens)), (each - 1 / (2 * beta)) ** 2)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,9 @@ def test_joint_rows_are_exact(attention: str, monkeypatch: pytest.MonkeyPatch) -
         of.model.zero_grad()
         each: dict[tuple[str, int], Tensor] = {}
         loss = torch.zeros(())
-        for one in [joint] if together else [p for pair in pairs for p in pair_passes([pair], 1, joint=False)]:
+        for one in (
+            [joint] if together else [p for pair in pairs for p in pair_passes([pair], 1, joint=False)]
+        ):
             laid = one.laid()
             values = logprobs(of, laid)
             for number in range(2 * len(one.pairs)):
@@ -147,9 +150,8 @@ def test_every_pair_is_in_one_pass_and_passes_are_small(joint: bool, ranks: int)
         assert laid.tokens == sum(len(pair.chosen) + len(pair.rejected) for pair in one.pairs)
         counts = torch.bincount(laid.owner, minlength=len(laid.spans)).view(-1, 2)
         assert counts.tolist() == [list(pair.replies) for pair in one.pairs]
-    if ranks > 1:
-        for kind in (True, False):
-            assert len([one for one in split if one.joint is kind]) % ranks == 0
+    assert len(split) % ranks == 0
+    assert len({one.joint for one in split}) == 1 + joint
 
 
 def test_a_window_shorter_than_the_sequence_is_not_shared() -> None:
@@ -168,10 +170,10 @@ def test_attention_that_is_no_mask_is_not_shared() -> None:
 
 def test_a_model_that_does_not_heed_the_mask_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     of = model()
-    forward = of.body.forward
+    hidden = of.hidden
 
-    def heedless(*args: Any, attention_mask: Any = None, **more: Any) -> Any:
-        return forward(*args, attention_mask=None, **more)
+    def heedless(batch: Batch, **more: Any) -> Tensor:
+        return hidden(replace(batch, mask=None), **more)
 
-    monkeypatch.setattr(of.body, "forward", heedless)
+    monkeypatch.setattr(of, "hidden", heedless)
     assert not can_share_prompts(of, 16)

@@ -45,12 +45,12 @@ def average(
     """
     from watari.cli.options import check_new_folder, checked, print_json
     from watari.cli.progress import LineProgress
-    from watari.model.average import Asked, members_of
+    from watari.model.average import Params, members_of
     from watari.model.averaging import average_models
     from watari.pretrained import find_model
 
     asked = checked(
-        Asked,
+        Params,
         {
             "models": [str(model) for model in models],
             "weights": weights or None,

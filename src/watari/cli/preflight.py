@@ -160,7 +160,7 @@ def _memory(report: dict[str, Any], machine: dict[str, Any]) -> Iterator[tuple[s
     if memory["peak_of_trial"] is not None:
         yield (
             "measured",
-            f"{size(memory['peak_of_trial'])} at the trial's peak, {size(memory['expected'])} with AdamW's moments",
+            f"{size(memory['peak_of_trial'])} at the trial's peak, {size(memory['expected'])} expected in training",
         )
     parts = ", ".join(
         f"{name} {size(memory[name])}" for name in ("weights", "gradients", "optimizer", "activations")

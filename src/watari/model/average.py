@@ -11,7 +11,7 @@ import math
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from watari.artifact.kinds import Kind
 from watari.artifact.params import Count, Model, OneOrMore, StageParams
@@ -24,10 +24,12 @@ _RUNTIME = 400 << 20
 """torch and transformers themselves (facts/training.md §1)."""
 
 
-class Way(BaseModel):
-    """How models are averaged, whoever names them."""
+class Params(StageParams):
+    """What is averaged, and how."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    models: Annotated[list[Model], OneOrMore] = Field(
+        min_length=1, description="the models; config, tokenizer and chat template are the first one's"
+    )
     snapshots: Count = Field(
         0,
         ge=0,
@@ -48,27 +50,8 @@ class Way(BaseModel):
         default=None, description="type of the weights written; by default each as in the first model"
     )
 
-
-class Params(StageParams, Way):
-    """What is averaged, and how."""
-
-    models: Annotated[list[Model], OneOrMore] = Field(
-        min_length=1, description="the models; config, tokenizer and chat template are the first one's"
-    )
-
     @model_validator(mode="after")
     def _fitting(self) -> Params:
-        check_members(len(self.models) * (self.snapshots or 1), self.method, self.weights)
-        return self
-
-
-class Asked(Way):
-    """The same for a command, whose models are paths."""
-
-    models: list[str]
-
-    @model_validator(mode="after")
-    def _fitting(self) -> Asked:
         check_members(len(self.models) * (self.snapshots or 1), self.method, self.weights)
         return self
 

@@ -46,7 +46,7 @@ def logarithmic(low: float, high: float, count: int) -> Scale:
     decades = range(floor(log10(low)), ceil(log10(high)) + 1)
     marks: list[float] = []
     for steps in ((1, 2, 5), (1, 3), (1,)):
-        marks = [round(m * 10.0**power, 12) for power in decades for m in steps]
+        marks = [float(f"{m}e{power}") for power in decades for m in steps]
         marks = [mark for mark in marks if low <= mark <= high]
         if len(marks) <= count + 1:
             break

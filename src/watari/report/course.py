@@ -200,6 +200,8 @@ def _notes(
         notes.append(t("bits_line_note"))
     if any(stage.uses == "train.dpo" for stage in stages):
         notes.append(t("course_dpo"))
+    if any(line.style == "dots" for panel in panels.preference.values() for line in panel.lines):
+        notes.append(t("held_note"))
     if panels.loss.marks:
         notes.append(t("marks_note"))
     return notes + wrong_note(stages, figures)

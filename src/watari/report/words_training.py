@@ -27,8 +27,8 @@ TRAINING: dict[str, tuple[str, str]] = {
     "lr_log": ("Learning rate (logarithmic)", "学習率（対数目盛）"),
     "rewards": ("Reward: chosen bold, rejected thin", "報酬（太線：好ましい回答、細線：好ましくない回答）"),
     "kl": (
-        "Log-ratio to the reference, nats per token: chosen bold, rejected thin",
-        "参照モデルとの対数比（nat/トークン、太線：好ましい回答、細線：好ましくない回答）",
+        "Log-ratio to the reference: chosen bold, rejected thin",
+        "参照との対数比（太線：好ましい回答、細線：好ましくない回答）",
     ),
     "length_gap": (
         "How many tokens longer the preferred reply is",

@@ -34,6 +34,7 @@ from watari.errors import StageFailed
 from watari.train.distributed.world import World, is_divided, local, place
 
 _STATE = "state.json"
+_NOTE = "written-"
 _SHARDING = "DCP_SHARDING_INFO"
 _FORMAT = 2
 
@@ -111,14 +112,20 @@ def save(
     world.barrier()
     if world.is_main or world.divided:
         suffix = f"-{world.rank:05d}-of-{world.size:05d}" if world.divided else ""
-        _write(temporary / f"weights{suffix}.safetensors", parameters, world)
-        _write(temporary / f"optimizer{suffix}.safetensors", _moments(parameters, optimizer), world)
+        tensors = {"weights": parameters, "optimizer": _moments(parameters, optimizer)}
+        written = {}
+        for what, members in tensors.items():
+            path = temporary / f"{what}{suffix}.safetensors"
+            _write(path, members, world)
+            written[path.name] = {"size": path.stat().st_size, "xxh128": hash_file(path)}
+        # Each rank hashes what it has written, while that is still in memory; rank 0 gathers the notes.
+        atomic.write_json(temporary / f"{_NOTE}{world.rank:05d}.json", written)
     world.barrier()
     if world.is_main:
-        files = {
-            path.name: {"size": path.stat().st_size, "xxh128": hash_file(path)}
-            for path in sorted(temporary.iterdir())
-        }
+        files: dict[str, Any] = {}
+        for note in sorted(temporary.glob(f"{_NOTE}*.json")):
+            files |= json.loads(note.read_text("utf-8"))
+            note.unlink()
         shapes = {name: list(parameter.shape) for name, parameter in parameters.items()}
         state = {"format": _FORMAT, "position": asdict(position), "shapes": shapes, "files": files}
         atomic.write_json(temporary / _STATE, state)

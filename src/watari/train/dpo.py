@@ -286,39 +286,35 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
             )
         return PreferenceTuning(train_pairs, params, joint=joint, reference=reference)
 
-    def everything(plan: PreferenceTuning, world: World) -> list[PairPass]:
-        return [*plan.first_epoch(world.size), *plan.split(held, world.size)]
-
     def scored(
-        model: LanguageModel,
-        world: World,
-        passes: Sequence[PairPass],
-        note: str,
-        known: dict[str, LogProbs],
+        model: LanguageModel, world: World, passes: Sequence[PairPass], note: str
     ) -> dict[str, LogProbs]:
-        return score(
-            model,
-            passes,
-            progress=progress,
-            note=note,
-            kept_in=work / f"{note}.jsonl",
-            known=known,
-            world=world,
-        )
+        return score(model, passes, progress=progress, note=note, kept_in=work / f"{note}.jsonl", world=world)
+
+    def of_reference(
+        model: LanguageModel, world: World, plan: PreferenceTuning, note: str
+    ) -> dict[str, LogProbs]:
+        """Return what is known and the rest, computed just as training will compute it if nothing is known."""
+        passes = [*plan.first_epoch(world.size), *plan.split(held, world.size)]
+        if known:
+            passes = plan.split([pair for pair in found.pairs if pair.key not in known], world.size)
+        return {**known, **scored(model, world, passes, note)}
 
     if other is not None:
         world = World.from_environment(compute.device, sharding=params.sharding)
         with reading(params, other.path, out, world) as judge:
             check_same_vocabulary(judge, folder, other.name)
-            passes = everything(planned(judge, world), world)
-            reference.update(scored(judge, world, passes, "reference", known))
+            reference.update(of_reference(judge, world, planned(judge, world), "reference"))
 
     def objective(model: LanguageModel, world: World) -> PreferenceTuning:
         plans.append(planned(model, world))
-        # The policy is its own reference unless another is given, and then they share what is known.
-        own = {} if other is not None else known
-        before.update(scored(model, world, everything(plans[0], world), "before", own))
-        reference.update(reference or before)
+        if other is None:
+            # The policy as it stands is its own reference.
+            reference.update(of_reference(model, world, plans[0], "before"))
+            before.update(reference)
+        else:
+            measured = plans[0].split([*sample, *held], world.size)
+            before.update(scored(model, world, measured, "before"))
         return plans[0]
 
     def observe(model: LanguageModel, world: World, step: int, steps: int) -> None:

@@ -49,6 +49,16 @@ class PairPass:
             return _lay_out_joint([_pieces(pair) for pair in self.pairs])
         return lay_out(_sides(self.pairs))
 
+    @property
+    def tokens(self) -> int:
+        """Tokens of all sequences."""
+        return sum(len(pair.chosen) + len(pair.rejected) for pair in self.pairs)
+
+    def halves(self) -> tuple[PairPass, PairPass]:
+        """Return the pass as two."""
+        middle = -(-len(self.pairs) // 2)
+        return PairPass(self.pairs[:middle], self.joint), PairPass(self.pairs[middle:], self.joint)
+
 
 def prompt_length(pair: Pair) -> int:
     """Return the number of tokens before the first supervised one, or 0 if the two sides do not share just these."""
@@ -71,7 +81,8 @@ def pair_passes(pairs: Sequence[Pair], pass_tokens: int, *, joint: bool, ranks: 
         pairs: In any order; pairs of like length share a pass.
         pass_tokens: The limit; one pair is taken even if it is longer.
         joint: True to compute shared prompts once where that is worth while.
-        ranks: Processes that share the passes (see `batches.passes`).
+        ranks: Processes that share the passes; their number is made a multiple of it, by halving the largest, as long as
+            there are pairs to halve.
     """
     shared = [joint and worth_sharing(pair) for pair in pairs]
     together = [pair for pair, one in zip(pairs, shared, strict=True) if one]
@@ -80,12 +91,14 @@ def pair_passes(pairs: Sequence[Pair], pass_tokens: int, *, joint: bool, ranks: 
     if together:
         rows = [_pieces(pair) for pair in together]
         of = {id(row[1]): pair for row, pair in zip(rows, together, strict=True)}
-        split = passes(rows, pass_tokens, ranks=ranks)
-        made += [PairPass(tuple(of[id(row[1])] for row in part), True) for part in split]
+        made += [PairPass(tuple(of[id(row[1])] for row in part), True) for part in passes(rows, pass_tokens)]
     if apart:
         of = {id(pair.chosen): pair for pair in apart}
-        split = passes(_sides(apart), pass_tokens, together=2, ranks=ranks)
+        split = passes(_sides(apart), pass_tokens, together=2)
         made += [PairPass(tuple(of[id(row[0])] for row in part[::2]), False) for part in split]
+    while len(made) % ranks and any(len(one.pairs) > 1 for one in made):
+        place = max(range(len(made)), key=lambda place: made[place].tokens * (len(made[place].pairs) > 1))
+        made[place : place + 1] = made[place].halves()
     return made
 
 

@@ -66,7 +66,6 @@ def score(
     progress: Progress,
     note: str,
     kept_in: Path | None = None,
-    known: Mapping[str, LogProbs] | None = None,
     world: World | None = None,
 ) -> dict[str, LogProbs]:
     """Return the log-probabilities of every pair in `batches` under `model`, by the pair's key.
@@ -81,7 +80,6 @@ def score(
         progress: Told of every pass.
         note: What it is told.
         kept_in: A file that keeps each pass's results at once, so that an interrupted run does not compute them again.
-        known: Results that need not be computed.
         world: The processes that share the passes.
 
     Raises:
@@ -92,9 +90,7 @@ def score(
         for pair in batch.pairs:
             home.setdefault(pair.key, number)
     main = world is None or world.is_main
-    found = {key: value for key, value in (known or {}).items() if key in home}
-    if kept_in is not None and main:
-        found = {**_read(kept_in), **found}
+    found = _read(kept_in) if kept_in is not None and main else {}
     found = _agreed(found, list(home), world)
     missing = {number for key, number in home.items() if key not in found}
     wanted = [batch for number, batch in enumerate(batches) if number in missing]

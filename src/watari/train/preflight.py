@@ -111,17 +111,19 @@ def preflight(
     check_disk(disk)
     norms = row_norms(folder, new_rows_from) if new_rows_from is not None else []
     progress.update(0, None, note="preflight")
-    tried = None
+    tried, accumulated = None, False
     if resumed:
         progress.log("preflight: this run goes on from a checkpoint, so the trial pass is left out")
     else:
-        tried = probe(model, objective, heaviest(objective, params, facts, world), facts, world)
+        chosen = heaviest(objective, params, facts, world)
+        tried = probe(model, objective, chosen, facts, world, compiled=params.compile)
+        accumulated = chosen.passes > world.size
     report = _earlier(out) if resumed else None
     if report is None:
         report = _report(facts, params, objective.steps, norms, tried)
         if world.is_main:
             atomic.write_json(out / REPORT, report)
-    machine = _machine(facts, params, memory, there, tried, disk, world)
+    machine = _machine(facts, params, memory, there, tried, disk, world, accumulated=accumulated)
     if world.is_main:
         (out / LOGS).mkdir(parents=True, exist_ok=True)
         atomic.write_json(out / LOGS / REPORT, machine)
@@ -351,11 +353,15 @@ def _machine(
     tried: Probe | None,
     disk: dict[str, int],
     world: World,
+    *,
+    accumulated: bool,
 ) -> dict[str, Any]:
     warnings = []
     room = there.available + there.held
-    # What the trial pass has shown, and AdamW's moments, which come with the first step.
-    shown = None if tried is None else tried.peak + memory.optimizer
+    # What the trial pass has shown; AdamW's moments, which come with the first step; and where a step has several passes,
+    # the gradients, which the first one leaves in place for the next.
+    later = memory.optimizer + (memory.gradients if accumulated else 0)
+    shown = None if tried is None else tried.peak + later
     expected = memory.total if shown is None else shown
     if expected > room:
         warnings.append(

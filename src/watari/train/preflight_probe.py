@@ -38,12 +38,14 @@ class Heaviest:
         batch: What the objective takes.
         laid: Its tensors.
         share: Its part of the step's trained tokens (DPO: of its pairs), to turn its part of the loss into its own mean.
+        passes: Passes of its step.
     """
 
     step: int
     batch: Any
     laid: Batch
     share: float
+    passes: int
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def heaviest(objective: Objective, params: TrainingParams, facts: DataFacts, wor
         whole = sum(_counted(laid, facts) for _, laid in batches) or 1
         for batch, laid in batches:
             if best is None or _weight(laid) > _weight(best.laid):
-                best = Heaviest(step, batch, laid, _counted(laid, facts) / whole)
+                best = Heaviest(step, batch, laid, _counted(laid, facts) / whole, len(batches))
         assert best is not None  # a step has a pass
         if best.laid.ids.numel() >= _FULL * max(params.pass_tokens, params.sequence - 1):
             break
@@ -125,9 +127,17 @@ def _counted(laid: Batch, facts: DataFacts) -> int:
 
 
 def probe(
-    model: LanguageModel, objective: Objective, chosen: Heaviest, facts: DataFacts, world: World
+    model: LanguageModel,
+    objective: Objective,
+    chosen: Heaviest,
+    facts: DataFacts,
+    world: World,
+    *,
+    compiled: bool = False,
 ) -> Probe:
     """Compute one batch forward and backward and forget its gradients. Every rank computes the same batch.
+
+    A compiled model is compiled by the first pass, so that it is timed on a second.
 
     Raises:
         UserError: if the GPU's memory does not suffice.
@@ -141,18 +151,22 @@ def probe(
 
     if on_gpu:
         torch.cuda.reset_peak_memory_stats(device)
-    began = time.perf_counter()
     with untouched(model):
-        try:
-            loss = world.forward(model, work)
-            loss.backward()  # type: ignore[no-untyped-call]
-            value = float(loss.detach())
-        except torch.cuda.OutOfMemoryError:
-            raise UserError(
-                f"the GPU's memory does not suffice for a pass of {chosen.laid.ids.numel():,} positions",
-                "lower `pass_tokens` or `sequence`, set `activation_checkpointing: true`, or divide the model",
-            ) from None
-    seconds = time.perf_counter() - began
+        for last in (False, True) if compiled else (True,):
+            began = time.perf_counter()
+            try:
+                loss = world.forward(model, work)
+                loss.backward()  # type: ignore[no-untyped-call]
+                value = float(loss.detach())
+            except torch.cuda.OutOfMemoryError:
+                raise UserError(
+                    f"the GPU's memory does not suffice for a pass of {chosen.laid.ids.numel():,} positions",
+                    "lower `pass_tokens` or `sequence`, set `activation_checkpointing: true`, or divide the model",
+                ) from None
+            seconds = time.perf_counter() - began
+            del loss
+            if not last:
+                forget(model)
     if not math.isfinite(value):
         raise StageFailed(
             f"the loss of the trial pass is {value}: the model's weights are spoilt, or its new rows are"
@@ -170,6 +184,12 @@ def probe(
     )
 
 
+def forget(model: LanguageModel) -> None:
+    """Drop all gradients."""
+    for parameter in model.model.parameters():
+        parameter.grad = None
+
+
 @contextmanager
 def untouched(model: LanguageModel) -> Iterator[None]:
     """Leave no gradient behind, and every generator of random numbers as it was."""
@@ -179,7 +199,6 @@ def untouched(model: LanguageModel) -> Iterator[None]:
         try:
             yield
         finally:
-            for parameter in model.model.parameters():
-                parameter.grad = None
+            forget(model)
             random.setstate(python)
             np.random.set_state(plain)

@@ -13,6 +13,7 @@ WANDB_MODE=offline is honoured, and WANDB_PROJECT; the project is `watari` other
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import math
@@ -181,11 +182,9 @@ def check(names: Sequence[Tracker]) -> None:
     for name in names:
         if importlib.util.find_spec(_PACKAGES[name]) is None:
             raise UserError(f"trackers: {name} is not installed", f"pip install {_PACKAGES[name]}")
-    if "wandb" in names and os.environ.get("WANDB_MODE", "online") == "online":
-        import wandb
-
-        if not wandb.api.api_key:
-            raise UserError("trackers: wandb: nobody is logged in", "wandb login, or set WANDB_MODE=offline")
+    sends = "wandb" in names and os.environ.get("WANDB_MODE", "online") == "online"
+    if sends and not _library("wandb").api.api_key:
+        raise UserError("trackers: wandb: nobody is logged in", "wandb login, or set WANDB_MODE=offline")
 
 
 def sendable(params: BaseModel, above: str = "") -> dict[str, Any]:
@@ -214,12 +213,16 @@ def _read_state(path: Path) -> dict[str, Any]:
     return state
 
 
+def _library(name: str) -> Any:
+    """Return a module that may not be installed: typed as anything, whether it is or not."""
+    return importlib.import_module(name)
+
+
 class _TensorBoard:
     def __init__(self, folder: Path, config: Mapping[str, Any], step: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
+        board = _library("torch.utils.tensorboard")
         # A viewer drops what an interrupted run wrote from this step on.
-        self._writer: Any = SummaryWriter(log_dir=str(folder), purge_step=step)  # type: ignore[no-untyped-call]
+        self._writer = board.SummaryWriter(log_dir=str(folder), purge_step=step)
         self._writer.add_text("parameters", f"```\n{json.dumps(config, indent=2)}\n```", step)
 
     def send(self, step: int, figures: Mapping[str, float]) -> None:
@@ -232,8 +235,7 @@ class _TensorBoard:
 
 class _Wandb:
     def __init__(self, folder: Path, run: str, title: str, config: Mapping[str, Any]) -> None:
-        import wandb
-
+        wandb = _library("wandb")
         # Without these it would send the machine's name, the command line, the git remote, the console and the packages.
         settings = wandb.Settings(
             console="off",
@@ -248,7 +250,7 @@ class _Wandb:
             x_disable_stats=True,
             x_save_requirements=False,
         )
-        self._run: Any = wandb.init(
+        self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", _PROJECT),
             id=run,
             name=title,
@@ -267,10 +269,8 @@ class _Wandb:
 
 class _Trackio:
     def __init__(self, title: str, config: Mapping[str, Any]) -> None:
-        import trackio
-
-        self._trackio: Any = trackio
-        trackio.init(
+        self._trackio = _library("trackio")
+        self._trackio.init(
             project=os.environ.get("TRACKIO_PROJECT", _PROJECT),
             name=title,
             config=dict(config),

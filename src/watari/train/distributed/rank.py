@@ -11,18 +11,23 @@ the next `watari run` finds it and publishes the artifact.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import signal
 import socket
 import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 from watari.artifact.stage import Silent, StageResult
+from watari.artifact.store import locked
 from watari.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, StageFailed, WatariError
 from watari.train.distributed.launch import HOME, LINE
 from watari.train.distributed.spec import Launch
@@ -141,7 +146,7 @@ def main(arguments: list[str]) -> int:
         os.environ[HOME] = str(launch.out)
         from watari.train.distributed.world import joined
 
-        with joined():
+        with _held(launch, alone=rank == 0 and LINE not in os.environ), joined():
             out = launch.out if rank == 0 else launch.scratch(rank)
             out.mkdir(parents=True, exist_ok=True)
             result = launch.stage().run(launch.parameters(), launch.artifacts(), out, progress)
@@ -153,11 +158,32 @@ def main(arguments: list[str]) -> int:
         return error.exit_code
     except BaseException as error:
         traceback.print_exc()
-        text = str(error).splitlines()
-        described = f"rank {rank}: {type(error).__name__}" + (f": {text[0]}" if text else "")
-        progress.failed(StageFailed(described, "the traceback is in the stage's log"), told=False)
+        progress.failed(_described(error, rank), told=False)
         return EXIT_FAILED
     return EXIT_OK
+
+
+@contextmanager
+def _held(launch: Launch, *, alone: bool) -> Iterator[None]:
+    """Hold the store's lock on the stage's folder, if nobody above does who waits for this rank."""
+    if not alone:
+        yield
+        return
+    with locked(launch.out.with_name(f"{launch.out.name}.lock")) as held:
+        if not held:
+            raise StageFailed(f"{launch.out}: another run is at work in it", "wait for it, or stop it")
+        yield
+
+
+def _described(error: BaseException, rank: int) -> StageFailed:
+    text = str(error).splitlines()
+    described = f"rank {rank}: {type(error).__name__}" + (f": {text[0]}" if text else "")
+    mend = "the traceback is in the stage's log"
+    if isinstance(error, MemoryError) or re.search("out of memory|can't allocate memory", str(error), re.I):
+        mend = "lower `pass_tokens` or `sequence`, or set `sharding: fsdp`"
+    elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        mend = "free some space (`watari clean`), then run the same command to go on"
+    return StageFailed(described, mend)
 
 
 def _end(code: int) -> NoReturn:

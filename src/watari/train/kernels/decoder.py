@@ -1,7 +1,7 @@
 """Decoder layers of Llama's form (Llama, Mistral, Qwen 2, Qwen 3) run through this package's kernels.
 
-The modules stay transformers' own, with their parameters in place: a layer is given a `forward` of its own, which is
-taken away again by `Decoder.remove`. Every part of a layer is looked at when it runs: what is not exactly the part that
+The modules stay transformers' own, with their parameters in place (`LanguageModel` calls a layer, which calls `run_layer`).
+Every part of a layer is looked at when it runs: what is not exactly the part that
 is known here (a linear layer with an adapter, a hook, another activation) runs as it is.
 """
 

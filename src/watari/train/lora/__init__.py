@@ -12,12 +12,5 @@ embedding and a tied head share, and the merged model is tied as its base was.
 
 from watari.train.lora.adapter import ADAPTER, save_adapter
 from watari.train.lora.attach import attach, merge
-from watari.train.lora.size import trainable_parameters
 
-__all__ = [
-    "ADAPTER",
-    "attach",
-    "merge",
-    "save_adapter",
-    "trainable_parameters",
-]
+__all__ = ["ADAPTER", "attach", "merge", "save_adapter"]
