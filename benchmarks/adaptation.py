@@ -8,10 +8,10 @@ same CPU seconds of training, the same text, the same share of English replay an
   strings would be found behind a blank only, where Japanese has none; so they are added with `normalized=False`
 - no expansion: the base's own tokenizer, trained by our loop; and, once, by Trainer
 
-Held-back documents measure bits per character: literature, encyclopaedia, English books. Rates were chosen on the
-development part for each arm from one grid (`--choose`), on a seed that is not among those reported: for ours the lowest
-Japanese with English within 5 % of the base, for the others the lowest Japanese, whatever their English. Claims are made
-on the test part. Curves and everything else are told on stderr.
+Held-back documents measure bits per character: literature, encyclopaedia, English books. Each arm had three rates to
+choose from (`--choose`), on the development part and a seed that is not among those reported: ours the lowest Japanese
+with English within 4 % of the base, the others the lowest Japanese, whatever their English. Claims are made on the test
+part. Curves and everything else are told on stderr.
 
 With WATARI_TEST_DATA set the text is real; else the demo's little world stands in, and the figures mean nothing.
 """
@@ -44,14 +44,15 @@ from watari.pretrained.graft import read_graft  # noqa: E402
 
 OURS, STOCK, PLAIN, STOCK_PLAIN = "ours", "stock", "no expansion", "no expansion, Trainer"
 ARMS = (OURS, STOCK, PLAIN)
-GRID = (5e-4, 1e-3, 2e-3)
-RATES: dict[str, float] = {OURS: 1e-3, STOCK: 1e-3, PLAIN: 1e-3, STOCK_PLAIN: 1e-3}
-"""Peak rate of each arm, as `--choose` found it."""
+GRID = {OURS: (3e-4, 5e-4, 1e-3), STOCK: (1e-3, 2e-3, 4e-3), PLAIN: (1e-3, 2e-3, 4e-3)}
+"""Peak rates that each arm may have; of ours those of all weights but the new rows."""
+RATES: dict[str, float] = {OURS: 3e-4, STOCK: 2e-3, PLAIN: 2e-3, STOCK_PLAIN: 2e-3}
+"""Those that were chosen."""
 SECONDS = 60.0
 """CPU seconds of training of each arm."""
 CHOOSING_SEED = 100
-TOLERANCE = 1.05
-"""English bits per character at most, as a share of the base's."""
+TOLERANCE = 1.04
+"""English bits per character at most, as a share of the base's, where ours is chosen: the bar is 1.05 on the test part."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,9 @@ class Bench:
         step_tokens = self.plan.setting.step_tokens
         for name, seconds in cost.items():
             say(f"  {name}: {1e6 * seconds / step_tokens:.0f} CPU µs a token")
-        found = {name: max(self.plan.least, round(self.plan.seconds / seconds)) for name, seconds in cost.items()}
+        found = {
+            name: max(self.plan.least, round(self.plan.seconds / seconds)) for name, seconds in cost.items()
+        }
         path.write_text(json.dumps(found))
         return found
 
@@ -134,8 +137,10 @@ def choose(bench: Bench, steps: Mapping[str, int]) -> dict[str, float]:
     found = {}
     for arm in ARMS:
         ends: dict[float, Point] = {}
-        for rate in GRID:
-            course = bench.arms[arm].train(steps[arm], rate, CHOOSING_SEED, bench.meter(arm, bench.corpus.development))
+        for rate in GRID[arm]:
+            course = bench.arms[arm].train(
+                steps[arm], rate, CHOOSING_SEED, bench.meter(arm, bench.corpus.development)
+            )
             ends[rate] = course.points[-1]
             start = course.points[0]
             say(
@@ -143,8 +148,8 @@ def choose(bench: Bench, steps: Mapping[str, int]) -> dict[str, float]:
                 f"(base {start.english:.3f})"
             )
         base = bench.meter(PLAIN, bench.corpus.development).bits(_loaded(bench.base))["books"]
-        fit = [rate for rate in GRID if ends[rate].english <= TOLERANCE * base]
-        among = fit if arm == OURS and fit else list(GRID)
+        fit = [rate for rate in GRID[arm] if ends[rate].english <= TOLERANCE * base]
+        among = fit if arm == OURS and fit else list(GRID[arm])
         found[arm] = min(among, key=lambda rate: ends[rate].japanese)
         say(f"  {arm}: {found[arm]:g}")
     return found | {STOCK_PLAIN: found[PLAIN]}
@@ -158,17 +163,23 @@ def _loaded(folder: Path) -> Any:
 
 def measured(bench: Bench, arm: str, seed: int, steps: int, rate: float) -> Course:
     """Return one training's course on the test part; from the cache if it was run before with the same settings."""
-    key = hash_json([bench.work.name, arm, seed, steps, rate, asdict(bench.plan.setting), bench.plan.seconds])[:12]
+    key = hash_json(
+        [bench.work.name, arm, seed, steps, rate, asdict(bench.plan.setting), bench.plan.seconds]
+    )[:12]
     path = bench.work / "courses" / f"{key}.json"
     meter = bench.meter(arm, bench.corpus.test)
     if path.is_file():
         found = json.loads(path.read_text())
-        course = Course(meter, steps, found["step_tokens"], points=[Point(**point) for point in found["points"]])
+        course = Course(
+            meter, steps, found["step_tokens"], points=[Point(**point) for point in found["points"]]
+        )
     else:
         course = bench.arms[arm].train(steps, rate, seed, meter)
         path.parent.mkdir(exist_ok=True)
         points = [asdict(point) for point in course.points]
-        path.write_text(json.dumps({"arm": arm, "seed": seed, "step_tokens": course.step_tokens, "points": points}))
+        path.write_text(
+            json.dumps({"arm": arm, "seed": seed, "step_tokens": course.step_tokens, "points": points})
+        )
     end = course.points[-1]
     say(
         f"  {arm}, seed {seed}: {end.seconds:.1f} CPU s, {end.tokens:,} tokens, Japanese {end.japanese:.3f} "
@@ -206,7 +217,9 @@ def spread(ours: Runs, peer: Runs, of: str, place: int = -1) -> str:
 
 def table(runs: Sequence[Runs]) -> None:
     """Tell the whole curve of every arm: means over seeds, with the seeds' range of the Japanese."""
-    say(f"{'arm':24}{'CPU s':>8}{'tokens':>10}{'aozora':>9}{'kyoto':>9}{'Japanese':>10}{'range':>16}{'English':>9}")
+    say(
+        f"{'arm':24}{'CPU s':>8}{'tokens':>10}{'aozora':>9}{'kyoto':>9}{'Japanese':>10}{'range':>16}{'English':>9}"
+    )
     for run in runs:
         for place in range(len(run.courses[0].points)):
             japanese = [point.japanese for point in run.at(place)]
@@ -294,9 +307,13 @@ def more(parser: ArgumentParser) -> None:
     parser.add_argument("--cache", type=Path, help="folder that keeps the base and finished trainings")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="CPU seconds of training of each arm")
     parser.add_argument(
-        "--seed", type=int, help="train the arms on this seed only, for a later run with the same cache to tell"
+        "--seed",
+        type=int,
+        help="train the arms on this seed only, for a later run with the same cache to tell",
     )
-    parser.add_argument("--choose", action="store_true", help="choose the rates on the development part first")
+    parser.add_argument(
+        "--choose", action="store_true", help="choose the rates on the development part first"
+    )
 
 
 def main() -> None:
@@ -307,15 +324,23 @@ def main() -> None:
     data = Path(folder) if folder and not options.quick else None
     plan = quick_plan() if options.quick else full_plan(data, options.seconds)
     with tempfile.TemporaryDirectory() as scratch:
-        cache = Path(scratch) if options.quick else options.cache or Path(tempfile.gettempdir()) / "watari-adaptation"
+        cache = (
+            Path(scratch)
+            if options.quick
+            else options.cache or Path(tempfile.gettempdir()) / "watari-adaptation"
+        )
         cache.mkdir(parents=True, exist_ok=True)
         corpus = read_corpus(data, plan.amounts)
         say(str(corpus))
         bench = Bench(plan, corpus, cache)
         tokenizers = {name: arm.tokenizer for name, arm in bench.arms.items()}
-        for name, tokenizer in (tokenizers | {"add_tokens of plain strings": bench.plainly_added.tokenizer}).items():
+        for name, tokenizer in (
+            tokenizers | {"add_tokens of plain strings": bench.plainly_added.tokenizer}
+        ).items():
             found = Meter(corpus.test, tokenizer, plan.setting.shape.sequence).characters_per_token
-            say(f"  {name}: characters a token {', '.join(f'{key} {value:.3f}' for key, value in found.items())}")
+            say(
+                f"  {name}: characters a token {', '.join(f'{key} {value:.3f}' for key, value in found.items())}"
+            )
         steps = bench.steps()
         rates = choose(bench, steps) if options.choose else RATES
         seeds = range(options.repeats or (1 if options.quick else 3))
@@ -331,13 +356,18 @@ def main() -> None:
         once = Runs(STOCK_PLAIN, [measured(bench, STOCK_PLAIN, 0, steps[STOCK_PLAIN], rates[STOCK_PLAIN])])
         table([*runs.values(), once])
         for name, seconds in ((OURS, bench.setup), (STOCK, bench.arms[STOCK].setup)):
-            say(f"setting up {name}, CPU s: " + ", ".join(f"{key} {value:.1f}" for key, value in seconds.items()))
+            say(
+                f"setting up {name}, CPU s: "
+                + ", ".join(f"{key} {value:.1f}" for key, value in seconds.items())
+            )
         claims(bench, runs, base)
 
 
 def full_plan(data: Path | None, seconds: float) -> Plan:
     """Return the plan of the full run."""
-    tokenizer = "package://mistral-v1" if data is None else str(data / "tinystories-llama" / "tokenizer.model")
+    tokenizer = (
+        "package://mistral-v1" if data is None else str(data / "tinystories-llama" / "tokenizer.model")
+    )
     return Plan(Setting(Shape(tokenizer)), Amounts(), seconds)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ from adaptation_data import Corpus, artifact
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
-    PrinterCallback,
     PreTrainedModel,
     PreTrainedTokenizerBase,
+    PrinterCallback,
     Trainer,
     TrainerCallback,
     TrainingArguments,
@@ -55,7 +55,7 @@ class Setting:
         batch: Windows of a step.
         replay: Share of English among the tokens.
         init: Of our new rows; None: the library's default.
-        ours: Parameters of `train.pretrain` for the expanded model; `lr_new_rows` is a multiple of the arm's rate.
+        ours: Parameters of `train.pretrain` for the expanded model beside the common ones.
     """
 
     shape: Shape
@@ -63,7 +63,7 @@ class Setting:
     batch: int = 4
     replay: float = 0.25
     init: str | None = None
-    ours: dict[str, Any] = field(default_factory=lambda: {"lr_new_rows": 4.0})
+    ours: dict[str, Any] = field(default_factory=lambda: {"lr_new_rows": 2.4e-3})
 
     @property
     def step_tokens(self) -> int:
@@ -100,8 +100,6 @@ class Watari:
         more: dict[str, Any] = {}
         if self._first_new is not None:
             more = setting.ours | {"new_rows_from": self._first_new}
-            if "lr_new_rows" in more:
-                more["lr_new_rows"] *= lr
         params = training(
             shape,
             setting.batch,
@@ -202,7 +200,9 @@ class Stock:
         self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(base))
         self.setup: dict[str, float] = {}
         if pieces:
-            given: Any = list(pieces) if normalized else [AddedToken(text, normalized=False) for text in pieces]
+            given: Any = (
+                list(pieces) if normalized else [AddedToken(text, normalized=False) for text in pieces]
+            )
             began = time.process_time()
             self.tokenizer.add_tokens(given)
             self.setup["tokenizer"] = time.process_time() - began

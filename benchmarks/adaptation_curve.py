@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -76,9 +75,7 @@ class Meter:
         found = {}
         with torch.autocast("cpu", torch.bfloat16):
             for name, ids in self._ids.items():
-                bits = bits_of(
-                    model, ids, start=self._start, window=self._window, stride=self._window // 2
-                )
+                bits = bits_of(model, ids, start=self._start, window=self._window, stride=self._window // 2)
                 found[name] = sum(bits) / self._characters[name]
         model.train(training)
         return found
@@ -101,7 +98,6 @@ class Course:
     model: PreTrainedModel | None = None
     points: list[Point] = field(default_factory=list)
     each: list[float] = field(default_factory=list)
-    _began: float = 0.0
     _before: float = 0.0
     _done: int = 0
 
@@ -113,32 +109,22 @@ class Course:
         if self._done == 0:
             gc.collect()
             self._measure()
-            self._began = self._before = time.process_time()
+            self._before = time.process_time()
 
     def step(self, done: int) -> None:
         """Take note that `done` steps are done, and measure where it is due; the clock stands meanwhile."""
-        if done <= self._done:
-            return
-        now = time.process_time()
-        self.each.append(now - self._before)
-        self._done = done
-        with self._paused(now):
+        if done > self._done:
+            self.each.append(time.process_time() - self._before)
+            self._done = done
             self._measure()
-
-    @contextmanager
-    def _paused(self, now: float) -> Iterator[None]:
-        yield
-        self._before = time.process_time()
-        self._began += self._before - now
+            self._before = time.process_time()
 
     def _measure(self) -> None:
         if self.meter is None or self.model is None or self._done not in self._marks:
             return
         if self.points and self.points[-1].tokens == self._done * self.step_tokens:
             return
-        self.points.append(
-            Point(self.seconds, self._done * self.step_tokens, self.meter.bits(self.model))
-        )
+        self.points.append(Point(self.seconds, self._done * self.step_tokens, self.meter.bits(self.model)))
 
     @property
     def seconds(self) -> float:

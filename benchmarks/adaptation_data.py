@@ -66,7 +66,8 @@ class Corpus:
             for name, texts in (("English", self.english), ("Japanese", self.japanese))
         )
         held = ", ".join(
-            f"{name} {len(texts)} stretches of {sum(map(len, texts)):,} characters" for name, texts in self.test.items()
+            f"{name} {len(texts)} stretches of {sum(map(len, texts)):,} characters"
+            for name, texts in self.test.items()
         )
         return f"learned from {learned}; test: {held}"
 
@@ -90,7 +91,9 @@ def read_corpus(data: Path | None, amounts: Amounts) -> Corpus:
         development[name] = _measured(held[:quarter], -(-amounts.stretches // 3), length)
         test[name] = _measured(held[quarter:], amounts.stretches, length)
         budget = amounts.english if language == "en" else amounts.japanese
-        train[language] += _taken([found[place] for place in order[amounts.held_back :]], name, language, budget)
+        train[language] += _taken(
+            [found[place] for place in order[amounts.held_back :]], name, language, budget
+        )
     return Corpus(train["en"], train["ja"], test, development)
 
 
@@ -177,7 +180,8 @@ def documents_of(texts: Sequence[Text], name: str, folder: Path) -> InputArtifac
     """Write texts as documents and return them as a stage gets them."""
     if not (folder / "rows.parquet").is_file():
         rows = [
-            {"id": text.id, "text": text.text, "language": text.language, "source": text.source} for text in texts
+            {"id": text.id, "text": text.text, "language": text.language, "source": text.source}
+            for text in texts
         ]
         write_rows(folder / "rows.parquet", Kind.DOCUMENTS, rows)
     return artifact(name, folder, Kind.DOCUMENTS)

@@ -1,7 +1,7 @@
 """Supervised fine-tuning: `train.sft` against TRL's SFTTrainer, conversations with 5, 20 and 50 % of tokens supervised.
 
 Both sides start from the same folder (a 15M-parameter Llama: 288 wide, 6 layers, 32,000 tied rows), read the same
-conversations with the same chat template, and train with bf16 autocast over fp32 weights and fused AdamW, a whole step of 16
+conversations with the same chat template, and train with bf16 autocast over fp32 weights and fused AdamW, a whole step of 8
 conversations at a time. The peer is the fastest of three ways to run the stock trainer (`assistant_only_loss`, no gradient
 checkpointing): padded, padded with rows grouped by length, packed (bfd). Ours is `train.sft` as a recipe runs it.
 
@@ -32,7 +32,7 @@ import numpy as np  # noqa: E402  one_thread() comes before every import that st
 
 SHARES = (0.05, 0.20, 0.50)
 STOCK = ("padded", "padded, grouped by length", "packed")
-STEP = 16
+STEP = 8
 TEMPLATE = "swallow"
 PACKAGES = ("trl", "transformers")
 

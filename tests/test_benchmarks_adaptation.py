@@ -48,7 +48,9 @@ def setting() -> Any:
 @pytest.fixture(scope="module")
 def base(setting: Any, corpus: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
-    folder: Path = module("adaptation_base").base_model(setting.shape, corpus, tmp_path_factory.mktemp("cache"))
+    folder: Path = module("adaptation_base").base_model(
+        setting.shape, corpus, tmp_path_factory.mktemp("cache")
+    )
     return folder
 
 

@@ -116,6 +116,7 @@ def trained(folder: Path, world: World, *, tied: bool, resume: Path | None = Non
             model, lambda: cross_entropy(model.hidden(laid), model.head.weight, laid.targets, torch.float32)
         )
     seen["scored"] = float(scored)
+    seen["still divided"] = [is_divided(parameter) for parameter in model.trainable().values()]
     state = world.full_state(model)
     seen["state"] = {name: float(tensor.double().sum()) for name, tensor in state.items()}
     seen["shapes"] = {name: list(tensor.shape) for name, tensor in state.items()}

@@ -62,9 +62,3 @@ class DryRun(Interrupted):
     """A dry run has told what it would do and stopped before the first step, as asked: exit code 0."""
 
     exit_code = EXIT_OK
-
-
-class DryRun(Interrupted):
-    """A dry run went as far as it was meant to, and well: exit code 0."""
-
-    exit_code = EXIT_OK

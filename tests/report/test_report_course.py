@@ -94,6 +94,12 @@ def test_all_stages_are_lines_of_one_picture(artifacts: list[InputArtifact]) -> 
     assert not found.shares
 
 
+def test_each_width_of_screen_has_its_drawing(artifacts: list[InputArtifact]) -> None:
+    html = build(artifacts).html
+    for kind, width in (("wide", 1120), ("narrow", 560)):
+        assert f'<div class="canvas {kind}"><svg class="chart" viewBox="0 0 {width} ' in html
+
+
 def test_one_stage_alone_is_no_course(small: Any, fakes: ModuleType) -> None:
     train(small, "t", "train.sft", "model", {"train_log.jsonl": fakes.log_lines(9, 2, 1, lr=1e-4, tokens=5)})
     assert course_of(logs_of(small.all()), Figures()) is None
@@ -244,6 +250,8 @@ def test_a_spike_is_marked_and_leaves_the_axis_alone(small: Any, fakes: ModuleTy
     one, two = charts_of(logs_of(small.all()), Figures())
     assert re.findall(r'class="mark (\w+) ', one.svg) == []
     assert re.findall(r'class="mark (\w+) ', two.svg) == ["spike", "skipped", "skipped"]
+    shapes = re.findall(r'class="mark \w+ c0" d="[^"]*?(z?)"', two.svg)
+    assert shapes == ["z", "", ""], "a filled triangle, and two crosses"
     labels = [re.findall(r'class="tick"[^>]*text-anchor="end">([^<]*)<', chart.svg) for chart in (one, two)]
     assert labels[0] == labels[1]
     assert max(two.data["lines"][0]["loss"]) < 4

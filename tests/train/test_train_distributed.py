@@ -204,21 +204,23 @@ def _two(folder: Path) -> None:
         "OMP_NUM_THREADS": "1",
         RENDEZVOUS: (folder / "rendezvous").as_uri(),
     }
-    ranks = [
-        subprocess.Popen(
-            [sys.executable, two_ranks.__file__, str(folder)],
-            env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
+    told = [folder / f"told-{rank}.txt" for rank in range(2)]
+    ranks = []
+    for number, path in enumerate(told):
+        with path.open("wb") as handle:
+            ranks.append(
+                subprocess.Popen(
+                    [sys.executable, two_ranks.__file__, str(folder)],
+                    env={**common, "RANK": str(number), "LOCAL_RANK": str(number)},
+                    stderr=handle,
+                )
+            )
     try:
-        told = [rank.communicate(timeout=300)[1] for rank in ranks]
+        codes = [rank.wait(timeout=900) for rank in ranks]
     finally:
         for rank in ranks:
             rank.kill()
-    assert [rank.returncode for rank in ranks] == [0, 0], "\n".join(text[-3000:] for text in told)
+    assert codes == [0, 0], "\n".join(path.read_text()[-3000:] for path in told)
 
 
 def log(out: Path) -> list[dict[str, Any]]:
@@ -266,6 +268,7 @@ def test_what_is_to_be_divided_is(ran: Ran) -> None:
     assert not any(whole["divided"])
     for seen in (world["divided"] for world in ran.world):
         assert all(seen["divided"])
+        assert all(seen["still divided"])
         assert len(seen["divided"]) == len(whole["divided"])
     assert sum(world["divided"]["held"] for world in ran.world) == whole["held"]
     assert all(world["divided"]["held"] < 0.6 * whole["held"] for world in ran.world)
@@ -298,6 +301,7 @@ def test_a_stage_on_two_ranks_follows_one_process(case: tuple[str, Ran]) -> None
     else:
         said = json.loads((two / "work" / "result.json").read_text())
         assert said["performance"]["processes"] == 2
+        assert said["performance"]["sharding"] == CASES[name].params.get("sharding", "none")
         assert said["metrics"]["trained_parameters"] > 0
     follows(log(two), log(one))
     if CASES[name].kind == "train.pretrain":

@@ -16,7 +16,7 @@ import pytest
 
 from watari.artifact.params import Selection
 from watari.artifact.stage import InputArtifact, Inputs, Silent, StageResult
-from watari.errors import Interrupted, StageFailed, UserError
+from watari.errors import DryRun, Interrupted, StageFailed, UserError
 from watari.train import pretrain
 from watari.train.distributed import launch
 from watari.train.distributed.launch import HOME, delegated
@@ -26,7 +26,7 @@ START = """
 import os, signal, socket, sys, time
 from pathlib import Path
 from watari.artifact.stage import StageResult
-from watari.errors import Interrupted, StageFailed, UserError
+from watari.errors import DryRun, Interrupted, StageFailed, UserError
 from watari.train.distributed.rank import Line
 from watari.train.distributed.spec import Launch
 rank = int(os.environ["RANK"])
@@ -132,6 +132,14 @@ def test_what_a_rank_raises_is_raised(launched: Callable[..., Any], who: int) ->
         launched(lines)
     assert caught.value.mend == "drop it"
     assert time.monotonic() - before < 30
+
+
+def test_a_dry_run_comes_back_as_one_and_leaves_its_spec(
+    launched: Callable[..., Any], tmp_path: Path
+) -> None:
+    with pytest.raises(DryRun, match="before the first"):
+        launched('line.failed(DryRun("stopped before the first"), told=True); os._exit(130)', dry_run=True)
+    assert Launch.read(tmp_path / "out" / "work" / "launch.json").kind == "train.pretrain"
 
 
 def test_a_rank_that_is_killed_is_named(launched: Callable[..., Any]) -> None:

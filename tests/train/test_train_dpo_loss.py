@@ -20,6 +20,7 @@ from watari.train.language_model import LanguageModel
 from watari.train.pairs import Pair, read_preferences
 from watari.train.preference import PairLoss
 from watari.train.preference_score import score
+from watari.train.preference_tuning import PreferenceTuning
 
 CPU = Compute(torch.device("cpu"), torch.float32)
 ROWS = [
@@ -106,7 +107,7 @@ def ours(
         **{"model": "m", "data": "d", "beta": 0.3, "batch": 8, "pass_tokens": pass_tokens, **given}
     )
     reference: dict[str, Any] = {}
-    tuning = dpo.PreferenceTuning(pairs, params, joint=True, reference=reference)
+    tuning = PreferenceTuning(pairs, params, joint=True, reference=reference)
     other = LanguageModel(load_model(judge), CPU)
     reference |= score(other, tuning.first_epoch(), progress=Silent(), note="")
     model = LanguageModel(load_model(tiny.path), CPU)

@@ -104,6 +104,11 @@ def test_a_sequence_is_shown_with_its_trained_part(tokenizer: Any) -> None:
     assert found.passages[1].text.endswith("</s>")
 
 
+def test_the_first_token_is_never_shown_as_trained(tokenizer: Any) -> None:
+    found = shown(sample("x", [1, 300, 2], [0, 2]), tokenizer)
+    assert [passage.trained for passage in found.passages] == [False, True]
+
+
 def test_a_long_sequence_is_shown_from_both_ends(tokenizer: Any) -> None:
     found = shown(sample("x", [1, *[300] * 400, 2], [401]), tokenizer)
     assert found.tokens == 402
@@ -480,12 +485,17 @@ def test_good_rows_give_no_warning(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [(0.0, "20 of 20 new rows are zero"), (1.0, "the same norm"), (50.0, "outside those of the old")],
+    [
+        (0.0, "20 of 20 new rows are zero"),
+        (1.0, "the same norm"),
+        (50.0, "outside those of the old"),
+        (0.01, "outside those of the old"),
+    ],
 )
 def test_rows_without_sense_are_told(tmp_path: Path, value: float, words: str) -> None:
     def change(weights: dict[str, torch.Tensor]) -> None:
         rows = weights["lm_head.weight"][400:]
-        rows[:] = value * torch.linspace(1, 2, 20)[:, None] if value == 50 else value
+        rows[:] = value * torch.linspace(1, 2, 20)[:, None] if value in (50.0, 0.01) else value
 
     found = row_norms(changed(grafted(tmp_path / "m"), change), 400)
     told = [warning for norm in found for warning in norm.warnings()]

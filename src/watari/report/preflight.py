@@ -72,8 +72,8 @@ def preflight_of(stage: ReportStage, figures: Figures) -> Summary | None:
     for name in _DATA:
         if found := figure("data", name):
             lines.append(Line(t(f"preflight_{name}"), link(found)))
-            if name == "rows_kept":
-                lines += _dropped(content, figure)
+        if name == "rows_kept":
+            lines += _dropped(content, figure)
     if waste := figure("data", "packing", "waste", name="packing_waste_share"):
         lines.append(Line(t("preflight_waste"), link(waste)))
     for name in _MARKS:

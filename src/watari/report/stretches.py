@@ -77,7 +77,7 @@ def stretches_of(logs: Sequence[TrainLog], before: dict[int, int]) -> list[Stret
     for log in logs:
         groups.setdefault(min(level[log.stage.base], len(level)), []).append(log)
     ordered = [groups[place] for place in sorted(groups)]
-    tokens = [max(log.pairs("tokens", "loss")[-1][0] for log in group) or 1.0 for group in ordered]
+    tokens = [max(log.pairs("tokens", "tokens")[-1][0] for log in group) or 1.0 for group in ordered]
     low, found = 0.0, []
     for place, (group, count) in enumerate(zip(ordered, tokens, strict=True), 1):
         share = _SHARED / len(ordered) + (1 - _SHARED) * count / sum(tokens)

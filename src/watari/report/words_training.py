@@ -39,7 +39,7 @@ TRAINING: dict[str, tuple[str, str]] = {
         "報酬（太線：他言語の語を含む回答、細線：含まない回答）",
     ),
     "chosen_nll": ("Loss of the chosen reply (nats per token)", "好ましい回答の損失（nat/トークン）"),
-    "drift": ("Rewards and drift", "報酬とずれ"),
+    "drift": ("Rewards and drift", "報酬とドリフト"),
     "held_note": ("Dots: pairs that were held back.", "点は評価用ペアでの値です。"),
     "grad_norm": ("Gradient norm", "勾配ノルム"),
     "bits_of": ("Bits per character · {language}", "1文字あたりのビット数・{language}"),

@@ -10,14 +10,13 @@ can take), `holdout_log.jsonl` (content, if asked for: a line {step, ...} of `pr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from watari.artifact import atomic
 from watari.artifact.draws import draw_uniform, shuffled
 from watari.artifact.kinds import Kind
 from watari.artifact.manifest import WORK
@@ -27,13 +26,9 @@ from watari.errors import UserError
 from watari.train.settings import TrainingParams
 
 if TYPE_CHECKING:
-    from watari.train.batches import Batch
     from watari.train.distributed import World
     from watari.train.language_model import LanguageModel
-    from watari.train.loop import Part
-    from watari.train.pairs import Pair
     from watari.train.preference import PairLoss
-    from watari.train.preference_figures import Totals
     from watari.train.preference_rows import PairPass
     from watari.train.preference_score import LogProbs
 
@@ -138,87 +133,6 @@ class Params(TrainingParams):
         return PairLoss(self.loss, self.beta, self.label_smoothing)
 
 
-class PreferenceTuning:
-    """The objective: a loss over pairs, in a seeded order for each epoch.
-
-    Args:
-        pairs: To train on.
-        params: The stage's parameters.
-        joint: True to compute shared prompts once.
-        reference: Filled in before the first step: the reference's log-probabilities by the pairs' keys.
-    """
-
-    def __init__(
-        self,
-        pairs: Sequence[Pair],
-        params: Params,
-        *,
-        joint: bool,
-        reference: Mapping[str, LogProbs],
-    ) -> None:
-        self._params = params
-        self._loss = params.pair_loss()
-        self._joint = joint
-        self._reference = reference
-        ids = [pair.id for pair in pairs]
-        self._plan: list[list[Pair]] = []
-        for epoch in range(params.epochs):
-            order = shuffled(ids, params.seed, f"{KIND} epoch {epoch}")
-            self._plan += [
-                [pairs[index] for index in order[start : start + params.batch]]
-                for start in range(0, len(order), params.batch)
-            ]
-
-    @property
-    def steps(self) -> int:
-        """Number of steps; the last of an epoch may be smaller."""
-        return len(self._plan)
-
-    def passes(self, step: int, ranks: int = 1) -> list[tuple[Batch, tuple[Pair, ...], Totals]]:
-        """Return the step's batches, each with its pairs and what the whole step's figures are divided by."""
-        from watari.train.preference_figures import Totals
-
-        totals = Totals.of(self._plan[step])
-        return [(one.laid(), one.pairs, totals) for one in self.split(self._plan[step], ranks)]
-
-    def first_epoch(self, ranks: int = 1) -> list[PairPass]:
-        """Return the passes of the first epoch: every pair once, as it will be computed."""
-        return [
-            one
-            for step in range(self.steps // self._params.epochs)
-            for one in self.split(self._plan[step], ranks)
-        ]
-
-    def split(self, pairs: Sequence[Pair], ranks: int = 1) -> list[PairPass]:
-        """Return pairs as passes."""
-        from watari.train.preference_rows import pair_passes
-
-        return pair_passes(pairs, self._params.pass_tokens, joint=self._joint, ranks=ranks)
-
-    def part(self, model: LanguageModel, step: int, batch: tuple[Batch, tuple[Pair, ...], Totals]) -> Part:
-        """Return one batch's share of the step's mean loss and of its figures (see `preference_figures`)."""
-        import torch
-
-        from watari.train.loop import Part
-        from watari.train.preference_figures import figures, lengths_of
-        from watari.train.preference_score import reply_logprobs
-
-        laid, pairs, totals = batch
-        laid = laid.to(model.compute.device)
-        policy = reply_logprobs(model, laid).view(-1, 2)
-        known = [self._reference[pair.key] for pair in pairs]
-        base = torch.tensor([[one.chosen, one.rejected] for one in known], dtype=policy.dtype)
-        ratios = policy - base.to(policy.device)
-        rewards = self._loss.rewards(ratios, lengths_of(pairs).to(policy.device))
-        loss = self._loss.of(rewards).sum() / totals.pairs
-        found = figures(pairs, ratios, rewards, totals)
-        if self._params.rpo_alpha:
-            likelihood = -policy[:, 0].sum() / totals.chosen_tokens
-            loss = loss + self._params.rpo_alpha * likelihood
-            found["chosen_nll"] = float(likelihood.detach())
-        return Part(loss.float(), laid.tokens, found)
-
-
 def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageResult:
     """Tune the model on the preferences and write it.
 
@@ -237,9 +151,10 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
     from watari.train.distributed import World, delegated
     from watari.train.facts import facts_of_samples
     from watari.train.pairs import read_preferences
-    from watari.train.preference_figures import agreement
+    from watari.train.preference_figures import add_line, agreement, leaking
     from watari.train.preference_rows import can_share_prompts
     from watari.train.preference_score import REFERENCE, read_reference, score, write_reference
+    from watari.train.preference_tuning import PreferenceTuning
     from watari.train.session import reading, run_training
 
     if (done := delegated(KIND, params, inputs, out, progress)) is not None:
@@ -329,7 +244,7 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
 
     def finish(model: LanguageModel, world: World) -> None:
         passes = plans[0].split([*sample, *held], world.size)
-        after.update(scored(model, world, passes, "after", {}))
+        after.update(scored(model, world, passes, "after"))
 
     trained = run_training(
         KIND,
@@ -373,25 +288,6 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
     return StageResult({**trained.metrics, **counts, **told}, trained.performance)
 
 
-def add_line(path: Path, step: int, figures: dict[str, Any]) -> None:
-    """Write a step's line of a log after those of earlier steps; what a run that was killed wrote later goes."""
-    import json
-
-    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
-    kept = [line for line in lines if json.loads(line)["step"] < step]
-    atomic.write_text(path, "".join(f"{line}\n" for line in [*kept, json.dumps({"step": step, **figures})]))
-
-
-def leaking(pairs: Sequence[Pair]) -> dict[str, int]:
-    """Return how many pairs have a known language, and in how many of them each side leaks (`preference_leaks`)."""
-    marks = [pair.leaks for pair in pairs if pair.leaks is not None]
-    return {
-        "judged": len(marks),
-        "chosen": sum(mark[0] for mark in marks),
-        "rejected": sum(mark[1] for mark in marks),
-    }
-
-
 def check_same_vocabulary(judge: LanguageModel, folder: Path, name: str) -> None:
     """Make sure that the reference scores the same ids as the policy.
 
@@ -418,6 +314,7 @@ def _memory(params: Params, inputs: Inputs) -> int:
         pass_tokens=params.pass_tokens,
         sequence=2 * params.sequence,
         batch=params.batch,
+        params=params,
     )
 
 

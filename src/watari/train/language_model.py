@@ -66,6 +66,10 @@ class LanguageModel:
         self.compiled = compile and self.uncompiled is None
         known = known_layers(self.body)
         self._fast = known is not None and not self.compiled
+        if self.compiled:
+            # Past PyTorch's own limit of 8 variants of a layer (rows of one or several, masks, frozen inputs) it would
+            # silently stop compiling.
+            torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 64)
         self._window: int | None = getattr(untyped.config, "sliding_window", None)
         layers: list[nn.Module] = known if known is not None else list(getattr(self.body, "layers", []))
         if not layers and (self.compiled or checkpoint_activations):
@@ -99,7 +103,7 @@ class LanguageModel:
         embedded = self.embeddings(batch.ids)
         if noise is not None:
             embedded = embedded + noise.to(embedded.device)
-        longest = max(columns for _, _, columns, _ in batch.spans)
+        longest = max(length for *_, length in batch.spans)
         if self._fast and (self._window is None or longest <= self._window):
             return self._fast_hidden(batch, embedded, torch.float32 if exact else self.compute.dtype)
         for layer in self._layers if self.compiled else ():
@@ -202,7 +206,9 @@ class _LayerForward:
         self.off = False
 
     def __call__(self, states: Tensor, *others: Any, given: Pass | None = None, **named: Any) -> Any:
-        run: Callable[..., Any] = self._plain if self.off or self._compiled is None else self._compiled
+        # With a cache (in generation) every call has another shape.
+        off = self.off or named.get("past_key_values") is not None
+        run: Callable[..., Any] = self._plain if off or self._compiled is None else self._compiled
         if given is not None:
             run, others = run_layer, (given,)
         if self._checkpointed and torch.is_grad_enabled():

@@ -352,6 +352,7 @@ class _Run:
             "peak_rss": peak_memory(),
             "threads": torch.get_num_threads(),
             "processes": self._world.size,
+            "sharding": "fsdp" if self._world.divided else "none",
             "device": str(self._model.compute.device),
             "precision": self._model.compute.name,
         }

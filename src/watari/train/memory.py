@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 _RUNTIME = {"cpu": 450 << 20, "cuda": 900 << 20}
 """torch and transformers themselves (facts/training.md §1: 450-490 MB after import); on a GPU its context and cuBLAS."""
+_FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
+_BLOCK = 128
+_KEPT_SCORES = 1 << 24
+"""As in `kernels.decoder` and `kernels.attention`, which this module must not import: they need torch."""
 _CHUNK = {"cpu": 32 << 20, "cuda": 256 << 20}
 """Bytes of one chunk of fp32 logits (`head`)."""
 
@@ -129,9 +133,9 @@ def training_memory(
 ) -> Memory:
     """Return what each process of a run is expected to need.
 
-    What the layers of a Llama keep for backward was counted tensor by tensor (transformers 5.23, autograd's saved tensors,
-    each storage once): 30 · hidden + 4 · key width + 8 · inner bytes a token and layer under bf16 autocast, 32, 8 and 16 in
-    fp32; plain attention keeps its scores as well, 6 (4) bytes for each head and position.
+    What a layer of Llama's form keeps for backward was counted tensor by tensor (autograd's saved tensors, each storage
+    once), in bytes a token. Through `kernels` on a CPU: 16 · hidden + 4 · key width + 4 · inner with bf16, 24, 8 and 8 in
+    fp32, and the attention's scores where they are few. As transformers 5.23 has it: 30, 4 and 8, in fp32 32, 8 and 16.
 
     Args:
         folder: The model to train.
@@ -156,15 +160,15 @@ def training_memory(
     hidden, layers = int(config["hidden_size"]), int(config["num_hidden_layers"])
     table = int(config["vocab_size"]) * hidden
     tokens = max(min(pass_tokens, -(-batch // processes) * sequence), sequence)
-    kept = tokens * _kept_by_layer(
-        config, bf16=bf16, eager=device == "cpu" and sequence <= 512, width=sequence
-    )
+    # On a CPU, layers of a known form run through `kernels.decoder`.
+    kernels = device == "cpu" and config.get("model_type") in _FAMILIES
+    kept = tokens * _kept_by_layer(config, bf16=bf16, kernels=kernels, tokens=tokens, width=sequence)
     if checkpoint_activations:
         activations = layers * tokens * hidden * 4 + kept
     else:
         activations = layers * kept
-    # Autocast's copies of what it multiplies live from forward to backward; so does the head's.
-    casts = 2 * (matrices + table) if bf16 else 0
+    # Autocast's copies of what it multiplies live from forward to backward (the kernels make theirs anew); so does the head's.
+    casts = 2 * (table if kernels else matrices + table) if bf16 else 0
     share = processes if divided else 1
     gathered = 4 * (count - matrices + matrices // layers) if divided else 0
     return Memory(
@@ -179,18 +183,18 @@ def training_memory(
     )
 
 
-def _kept_by_layer(config: dict[str, Any], *, bf16: bool, eager: bool, width: int) -> int:
+def _kept_by_layer(config: dict[str, Any], *, bf16: bool, kernels: bool, tokens: int, width: int) -> int:
     """Return the bytes that one layer keeps of one token for backward."""
     hidden = int(config["hidden_size"])
     inner = int(config.get("intermediate_size") or 4 * hidden)
     heads = int(config.get("num_attention_heads") or 1)
     keys = hidden * int(config.get("num_key_value_heads") or heads) // heads
-    if eager:
-        # Keys and values are repeated for every head, and the scores are kept.
-        return (
-            (34 if bf16 else 40) * hidden + (8 if bf16 else 16) * inner + (6 if bf16 else 4) * heads * width
-        )
-    return (30 if bf16 else 32) * hidden + (4 if bf16 else 8) * keys + (8 if bf16 else 16) * inner
+    if not kernels:
+        return (30 if bf16 else 32) * hidden + (4 if bf16 else 8) * keys + (8 if bf16 else 16) * inner
+    # Of each query's scores those of later blocks are never computed: half of them in a long row.
+    scores = heads * min(width, (width + _BLOCK) // 2)
+    kept = (2 if bf16 else 4) * scores if scores * tokens <= _KEPT_SCORES else 0
+    return (16 if bf16 else 24) * hidden + (4 if bf16 else 8) * keys + (4 if bf16 else 8) * inner + kept
 
 
 def training_bytes(

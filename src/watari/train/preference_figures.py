@@ -21,13 +21,17 @@ All are symmetric in the order of pairs, and the parts of a step's passes add up
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from watari.artifact import atomic
 from watari.train.pairs import Pair
 from watari.train.preference import PairLoss, won
 from watari.train.preference_score import LogProbs
@@ -175,3 +179,20 @@ def _table(pairs: Sequence[Pair], found: Mapping[str, LogProbs]) -> Tensor:
     return torch.tensor(
         [[found[pair.key].chosen, found[pair.key].rejected] for pair in pairs], dtype=torch.float64
     )
+
+
+def add_line(path: Path, step: int, figures: dict[str, Any]) -> None:
+    """Write a step's line of a log after those of earlier steps; what a run that was killed wrote later goes."""
+    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+    kept = [line for line in lines if json.loads(line)["step"] < step]
+    atomic.write_text(path, "".join(f"{line}\n" for line in [*kept, json.dumps({"step": step, **figures})]))
+
+
+def leaking(pairs: Sequence[Pair]) -> dict[str, int]:
+    """Return how many pairs have a known language, and in how many of them each side leaks (`preference_leaks`)."""
+    marks = [pair.leaks for pair in pairs if pair.leaks is not None]
+    return {
+        "judged": len(marks),
+        "chosen": sum(mark[0] for mark in marks),
+        "rejected": sum(mark[1] for mark in marks),
+    }

@@ -245,6 +245,7 @@ def _memory(params: Params, inputs: Inputs) -> int:
         pass_tokens=params.pass_tokens,
         sequence=params.sequence,
         batch=params.batch,
+        params=params,
     )
 
 

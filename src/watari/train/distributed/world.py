@@ -212,7 +212,7 @@ class World:
             return work()
         result: Tensor = root(work)
         if not torch.is_grad_enabled():
-            # No backward will do so; kept, they would be stale after the next update.
+            # No backward will do so; left gathered, the whole weights would stand where an optimizer looks for parts.
             root.reshard()
         return result
 
