@@ -25,9 +25,10 @@ from watari.train import checkpoint
 from watari.train.batches import Sample, lay_out
 from watari.train.checkpoint import Position
 from watari.train.device import Compute
+from watari.train.distributed.divided import is_divided, local
 from watari.train.distributed.launch import HOME
 from watari.train.distributed.spec import Launch
-from watari.train.distributed.world import World, is_divided, joined, local
+from watari.train.distributed.world import World, joined
 from watari.train.head import cross_entropy
 from watari.train.language_model import LanguageModel
 

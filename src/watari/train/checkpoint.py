@@ -31,7 +31,8 @@ from torch import Tensor
 from watari.artifact import atomic
 from watari.artifact.hashing import hash_file
 from watari.errors import StageFailed
-from watari.train.distributed.world import World, is_divided, local, place
+from watari.train.distributed.divided import is_divided, local, place
+from watari.train.distributed.world import World
 
 _STATE = "state.json"
 _NOTE = "written-"

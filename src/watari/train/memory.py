@@ -9,7 +9,7 @@ The estimate reads headers and imports no torch: `watari plan` and the runner as
     head          one chunk of logits, and the gradient of the output matrix while it is summed
     runtime       the libraries
 
-How near it comes is measured by `benchmarks/`-like runs in docs/training.md.
+How near it comes to measured runs is in docs/training.md.
 """
 
 from __future__ import annotations

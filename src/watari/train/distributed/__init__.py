@@ -1,6 +1,7 @@
 """Training on several processes: `World` (what they do together) and `delegated` (how they are started).
 
     world.py    the processes: who computes what, sums over all, the model in copies or divided (FSDP2)
+    divided.py  the divided model and the parts of its tensors
     spec.py     what a rank has to know, as a JSON file
     launch.py   starts one process a rank on this machine and stands in for them
     rank.py     the program of one rank; also the one to start under torchrun, on several machines

@@ -29,7 +29,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from watari.errors import StageFailed, UserError
+from watari.errors import UserError
+from watari.train.distributed.divided import divide, is_divided, local
 from watari.train.distributed.launch import HOME, RENDEZVOUS
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ class World:
             # Every rank has read the same folder. This makes it certain, as one differing bit would grow unseen.
             dist.broadcast(parameter.data, 0)
         if self.divided:
-            self._roots[model] = _divide(model, self.size)
+            self._roots[model] = divide(model, self.size)
 
     def forward(self, model: LanguageModel, work: Callable[[], Tensor]) -> Tensor:
         """Return `work()`, run where the model's weights are at hand.
@@ -255,32 +256,6 @@ def joined() -> Iterator[None]:
     dist.destroy_process_group()
 
 
-def is_divided(tensor: Tensor) -> bool:
-    """Return whether a tensor is a DTensor: one of which each rank holds a part."""
-    from torch.distributed.tensor import DTensor
-
-    return isinstance(tensor, DTensor)
-
-
-def local(tensor: Tensor) -> Tensor:
-    """Return this rank's part of a divided tensor (the same memory), or a plain tensor itself."""
-    divided: Any = tensor
-    return divided.to_local() if is_divided(tensor) else tensor
-
-
-def place(tensor: Tensor) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return (offset, shape) of this rank's part of a tensor within the whole; of a plain one, all of it."""
-    if not is_divided(tensor):
-        return (0,) * tensor.ndim, tuple(tensor.shape)
-    from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
-
-    divided: Any = tensor
-    shape, offset = compute_local_shape_and_global_offset(
-        divided.shape, divided.device_mesh, divided.placements
-    )
-    return tuple(offset), tuple(shape)
-
-
 def _local(name: str, default: int) -> int:
     return int(os.environ.get(name, default))
 
@@ -292,46 +267,3 @@ def _sum_in_place(tensors: list[Tensor]) -> None:
     for tensor in tensors:
         tensor.copy_(flat[start : start + tensor.numel()].view_as(tensor))
         start += tensor.numel()
-
-
-class _Root(torch.nn.Module):
-    """Holds the whole model, so that its hooks surround whatever is computed with it."""
-
-    def __init__(self, model: torch.nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, work: Callable[[], Tensor]) -> Tensor:
-        """Run the work."""
-        return work()
-
-
-def _divide(model: LanguageModel, size: int) -> torch.nn.Module:
-    from torch.distributed.device_mesh import init_device_mesh
-    from torch.distributed.fsdp import FSDPModule, fully_shard
-
-    mesh = init_device_mesh(model.compute.device.type, (size,))
-    tied = model.embeddings.weight is model.head.weight
-    for layer in _layers(model.body):
-        fully_shard(layer, mesh=mesh)
-    root = _Root(model.model)
-    fully_shard(root, mesh=mesh)
-    for module in root.modules():
-        if isinstance(module, FSDPModule):
-            # A plain sum: a factor of 1 alone would ask for an operation that gloo does not know.
-            module.set_gradient_divide_factor(1.0)
-            module.set_force_sum_reduction_for_comms(True)
-    whole = [name for name, parameter in model.model.named_parameters() if not is_divided(parameter)]
-    if whole:
-        raise StageFailed(
-            f"sharding: fsdp was asked for, but {len(whole)} weights are not divided ({whole[0]}, ...)"
-        )
-    if (model.embeddings.weight is model.head.weight) != tied:
-        raise StageFailed("sharding: fsdp has untied the model's embedding and head")
-    return root
-
-
-def _layers(body: torch.nn.Module) -> Sequence[torch.nn.Module]:
-    """Return the decoder layers: the longest list of modules in the body."""
-    lists = [list(module) for module in body.modules() if isinstance(module, torch.nn.ModuleList)]
-    return max(lists, key=len, default=[])

@@ -1,0 +1,106 @@
+"""From what a person writes after `watari train STAGE` to the stage's parameters and inputs, and what tells two runs apart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from watari.errors import UserError
+
+if TYPE_CHECKING:
+    from watari.artifact.stage import Progress
+
+EDGES = ("model", "data", "replay", "evaluate", "reference")
+
+
+def stage_params(kind: str, given: Mapping[str, list[str]], settings: Sequence[str], *, dry_run: bool) -> Any:
+    """Return the stage's parameters.
+
+    Raises:
+        UserError: naming the first setting that is wrong.
+    """
+    from pydantic import ValidationError
+
+    from watari.flow.stages import TABLE
+    from watari.recipe.problems import did_you_mean
+    from watari.recipe.source import read_tree
+
+    model = TABLE[kind].params
+    values: dict[str, Any] = {
+        name: [{"from": f"{name}-{i}"} for i in range(len(p))] for name, p in given.items()
+    }
+    values["model"] = {"from": "model"}
+    if "reference" in values:
+        values["reference"] = {"from": "reference"}
+    for text in settings:
+        name, equals, written = text.partition("=")
+        path = name.strip().split(".")
+        if not equals or not name.strip():
+            raise UserError(f"--set {text}: write --set name=value")
+        if path[0] in EDGES:
+            raise UserError(f"--set {name}: inputs are files here", f"give --{path[0]}")
+        if path[0] not in model.model_fields:
+            near = did_you_mean(path[0], [field for field in model.model_fields if field not in EDGES])
+            raise UserError(f"--set {name}: {kind} has no such parameter{near}")
+        place = values
+        for part in path[:-1]:
+            inner = place.setdefault(part, {})
+            if not isinstance(inner, dict):
+                raise UserError(f"--set {name}: {part} has no parts")
+            place = inner
+        # The value is not shown in messages, as nowhere else with --set.
+        place[path[-1]] = read_tree(written, f"--set {name}", Path.cwd()).value if written.strip() else None
+    if dry_run:
+        values["dry_run"] = True
+    try:
+        return model(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"] if part != "function-after")
+        said = str(first["msg"]).removeprefix("Value error, ")
+        raise UserError(f"--set {field}: {said}" if field else said) from None
+
+
+def stage_inputs(
+    params: Any, model: Path, given: Mapping[str, list[str]], folder: Path, progress: Progress
+) -> Any:
+    """Return the stage's inputs, made ready below `folder/work` where files had to be read."""
+    from watari.artifact.manifest import WORK
+    from watari.artifact.params import edge_fields
+    from watari.artifact.stage import Inputs
+    from watari.cli.training_inputs import data_inputs, model_input
+
+    base = model_input("model", model)
+    found = {"model": [base]}
+    kinds = edge_fields(type(params))
+    for name, places in given.items():
+        if name == "reference":
+            found[name] = [model_input(name, Path(places[0]))]
+        else:
+            found[name] = data_inputs(
+                name, places, kinds[name][0], folder / WORK / "inputs", progress, model=base
+            )
+    return Inputs(found)
+
+
+def identity_of(kind: str, params: Any, model: Path, given: Mapping[str, list[str]]) -> dict[str, Any]:
+    """Return what must be equal for an interrupted run to go on: parameters that count, and the inputs."""
+    from watari.artifact.outside import fingerprint as outside_fingerprint
+    from watari.artifact.params import key_parameters, outside_paths
+    from watari.cli.training_inputs import fingerprint
+    from watari.flow.stages import TABLE
+    from watari.pretrained import find_model
+
+    outside = {path: outside_fingerprint(path) for path in outside_paths(params)}
+    places = {name: [outside_fingerprint(place) for place in several] for name, several in given.items()}
+    identity: dict[str, Any] = {
+        "stage": kind,
+        "version": TABLE[kind].version,
+        "parameters": key_parameters(params, outside),
+        "model": fingerprint(find_model(model)),
+        "data": places,
+    }
+    # As it will be read back.
+    return dict(json.loads(json.dumps(identity)))
