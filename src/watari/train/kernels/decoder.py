@@ -1,8 +1,8 @@
 """Decoder layers of Llama's form (Llama, Mistral, Qwen 2, Qwen 3) run through this package's kernels.
 
-The modules stay transformers' own, with their parameters in place (`LanguageModel` calls a layer, which calls `run_layer`).
-Every part of a layer is looked at when it runs: what is not exactly the part that
-is known here (a linear layer with an adapter, a hook, another activation) runs as it is.
+The modules stay transformers' own, with their parameters in place: `LanguageModel` calls a layer, which calls `run_layer`.
+A model is known if every part is of the family's own class, with no hook and no `forward` of its own. Linear layers are
+looked at whenever they run: one that is not plain (an adapter in its place, a hook) runs as it is.
 """
 
 from __future__ import annotations
