@@ -122,12 +122,14 @@ def test_processes_share_the_passes(tiny: InputArtifact, pairs: list[Pair], tmp_
         meeting = Meeting(3)
         ranks = [Rank(rank, 3, meeting) for rank in range(3)]
         found: dict[int, dict[str, LogProbs]] = {}
+        # Loaded before the threads begin: transformers swaps a method of its base class while it loads a model.
+        models = [loaded(tiny)[0] for _ in ranks]
 
         def work(rank: Rank) -> None:
             kept = tmp_path / names[rank.rank] / "kept.jsonl"
             world: Any = rank
             found[rank.rank] = score(
-                loaded(tiny)[0], batches, progress=Silent(), note="", kept_in=kept, world=world
+                models[rank.rank], batches, progress=Silent(), note="", kept_in=kept, world=world
             )
 
         threads = [threading.Thread(target=work, args=(rank,)) for rank in ranks]

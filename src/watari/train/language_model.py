@@ -59,6 +59,8 @@ class LanguageModel:
         self.body = untyped.get_decoder()
         self.head = untyped.get_output_embeddings()
         self.embeddings = untyped.get_input_embeddings()
+        # Of the embeddings. Asked for once: with adapters their matrix is put together anew each time.
+        self.width = int(self.embeddings.weight.shape[1])
         for parameter in model.parameters():
             # Weights mapped from a file start at any byte; copies are aligned, so that kernels sum in one order always.
             parameter.data = _fresh(parameter.data)
@@ -85,11 +87,6 @@ class LanguageModel:
                     layer, compiled=self.compiled, checkpointed=checkpoint_activations
                 )
         self.check()
-
-    @property
-    def width(self) -> int:
-        """Width of the embeddings."""
-        return int(self.embeddings.weight.shape[1])
 
     def trainable(self) -> dict[str, nn.Parameter]:
         """Return the parameters that are trained, by their names in the saved model; a tied weight once."""

@@ -111,7 +111,9 @@ def trainable_count(folder: Path, lora: LoraParams | None, new_rows_from: int | 
         if name in tables:
             new = shape[0] - new_rows_from if new_rows_from is not None and lora.new_rows else 0
             count += new * shape[1]
-        elif lora.targets == "linear" or name.split(".")[-2] in lora.targets:
+        elif lora.targets == "linear" or any(
+            f".{name}".endswith(f".{target}.weight") for target in lora.targets
+        ):
             count += lora.rank * (shape[0] + shape[1])
     return count
 

@@ -97,19 +97,17 @@ class Pretraining:
 
     def part(self, model: LanguageModel, step: int, batch: tuple[Batch, int]) -> Part:
         """Return one batch's share of the step's mean loss."""
-        from watari.train.head import cross_entropy
+        from watari.train.head import scores
         from watari.train.loop import Part
 
         laid, total = batch
         laid = laid.to(model.compute.device)
-        summed = cross_entropy(
-            model.hidden(laid),
-            model.head.weight,
-            laid.targets,
-            model.compute.dtype,
-            z_loss=self._params.z_loss,
+        z_loss = self._params.z_loss
+        found = scores(
+            model.hidden(laid), model.head.weight, laid.targets, model.compute.dtype, z_loss=z_loss
         )
-        return Part(summed / total, len(laid.targets), {})
+        figures = {"z_loss": float(found.z) / total} if z_loss else {}
+        return Part(found.loss / total, len(laid.targets), figures)
 
 
 def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageResult:

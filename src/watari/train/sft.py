@@ -125,7 +125,7 @@ class FineTuning:
 
     def part(self, model: LanguageModel, step: int, batch: tuple[Batch, list[str], int]) -> Part:
         """Return one batch's share of the step's mean loss, with NEFTune's noise if asked for."""
-        from watari.train.head import cross_entropy
+        from watari.train.head import scores
         from watari.train.loop import Part
         from watari.train.neftune import noise
 
@@ -143,14 +143,12 @@ class FineTuning:
                 device=model.compute.device,
             )
         laid = laid.to(model.compute.device)
-        loss = cross_entropy(
-            model.hidden(laid, added),
-            model.head.weight,
-            laid.targets,
-            model.compute.dtype,
-            z_loss=self._params.z_loss,
+        z_loss = self._params.z_loss
+        found = scores(
+            model.hidden(laid, added), model.head.weight, laid.targets, model.compute.dtype, z_loss=z_loss
         )
-        return Part(loss / total, laid.tokens, {})
+        figures = {"z_loss": float(found.z) / total} if z_loss else {}
+        return Part(found.loss / total, laid.tokens, figures)
 
 
 def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageResult:
