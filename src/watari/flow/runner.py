@@ -21,7 +21,7 @@ from typing import Any
 
 from watari.artifact.manifest import Manifest, now
 from watari.artifact.stage import InputArtifact, Inputs
-from watari.errors import EXIT_INPUT, Interrupted, StageFailed, UserError, WatariError
+from watari.errors import EXIT_INPUT, DryRun, Interrupted, StageFailed, UserError, WatariError
 from watari.flow import memory
 from watari.flow.display import Display, duration, make_display, size
 from watari.flow.folder import Events, RunFolder, register_run
@@ -340,6 +340,8 @@ class Runner:
             mend=result.error.mend,
             seconds=round(time.monotonic() - running.started, 3),
         )
+        if isinstance(result.error, DryRun):
+            return DryRun(f"stage '{node.name}': {result.error.message}")
         if stopped:
             self._interrupts = max(self._interrupts, 1)
             return None

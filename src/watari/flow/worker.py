@@ -11,7 +11,6 @@ import errno
 import importlib
 import importlib.metadata
 import os
-import resource
 import shutil
 import signal
 import sys
@@ -33,6 +32,7 @@ from watari.artifact.params import Selection, StageParams, key_parameters, runti
 from watari.artifact.stage import InputArtifact, Inputs, Stage, StageResult
 from watari.artifact.store import Store
 from watari.errors import StageFailed, UserError, WatariError
+from watari.peak import peak_memory
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "sentencepiece", "pyarrow", "numpy")
 _EVERY = 0.1
@@ -166,7 +166,7 @@ def _build(task: Work, progress: PipeProgress) -> Finished:
             outside=task.outside,
             files=files,
             metrics=_checked_metrics(result, stage),
-            performance={**result.performance, "peak_rss_bytes": _peak_rss()},
+            performance={**result.performance, "peak_rss_bytes": peak_memory()},
             versions=_versions(),
             seed=task.params.seed,
             started=started,
@@ -216,10 +216,6 @@ def _versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
-
-
-def _peak_rss() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _explain(error: BaseException, task: Work) -> WatariError:

@@ -25,6 +25,7 @@ from torch import Tensor
 from watari.artifact.manifest import LOGS, WORK
 from watari.artifact.stage import Progress
 from watari.errors import Interrupted, StageFailed
+from watari.peak import peak_memory
 from watari.train import checkpoint
 from watari.train.checkpoint import Position
 from watari.train.device import available_threads
@@ -32,7 +33,6 @@ from watari.train.distributed import World
 from watari.train.guards import IN_A_ROW, Guard, Spike
 from watari.train.language_model import LanguageModel
 from watari.train.optimizer import NewRows, Optimizer
-from watari.train.peak import peak_memory
 from watari.train.settings import TrainingParams, learning_rate
 from watari.train.trackers import Trackers
 from watari.train.watch import EVAL_LOG, Watch, summary

@@ -17,13 +17,12 @@ from __future__ import annotations
 import json
 import math
 import os
-import resource
 import struct
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from watari.peak import peak_memory
 from watari.train.settings import LoraParams, TrainingParams
 
 if TYPE_CHECKING:
@@ -296,12 +295,6 @@ def resident_memory() -> int:
     except (OSError, ValueError, IndexError):
         return peak_memory()
     return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def peak_memory() -> int:
-    """Return the most bytes that this process has held in memory so far."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def size_words(count: float) -> str:

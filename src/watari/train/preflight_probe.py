@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from watari.errors import StageFailed, UserError
+from watari.peak import peak_memory
 from watari.train.batches import Batch
 from watari.train.facts import DataFacts
-from watari.train.memory import peak_memory
 from watari.train.settings import TrainingParams
 
 if TYPE_CHECKING:

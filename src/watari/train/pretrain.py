@@ -204,4 +204,4 @@ def _memory(params: Params, inputs: Inputs) -> int:
     )
 
 
-STAGE = Stage(kind=KIND, version=1, output=Kind.MODEL, params=Params, run=run, resumes=True, memory=_memory)
+STAGE = Stage(kind=KIND, version=2, output=Kind.MODEL, params=Params, run=run, resumes=True, memory=_memory)

@@ -132,7 +132,9 @@ class TrainingParams(StageParams):
         description="compile the layers with torch.compile; without a C++ compiler the plain form is used, and told",
     )
     processes: Annotated[int, RUNTIME] = Field(
-        1, ge=1, description="processes on this machine: one a GPU, or gloo on a CPU; for several machines see docs/training.md"
+        1,
+        ge=1,
+        description="processes on this machine: one a GPU, or gloo on a CPU; for several machines see docs/training.md",
     )
     sharding: Annotated[Literal["none", "fsdp"], RUNTIME] = Field(
         "none",
