@@ -18,14 +18,13 @@ With WATARI_TEST_DATA set the text is real; else the demo's little world stands 
 
 from __future__ import annotations
 
-from sides import arguments, one_thread, tell
+from sides import arguments, one_thread
 
 one_thread()
 
 import json  # noqa: E402  one_thread() comes before every import that starts threads
 import os  # noqa: E402
 import statistics  # noqa: E402
-import sys  # noqa: E402
 import tempfile  # noqa: E402
 from argparse import ArgumentParser  # noqa: E402
 from collections.abc import Mapping, Sequence  # noqa: E402
@@ -36,18 +35,29 @@ from typing import Any  # noqa: E402
 import torch  # noqa: E402
 from adaptation_arms import Setting, Stock, Watari, expanded, pieces_of  # noqa: E402
 from adaptation_base import Shape, base_model  # noqa: E402
-from adaptation_curve import JAPANESE, Course, Meter, Point  # noqa: E402
+from adaptation_claims import (  # noqa: E402
+    ARMS,
+    OURS,
+    PLAIN,
+    STOCK,
+    STOCK_PLAIN,
+    Runs,
+    claims,
+    say,
+    table,
+)
+from adaptation_curve import ENGLISH, Course, Meter, Point  # noqa: E402
 from adaptation_data import Amounts, Corpus, read_corpus  # noqa: E402
 
 from watari.artifact.hashing import hash_json  # noqa: E402
 from watari.pretrained.graft import read_graft  # noqa: E402
 
-OURS, STOCK, PLAIN, STOCK_PLAIN = "ours", "stock", "no expansion", "no expansion, Trainer"
-ARMS = (OURS, STOCK, PLAIN)
-GRID = {OURS: (3e-4, 5e-4, 1e-3), STOCK: (1e-3, 2e-3, 4e-3), PLAIN: (1e-3, 2e-3, 4e-3)}
+GRID = {OURS: (3e-4, 5e-4, 1e-3), STOCK: (1e-3, 2e-3, 4e-3), PLAIN: (2e-3, 4e-3, 8e-3)}
 """Peak rates that each arm may have; of ours those of all weights but the new rows."""
 RATES: dict[str, float] = {OURS: 3e-4, STOCK: 2e-3, PLAIN: 4e-3, STOCK_PLAIN: 4e-3}
-"""Those that were chosen."""
+"""Those that were chosen. On the development part, Japanese (and English above the base) after about 60 CPU s:
+ours 3e-4: 7.39 (+2.5 %), 5e-4: 7.34 (+4.2 %); stock 1e-3: 7.79 (+5.0 %), 2e-3: 7.76 (+10.6 %), 4e-3: 7.88 (+22.5 %);
+no expansion 2e-3: 8.79 (+10.4 %), 4e-3: 8.28 (+16.2 %), 8e-3: 8.74 (+25.8 %)."""
 SECONDS = 60.0
 """CPU seconds of training of each arm."""
 CHOOSING_SEED = 100
@@ -72,11 +82,6 @@ class Plan:
     seconds: float
     calibration: int = 8
     least: int = 1
-
-
-def say(text: str) -> None:
-    """Tell something beside the claims."""
-    print(text, file=sys.stderr, flush=True)
 
 
 class Bench:
@@ -147,7 +152,7 @@ def choose(bench: Bench, steps: Mapping[str, int]) -> dict[str, float]:
                 f"  {arm} at {rate:g}: Japanese {ends[rate].japanese:.3f}, English {ends[rate].english:.3f} "
                 f"(base {start.english:.3f})"
             )
-        base = bench.meter(PLAIN, bench.corpus.development).bits(_loaded(bench.base))["books"]
+        base = bench.meter(PLAIN, bench.corpus.development).bits(_loaded(bench.base))[ENGLISH]
         fit = [rate for rate in GRID[arm] if ends[rate].english <= TOLERANCE * base]
         among = fit if arm == OURS and fit else list(GRID[arm])
         found[arm] = min(among, key=lambda rate: ends[rate].japanese)
@@ -186,120 +191,6 @@ def measured(bench: Bench, arm: str, seed: int, steps: int, rate: float) -> Cour
         f"(aozora {end.bits['aozora']:.3f}, kyoto {end.bits['kyoto']:.3f}), English {end.english:.3f}"
     )
     return course
-
-
-@dataclass(frozen=True)
-class Runs:
-    """All courses of one arm, a seed each."""
-
-    name: str
-    courses: list[Course]
-
-    def at(self, place: int) -> list[Point]:
-        """Return every seed's point at one place of the curve."""
-        return [course.points[place] for course in self.courses]
-
-    def mean(self, place: int, of: str) -> float:
-        """Return the mean over seeds of `seconds`, `tokens`, `japanese`, `english` or of a source's bits."""
-        return statistics.fmean(figure(point, of) for point in self.at(place))
-
-
-def figure(point: Point, of: str) -> float:
-    """Return a property of the point, or the bits of a source."""
-    return float(point.bits[of] if of in point.bits else getattr(point, of))
-
-
-def spread(ours: Runs, peer: Runs, of: str, place: int = -1) -> str:
-    """Return in words by how much ours is lower, on average and for each seed."""
-    each = [figure(b, of) - figure(a, of) for a, b in zip(ours.at(place), peer.at(place), strict=True)]
-    return f"lower by {statistics.fmean(each):.3f} ({', '.join(f'{value:.3f}' for value in each)} by seed)"
-
-
-def table(runs: Sequence[Runs]) -> None:
-    """Tell the whole curve of every arm: means over seeds, with the seeds' range of the Japanese."""
-    say(
-        f"{'arm':24}{'CPU s':>8}{'tokens':>10}{'aozora':>9}{'kyoto':>9}{'Japanese':>10}{'range':>16}{'English':>9}"
-    )
-    for run in runs:
-        for place in range(len(run.courses[0].points)):
-            japanese = [point.japanese for point in run.at(place)]
-            cells = [run.mean(place, of) for of in ("aozora", "kyoto", "japanese")]
-            say(
-                f"{run.name:24}{run.mean(place, 'seconds'):8.1f}{run.mean(place, 'tokens'):10,.0f}"
-                f"{cells[0]:9.3f}{cells[1]:9.3f}{cells[2]:10.3f}"
-                f"{f'{min(japanese):.3f}–{max(japanese):.3f}':>16}{run.mean(place, 'english'):9.3f}"
-            )
-
-
-def claims(bench: Bench, runs: Mapping[str, Runs], base: Mapping[str, float]) -> None:
-    """Print what came of it."""
-    ours = runs[OURS]
-    setting = bench.plan.setting
-    sizes = (
-        f"{setting.shape.width}d/{setting.shape.layers}L Llama, base read {setting.shape.tokens:,} English tokens; "
-        f"{bench.plan.seconds:g} CPU s an arm, {setting.pieces:,} pieces, {setting.replay:.0%} English; "
-        f"{len(ours.courses)} seeds"
-    )
-    named = {
-        STOCK: ("add_tokens + resize_token_embeddings + Trainer (bf16)", ("transformers",)),
-        PLAIN: ("the base's tokenizer, our loop", ("watari",)),
-    }
-    for peer, (what, packages) in named.items():
-        other = runs[peer]
-        for of, where in (("japanese", "both"), ("aozora", "literature"), ("kyoto", "encyclopaedia")):
-            tell(
-                f"bits per Japanese character after equal CPU time ({where}), ours against {peer}",
-                ours.mean(-1, of),
-                other.mean(-1, of),
-                unit="bits/character",
-                peer_name=what,
-                peer_packages=packages,
-                sizes=f"{spread(ours, other, of)}; {sizes}",
-            )
-        for place in range(1, len(ours.courses[0].points) - 1):
-            share = ours.mean(place, "tokens") / ours.mean(-1, "tokens")
-            tell(
-                f"the same after {share:.1%} of the time, ours against {peer}",
-                ours.mean(place, "japanese"),
-                other.mean(place, "japanese"),
-                unit="bits/character",
-                peer_name=what,
-                peer_packages=packages,
-                sizes=f"{spread(ours, other, 'japanese', place)}; {sizes}",
-            )
-        for of, unit, less in (("seconds", "CPU s", True), ("tokens", "tokens", False)):
-            tell(
-                f"training that this took ({of}), ours against {peer}",
-                ours.mean(-1, of),
-                other.mean(-1, of),
-                unit=unit,
-                peer_name=what,
-                peer_packages=packages,
-                sizes=sizes,
-                less_is_better=less,
-            )
-    per_token = {name: bench.meter(name, bench.corpus.test).characters_per_token for name in ARMS}
-    for of in JAPANESE:
-        tell(
-            f"characters a token, {of}, ours against stock",
-            per_token[OURS][of],
-            per_token[STOCK][of],
-            unit="characters/token",
-            peer_name="add_tokens of the same pieces (normalized=False)",
-            peer_packages=("transformers",),
-            sizes=sizes,
-            less_is_better=False,
-        )
-    for run in runs.values():
-        each = [point.english / base["books"] - 1 for point in run.at(-1)]
-        tell(
-            f"bits per English character after it, {run.name} against the base before",
-            run.mean(-1, "english"),
-            base["books"],
-            unit="bits/character",
-            peer_name="the base",
-            sizes=f"{', '.join(f'{value:+.1%}' for value in each)} by seed; {sizes}",
-        )
 
 
 def more(parser: ArgumentParser) -> None:
@@ -360,7 +251,8 @@ def main() -> None:
                 f"setting up {name}, CPU s: "
                 + ", ".join(f"{key} {value:.1f}" for key, value in seconds.items())
             )
-        claims(bench, runs, base)
+        per_token = {name: bench.meter(name, corpus.test).characters_per_token for name in ARMS}
+        claims(plan.setting, plan.seconds, runs, base, per_token)
 
 
 def full_plan(data: Path | None, seconds: float) -> Plan:

@@ -322,3 +322,14 @@ def test_json_has_every_token(llama: Path, tmp_path: Path) -> None:
         "no messages",
         0,
     )
+
+
+def test_a_row_without_an_id_is_called_by_its_place(llama: Path, tmp_path: Path) -> None:
+    path = tmp_path / "talks.jsonl"
+    path.write_text(
+        json.dumps({"messages": TALK}) + "\n" + json.dumps({"messages": TALK, "id": "b"}) + "\n", "utf-8"
+    )
+    rows = masked_rows(
+        llama, path, template="model", template_file=None, loss_on="last", too_long="drop", sequence=256
+    )
+    assert [row.id for row in rows] == ["row 1", "b"]

@@ -112,10 +112,10 @@ def _rows(rows: Path | InputArtifact, seed: int) -> Iterator[Mapping[str, Any]]:
     elif rows.is_dir() and row_files(rows):
         yield from read_rows(rows)
     else:
-        for found in read_records(str(rows), ReadOptions()):
+        for number, found in enumerate(read_records(str(rows), ReadOptions()), start=1):
             if isinstance(found, Fault):
                 raise UserError(str(found))
-            yield found.row
+            yield found.row if found.row.get("id") is not None else {**found.row, "id": f"row {number}"}
 
 
 def _chosen(rows: Iterable[Mapping[str, Any]], ids: Sequence[str]) -> Iterator[Mapping[str, Any]]:

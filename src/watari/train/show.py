@@ -81,7 +81,8 @@ def summary(rows: Sequence[MaskedRow]) -> str:
     trained = sum(row.trained for row in rows)
     refused = sum(bool(row.reason) for row in rows)
     share = f" ({trained / tokens:.1%})" if tokens else ""
-    text = f"{len(rows) - refused} sequences, {tokens} tokens, {trained} trained{share}"
+    count = len(rows) - refused
+    text = f"{count} sequence{'' if count == 1 else 's'}, {tokens} tokens, {trained} trained{share}"
     return f"{text}; {refused} not trained on" if refused else text
 
 
