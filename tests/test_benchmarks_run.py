@@ -118,5 +118,5 @@ def test_a_script_prints_exactly_the_keys_and_quick_writes_no_page(tmp_path: Pat
     found = json.loads(line)
     assert set(found) == KEYS
     assert found["ratio"] == pytest.approx(found["peer"] / found["ours"], rel=0.01)
-    assert "losses agree" in found["sizes"]
+    assert "the same answers" in found["sizes"]
     assert not page.exists()

@@ -8,6 +8,7 @@ import pty
 import select
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -153,6 +154,14 @@ def test_stories260k_tells_a_story(tmp_path: Path) -> None:
     assert len(told.split()) > 50
 
 
+def prompted(terminal: int, seconds: float = 90) -> None:
+    """Wait until the prompt has the terminal to itself: until then Ctrl-C is a signal, and nothing that it could leave."""
+    deadline = time.monotonic() + seconds
+    while termios.tcgetattr(terminal)[3] & termios.ISIG:
+        assert time.monotonic() < deadline, "no prompt took the terminal"
+        time.sleep(0.02)
+
+
 def read_until(terminal: int, text: str, seconds: float = 90) -> str:
     """Read from a terminal until `text` comes."""
     seen, deadline = "", time.monotonic() + seconds
@@ -215,8 +224,8 @@ def test_in_a_terminal(tmp_path: Path) -> None:
         told, _, behind = read_until(ours, "two\x1b[0m\r\n").partition("two\x1b[0m\r\n")
         assert "one\x1b[0m\r\n" in told
         if "> " not in behind:
-            # Ctrl-C is for the prompt: between two prompts there is nothing that it could leave.
             read_until(ours, "> ")
+        prompted(ours)
         os.write(ours, b"/exi\x03")
         read_until(ours, "Ctrl-C again leaves")
         os.write(ours, b"/temp\r")
@@ -226,6 +235,7 @@ def test_in_a_terminal(tmp_path: Path) -> None:
         time.sleep(1.0)
         os.write(ours, b"\x03")
         read_until(ours, "(stopped; Ctrl-C again leaves)")
+        prompted(ours)
         os.write(ours, b"\x03")
         read_until(ours, "left the chat")
         assert process.wait(timeout=30) == 130

@@ -75,7 +75,8 @@ def ticks(low: float, high: float, count: int) -> list[float]:
     power = 10.0 ** floor(log10(rough))
     step = next((m * power for m in (1, 2, 2.5, 5) if m * power >= rough * 0.999), 10 * power)
     first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
-    return [round(place * step, 12) for place in range(first, last + 1)]
+    # Rounded by their digits, not their decimals: rates of 1e-12 are numbers too.
+    return [float(f"{place * step:.12g}") for place in range(first, last + 1)]
 
 
 def short(value: float, span: float) -> str:

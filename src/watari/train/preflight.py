@@ -264,7 +264,8 @@ def _machine(
         )
     seconds = None
     if tried is not None and tried.tokens:
-        seconds = round(tried.seconds * facts.planned_tokens / tried.tokens / world.size, 1)
+        # By its digits: a run of a moment takes more than no time.
+        seconds = float(f"{tried.seconds * facts.planned_tokens / tried.tokens / world.size:.3g}")
     return {
         "format": 1,
         "place": there.place,
