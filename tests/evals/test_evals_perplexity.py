@@ -20,9 +20,9 @@ from watari.artifact.rows import read_rows
 from watari.artifact.stage import InputArtifact, Inputs, Silent
 from watari.errors import UserError
 from watari.evals.bits import bits_of
-from watari.pretrained.rolling import windows
 from watari.evals.perplexity import Params, run
 from watari.pretrained import load_model, load_tokenizer
+from watari.pretrained.rolling import windows
 
 torch.set_num_threads(1)
 

@@ -141,7 +141,9 @@ def test_a_run_with_replay_tells_it(
     tiny: InputArtifact, shard_of: Shard, stories: list[list[int]], tmp_path: Path
 ) -> None:
     new, base = shard_of("new", stories), shard_of("base", stories[:20])
-    params = pretrain.Params(model="base", data=["new"], replay=["base"], replay_ratio=0.25, tokens=2560, **FAST)
+    params = pretrain.Params(
+        model="base", data=["new"], replay=["base"], replay_ratio=0.25, tokens=2560, **FAST
+    )
     inputs = Inputs({"model": [tiny], "data": [new], "replay": [base]})
     metrics = pretrain.run(params, inputs, tmp_path, Silent()).metrics
     assert metrics["source_tokens"][1] == pytest.approx(640, abs=40)
