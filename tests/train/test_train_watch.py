@@ -19,6 +19,7 @@ from watari.errors import Interrupted, UserError
 from watari.pretrained import load_model, load_tokenizer
 from watari.pretrained.encoding import encode_documents
 from watari.train import pretrain
+from watari.train.watch import held_back
 
 Shard = Callable[..., InputArtifact]
 Rows = Callable[..., InputArtifact]
@@ -178,3 +179,18 @@ def test_nothing_to_measure_is_told(
     blank = rows_of("blank", Kind.DOCUMENTS, [{"id": "a", "text": "  ", "language": "en"}])
     with pytest.raises(UserError, match="evaluate: no document with text"):
         run(tiny, shard_of("d", stories), blank, tmp_path / "out")
+
+
+def test_every_stage_measures_the_same_documents(tiny: InputArtifact, rows_of: Rows) -> None:
+    rows = [
+        {"id": f"d{index}", "text": f"{TEXT[index % 5]} {index}", "language": "en"} for index in range(40)
+    ]
+    held = rows_of("held", Kind.DOCUMENTS, rows)
+    tokenizer = load_tokenizer(tiny.path)
+
+    def ids(stage: str, seed: int) -> list[list[int]]:
+        (text,) = held_back([held], tokenizer, characters=300, sequence=64, seed=seed, stage=stage)
+        return [sample.ids.tolist() for sample in text.samples]
+
+    assert ids("train.sft", 1) == ids("train.dpo", 1)
+    assert ids("train.sft", 1) != ids("train.sft", 2)

@@ -122,7 +122,7 @@ def held_back(
     seed: int,
     stage: str,
 ) -> list[HeldBack]:
-    """Return up to `characters` of text in each language, documents drawn by (seed, id).
+    """Return up to `characters` of text in each language, documents drawn by (seed, id): the same ones in every stage.
 
     Args:
         artifacts: Documents that nothing is trained on.
@@ -142,7 +142,8 @@ def held_back(
         for row in select_rows(artifact, seed=seed, stage=stage):
             text = (row["text"] or "")[:PER_DOCUMENT]
             if text.strip():
-                place = draws.draw_uniform(seed, f"{stage} evaluate", str(row["id"]))
+                # Not keyed by the stage: the curve of one stage goes on where that of the one before it ended.
+                place = draws.draw_uniform(seed, "evaluate", str(row["id"]))
                 found.setdefault(row.get("language") or "und", []).append((place, str(row["id"]), text))
     if not found:
         raise UserError("evaluate: no document with text", "name documents that were held back")
