@@ -11,6 +11,8 @@ import json
 import os
 import platform
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -83,6 +85,29 @@ def tell(
         machine(),
     )
     print(json.dumps(dict(zip(KEYS, values, strict=True)), ensure_ascii=False), flush=True)
+
+
+def peak_of(script: str, side: str, folder: Path, rows: Path, *, quick: bool) -> float:
+    """Return the peak memory in GB of one side's run in a process of its own: the last line that `script` prints.
+
+    Args:
+        script: The script, which takes --peak SIDE --model FOLDER --rows FILE.
+        side, folder, rows: What it is given.
+        quick: As on its own command line.
+    """
+    done = subprocess.run(
+        [
+            *(sys.executable, script, "--peak", side, "--model", str(folder), "--rows", str(rows)),
+            *(["--quick"] if quick else []),
+        ],
+        capture_output=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(f"{side}: {done.stderr[-2000:]}")
+    return float(done.stdout.splitlines()[-1])
 
 
 def machine() -> str:

@@ -113,7 +113,8 @@ def ours(size: Size, *, compiled: bool, floor: bool) -> Measured:
     from watari.train.device import choose, exact
     from watari.train.head import cross_entropy
     from watari.train.language_model import LanguageModel
-    from watari.train.loop import Part, train
+    from watari.train.loop import train
+    from watari.train.objective import Part
     from watari.train.settings import TrainingParams
 
     ids = windows(size)

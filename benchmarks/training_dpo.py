@@ -18,15 +18,13 @@ import json
 import math
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sides import arguments, one_thread, tell
+from sides import arguments, one_thread, peak_of, tell
 
 one_thread()
 
@@ -321,44 +319,15 @@ def checked(measured: Measured) -> Measured:
     return measured
 
 
-def peak(folder: Path, side: str, rows_file: Path, *, quick: bool) -> float:
-    """Return the peak memory of one side's run in GB, in a process of its own."""
-    done = subprocess.run(
-        [
-            *(sys.executable, __file__, "--peak", side, "--model", str(folder), "--rows", str(rows_file)),
-            *(["--quick"] if quick else []),
-        ],
-        capture_output=True,
-        encoding="utf-8",
-        env={**os.environ, "PYTHONWARNINGS": "ignore"},
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(f"{side}: {done.stderr[-2000:]}")
-    return float(done.stdout.splitlines()[-1])
-
-
 def print_peak(side: str, folder: Path, size: Size, rows: list[dict[str, Any]]) -> None:
     """Run one side and print its peak memory in GB."""
+    from watari.peak import peak_memory
+
     if side == "ours":
         run_ours(folder, size, rows)
     else:
         run_stock(folder, size, rows, side)
-    print(peak_bytes() / 1e9)
-
-
-def peak_bytes() -> int:
-    """Return the most memory that this process has held since its program began.
-
-    `ru_maxrss` would do, were it not that Linux hands a parent's down to the process that it starts.
-    """
-    status = Path("/proc/self/status")
-    if status.is_file():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    print(peak_memory() / 1e9)
 
 
 def measure(folder: Path, place: Path, size: Size, repeats: int) -> None:
@@ -421,8 +390,8 @@ def measure(folder: Path, place: Path, size: Size, repeats: int) -> None:
     quick = size is QUICK
     claim(
         "DPO: peak memory",
-        peak(folder, "ours", rows_file, quick=quick),
-        peak(folder, LIVE, rows_file, quick=quick),
+        peak_of(__file__, "ours", folder, rows_file, quick=quick),
+        peak_of(__file__, LIVE, folder, rows_file, quick=quick),
         f"DPOTrainer, {LIVE}:",
         unit="GB, whole process",
     )

@@ -13,10 +13,7 @@ conversations must agree to 1e-4.
 from __future__ import annotations
 
 import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -24,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sides import arguments, one_thread, tell
+from sides import arguments, one_thread, peak_of, tell
 
 one_thread()
 
@@ -334,42 +331,15 @@ def check_losses(folder: Path, size: Size, rows: list[dict[str, Any]]) -> float:
     return worst
 
 
-def peak(folder: Path, side: str, rows_file: Path, *, quick: bool) -> float:
-    """Return the peak memory of one side's run in GB, in a process of its own."""
-    done = subprocess.run(
-        [
-            *(sys.executable, __file__, "--peak", side, "--model", str(folder), "--rows", str(rows_file)),
-            *(["--quick"] if quick else []),
-        ],
-        capture_output=True,
-        encoding="utf-8",
-        env={**os.environ, "PYTHONWARNINGS": "ignore"},
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(f"{side}: {done.stderr[-2000:]}")
-    return float(done.stdout.splitlines()[-1])
-
-
 def print_peak(side: str, folder: Path, size: Size, rows: list[dict[str, Any]]) -> None:
     """Run one side and print its peak memory in GB."""
+    from watari.peak import peak_memory
+
     if side == "ours":
         run_ours(folder, size, rows)
     else:
         run_stock(folder, size, rows, side)
-    print(own_peak() / 1e9)
-
-
-def own_peak() -> int:
-    """Return the most bytes that this program has held; getrusage would count the process that it was forked from."""
-    status = Path("/proc/self/status")
-    if status.is_file():
-        for line in status.read_text("utf-8").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    print(peak_memory() / 1e9)
 
 
 def measure(folder: Path, place: Path, size: Size, share: float, repeats: int) -> None:
@@ -406,8 +376,8 @@ def measure(folder: Path, place: Path, size: Size, share: float, repeats: int) -
     rows_file.write_text(json.dumps(rows), "utf-8")
     tell(
         f"SFT, {share:.0%} of tokens supervised: peak memory",
-        peak(folder, "ours", rows_file, quick=size is QUICK),
-        peak(folder, best, rows_file, quick=size is QUICK),
+        peak_of(__file__, "ours", folder, rows_file, quick=size is QUICK),
+        peak_of(__file__, best, folder, rows_file, quick=size is QUICK),
         unit="GB, whole process",
         peer_name=f"SFTTrainer, {best}:",
         peer_packages=PACKAGES,

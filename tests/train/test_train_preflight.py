@@ -29,8 +29,8 @@ from watari.train.device import Compute
 from watari.train.distributed import World
 from watari.train.facts import facts_of_samples, facts_of_windows, shown
 from watari.train.language_model import LanguageModel
-from watari.train.loop import Part
 from watari.train.memory import Machine
+from watari.train.objective import Part
 from watari.train.preflight import refuse, warnings_of
 from watari.train.preflight_probe import batch_in, heaviest, probe
 from watari.train.preflight_rows import row_norms

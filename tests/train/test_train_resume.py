@@ -211,7 +211,7 @@ def test_another_models_checkpoint_is_refused(case: Case, tmp_path: Path) -> Non
 
 def test_all_cores_are_used_unless_told(case: Case, tmp_path: Path) -> None:
     from watari.train.device import available_threads
-    from watari.train.loop import resumed_threads
+    from watari.train.session import resumed_threads
 
     free = case.params.model_copy(update={"threads": None})
     assert resumed_threads(free, tmp_path / "new") == available_threads()

@@ -14,10 +14,10 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
@@ -28,10 +28,10 @@ from watari.errors import Interrupted, StageFailed
 from watari.peak import peak_memory
 from watari.train import checkpoint
 from watari.train.checkpoint import Position
-from watari.train.device import available_threads
 from watari.train.distributed import World
 from watari.train.guards import IN_A_ROW, Guard, Spike
 from watari.train.language_model import LanguageModel
+from watari.train.objective import Objective, Part
 from watari.train.optimizer import NewRows, Optimizer
 from watari.train.settings import TrainingParams, learning_rate
 from watari.train.trackers import Trackers
@@ -40,35 +40,6 @@ from watari.train.watch import EVAL_LOG, Watch, summary
 TRAIN_LOG = "train_log.jsonl"
 SPEED_LOG = "speed.jsonl"
 _SPEED_EVERY = 5.0
-
-
-@dataclass(frozen=True)
-class Part:
-    """One forward pass's share of a step.
-
-    Args:
-        loss: Its part of the step's loss; the parts of a step add up to the loss.
-        tokens: Tokens in it, without padding.
-        figures: Its parts of other figures for the log, which add up as well.
-    """
-
-    loss: Tensor
-    tokens: int
-    figures: dict[str, float]
-
-
-class Objective(Protocol):
-    """What is trained: the sequences of each step and their loss."""
-
-    @property
-    def steps(self) -> int:
-        """Number of steps."""
-
-    def passes(self, step: int, ranks: int = 1) -> Sequence[Any]:
-        """Return the forward passes of a step, from its number alone; if rows allow, a multiple of `ranks` of them."""
-
-    def part(self, model: LanguageModel, step: int, batch: Any) -> Part:
-        """Return the loss of one of them."""
 
 
 @dataclass(frozen=True)
@@ -103,15 +74,6 @@ class Trained:
 
     metrics: dict[str, Any]
     performance: dict[str, Any]
-
-
-def resumed_threads(params: TrainingParams, out: Path, world: World | None = None) -> int:
-    """Return the number of threads to use: as given, else as the interrupted run had it, else this process's cores."""
-    if params.threads is not None:
-        return params.threads
-    found = checkpoint.latest(out / WORK, world=world)
-    share = max(1, available_threads() // (world.here if world else 1))
-    return (checkpoint.read_position(found).threads if found else 0) or share
 
 
 def train(

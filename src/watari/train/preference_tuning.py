@@ -10,7 +10,7 @@ import torch
 from watari.artifact.draws import shuffled
 from watari.train.batches import Batch
 from watari.train.language_model import LanguageModel
-from watari.train.loop import Part
+from watari.train.objective import Part
 from watari.train.pairs import Pair
 from watari.train.preference_figures import Totals, figures, lengths_of
 from watari.train.preference_rows import PairPass, pair_passes

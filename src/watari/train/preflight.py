@@ -45,7 +45,7 @@ from watari.train.settings import TrainingParams, learning_rate
 if TYPE_CHECKING:
     from watari.train.distributed import World
     from watari.train.language_model import LanguageModel
-    from watari.train.loop import Objective
+    from watari.train.objective import Objective
 
 __all__ = ["DataFacts", "Preflight", "preflight", "refuse", "warnings_of"]
 

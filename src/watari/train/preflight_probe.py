@@ -23,7 +23,7 @@ from watari.train.settings import TrainingParams
 if TYPE_CHECKING:
     from watari.train.distributed import World
     from watari.train.language_model import LanguageModel
-    from watari.train.loop import Objective
+    from watari.train.objective import Objective
 
 _STEPS_LOOKED_AT = 400
 _FULL = 0.98

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from watari.train.batches import Batch
     from watari.train.language_model import LanguageModel
-    from watari.train.loop import Part
+    from watari.train.objective import Part
     from watari.train.windows import Mixture, Source
 
 KIND = "train.pretrain"
@@ -98,7 +98,7 @@ class Pretraining:
     def part(self, model: LanguageModel, step: int, batch: tuple[Batch, int]) -> Part:
         """Return one batch's share of the step's mean loss."""
         from watari.train.head import scores
-        from watari.train.loop import Part
+        from watari.train.objective import Part
 
         laid, total = batch
         laid = laid.to(model.compute.device)

@@ -17,10 +17,11 @@ from watari.artifact.stage import InputArtifact, Inputs, Progress
 from watari.errors import UserError
 from watari.pretrained import load_model, load_tokenizer, save_model
 from watari.train import checkpoint, lora
-from watari.train.device import choose, exact
+from watari.train.device import available_threads, choose, exact
 from watari.train.distributed import World
 from watari.train.language_model import LanguageModel
-from watari.train.loop import Course, Objective, Trained, resumed_threads, train
+from watari.train.loop import Course, Trained, train
+from watari.train.objective import Objective
 from watari.train.optimizer import NewRows
 from watari.train.preflight import DataFacts, preflight
 from watari.train.settings import TrainingParams
@@ -170,6 +171,15 @@ def run_training(
             finish(model, world)
         write(out, last=True)
     return trained
+
+
+def resumed_threads(params: TrainingParams, out: Path, world: World | None = None) -> int:
+    """Return the number of threads to use: as given, else as the interrupted run had it, else this process's cores."""
+    if params.threads is not None:
+        return params.threads
+    found = checkpoint.latest(out / WORK, world=world)
+    share = max(1, available_threads() // (world.here if world else 1))
+    return (checkpoint.read_position(found).threads if found else 0) or share
 
 
 def _refilled(

@@ -25,7 +25,7 @@ from watari.train.settings import TrainingParams
 if TYPE_CHECKING:
     from watari.train.batches import Batch, Sample
     from watari.train.language_model import LanguageModel
-    from watari.train.loop import Part
+    from watari.train.objective import Part
 
 KIND = "train.sft"
 _NOTABLE = 0.1
@@ -126,8 +126,8 @@ class FineTuning:
     def part(self, model: LanguageModel, step: int, batch: tuple[Batch, list[str], int]) -> Part:
         """Return one batch's share of the step's mean loss, with NEFTune's noise if asked for."""
         from watari.train.head import scores
-        from watari.train.loop import Part
         from watari.train.neftune import noise
+        from watari.train.objective import Part
 
         laid, row_ids, total = batch
         added = None
