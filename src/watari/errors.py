@@ -6,6 +6,8 @@ fault, 130 interrupted. Anything that is not a `WatariError` is a defect of ours
 
 from __future__ import annotations
 
+import errno
+
 EXIT_OK = 0
 EXIT_INPUT = 1
 EXIT_USAGE = 2
@@ -62,3 +64,18 @@ class DryRun(Interrupted):
     """A dry run has told what it would do and stopped before the first step, as asked: exit code 0."""
 
     exit_code = EXIT_OK
+
+
+def no_space(error: BaseException) -> bool:
+    """Return whether an error, or what it came of, says that the disk is full.
+
+    Rust and C++ libraries only say so in words.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if "No space left on device" in str(cause) or "os error 28" in str(cause):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False

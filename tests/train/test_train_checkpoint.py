@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from watari.errors import StageFailed
+from watari.errors import StageFailed, no_space
 from watari.train import checkpoint
 from watari.train.checkpoint import Position
 
@@ -181,3 +181,28 @@ def test_moments_that_there_are_none_of_yet(tmp_path: Path) -> None:
 def test_nothing_in_it_is_a_pickle(work: Path) -> None:
     suffixes = {path.suffix for path in work.rglob("*") if path.is_file()}
     assert suffixes == {".json", ".safetensors"}
+
+
+def test_a_full_disk_costs_nothing_but_the_step(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """/dev/full answers as a full disk does; half a checkpoint does not stay to fill it."""
+    trained = Trained()
+    trained.load(work)
+    trained.step()
+    plain = checkpoint._write
+
+    def write(path: Path, *others: Any) -> None:
+        plain(path, *others)
+        if path.name.startswith("optimizer"):
+            with open("/dev/full", "wb", buffering=0) as full:
+                full.write(path.read_bytes())
+
+    monkeypatch.setattr(checkpoint, "_write", write)
+    before = names(work)
+    with pytest.raises(OSError) as caught:
+        trained.save(work, 4)
+    assert no_space(caught.value)
+    assert names(work) == before
+    monkeypatch.undo()
+    assert Trained().load(work) == Position(3, 30, 1, 7, 8)
+    trained.save(work, 4, keep=9)
+    assert Trained().load(work).step == 4

@@ -19,7 +19,7 @@ from watari.cli.tokenizer import tokenizer_app
 from watari.cli.train import train_app
 from watari.cli.variadic import VariadicCommand
 from watari.cli.work import demo, plan, run
-from watari.errors import EXIT_INTERRUPTED, WatariError
+from watari.errors import EXIT_FAILED, EXIT_INTERRUPTED, WatariError, no_space
 
 HELP = """Carry an open-weights language model across to a new language.
 
@@ -85,6 +85,13 @@ def main() -> None:
         if error.mend:
             print(f"        {error.mend}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except Exception as error:
+        # Every command writes somewhere; whichever library met the full disk, it is no defect of ours.
+        if not no_space(error):
+            raise
+        print("watari: no space left on the disk that is written to", file=sys.stderr)
+        print("        free some, then run the same command again", file=sys.stderr)
+        sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         print("watari: interrupted", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)

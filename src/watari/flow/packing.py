@@ -12,9 +12,8 @@ import yaml
 from watari.artifact import atomic
 from watari.artifact.manifest import read_manifest
 from watari.artifact.store import Store, held, verify
-from watari.errors import CheckFailed, StageFailed, UserError
+from watari.errors import CheckFailed, StageFailed, UserError, no_space
 from watari.flow.folder import LOCK_FILE, LOCK_HEAD, read_lock, register_run
-from watari.flow.worker import no_space
 
 _KEPT = ("events.jsonl", "ledger.sqlite", "report.html")
 _STORE = ".store"

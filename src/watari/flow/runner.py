@@ -21,7 +21,7 @@ from typing import Any
 
 from watari.artifact.manifest import Manifest, now
 from watari.artifact.stage import InputArtifact, Inputs
-from watari.errors import EXIT_INPUT, DryRun, Interrupted, StageFailed, UserError, WatariError
+from watari.errors import EXIT_INPUT, DryRun, Interrupted, StageFailed, UserError, WatariError, no_space
 from watari.flow import memory
 from watari.flow.display import Display, duration, make_display, size
 from watari.flow.folder import Events, RunFolder, register_run
@@ -30,7 +30,7 @@ from watari.flow.plan import Chosen, check_reachable, plan
 from watari.flow.processes import ended, server
 from watari.flow.report import copy_report
 from watari.flow.stages import TABLE, StageTable
-from watari.flow.worker import NO_SPACE_MEND, Failed, Finished, Line, Update, Work, no_space, work
+from watari.flow.worker import NO_SPACE_MEND, Failed, Finished, Line, Update, Work, work
 from watari.recipe.graph import Node, Recipe
 
 _EVENT_EVERY = 5.0

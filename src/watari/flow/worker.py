@@ -31,7 +31,7 @@ from watari.artifact.outside import fingerprint, is_hub_id, is_url
 from watari.artifact.params import Selection, StageParams, key_parameters, runtime_parameters
 from watari.artifact.stage import InputArtifact, Inputs, Stage, StageResult
 from watari.artifact.store import Store
-from watari.errors import StageFailed, UserError, WatariError
+from watari.errors import StageFailed, UserError, WatariError, no_space
 from watari.peak import peak_memory
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "sentencepiece", "pyarrow", "numpy")
@@ -219,11 +219,8 @@ def _versions() -> dict[str, str]:
 
 
 def _explain(error: BaseException, task: Work) -> WatariError:
-    cause: BaseException | None = error
-    while cause is not None:
-        if no_space(cause):
-            return StageFailed(f"no space left on the disk that holds {task.store}", NO_SPACE_MEND)
-        cause = cause.__cause__ or cause.__context__
+    if no_space(error):
+        return StageFailed(f"no space left on the disk that holds {task.store}", NO_SPACE_MEND)
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
         return StageFailed(
             f"may not read or write {error.filename or task.store}", "check the permissions, then run again"
@@ -234,13 +231,6 @@ def _explain(error: BaseException, task: Work) -> WatariError:
     first = text.splitlines()[0] if text else ""
     described = f"{type(error).__name__}: {first}" if first else type(error).__name__
     return StageFailed(described, f"the traceback is in {task.log}")
-
-
-def no_space(error: BaseException) -> bool:
-    """Return whether an error says that the disk is full; Rust and C++ libraries only say so in words."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return True
-    return "No space left on device" in str(error) or "os error 28" in str(error)
 
 
 def _die_with_parent(life: Connection) -> None:

@@ -111,6 +111,32 @@ def save(
             atomic.remove_tree(leftover)
         temporary.mkdir(parents=True)
     world.barrier()
+    try:
+        _fill(temporary, parameters, optimizer, position, world)
+        if world.is_main:
+            # One that stands there is damaged.
+            atomic.remove_tree(final)
+            atomic.publish_folder(temporary, final)
+    except Exception:
+        # Half a checkpoint on a full disk only takes the space that the next attempt needs.
+        if world.is_main:
+            atomic.remove_tree(temporary)
+        raise
+    if world.is_main:
+        for old in sorted(final.parent.glob("checkpoint-*"))[:-keep]:
+            atomic.remove_tree(old)
+    world.barrier()
+    return final
+
+
+def _fill(
+    temporary: Path,
+    parameters: Mapping[str, torch.nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    position: Position,
+    world: World,
+) -> None:
+    """Write all files of a checkpoint into its folder; each rank its own."""
     if world.is_main or world.divided:
         suffix = f"-{world.rank:05d}-of-{world.size:05d}" if world.divided else ""
         tensors = {"weights": parameters, "optimizer": _moments(parameters, optimizer)}
@@ -130,13 +156,6 @@ def save(
         shapes = {name: list(parameter.shape) for name, parameter in parameters.items()}
         state = {"format": _FORMAT, "position": asdict(position), "shapes": shapes, "files": files}
         atomic.write_json(temporary / _STATE, state)
-        # One that stands there is damaged.
-        atomic.remove_tree(final)
-        atomic.publish_folder(temporary, final)
-        for old in sorted(final.parent.glob("checkpoint-*"))[:-keep]:
-            atomic.remove_tree(old)
-    world.barrier()
-    return final
 
 
 def load(
