@@ -1,0 +1,1 @@
+"""Rules that a document must pass, as named profiles: data, not code."""

@@ -1,0 +1,162 @@
+"""Asking a profile's rules of a table: the first rule that a document breaks is its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from watari.corpus.rules.metrics import FirstFailing, Metric, Values, metric_of
+from watari.corpus.rules.profile import Profile, Rule
+from watari.corpus.rules.words import Words, segment
+from watari.corpus.table import dropped
+from watari.kernels.texts import Texts
+
+NOT_MEASURABLE = "nothing to measure"
+"""The `detail` of a document that breaks a rule because it holds nothing that the rule could measure."""
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Rules that follow each other and are asked together."""
+
+    metrics: Sequence[Metric]
+    rules: Sequence[Rule]
+
+    @property
+    def needs_words(self) -> bool:
+        return self.metrics[0].needs_words
+
+
+def apply(table: pa.Table, profile: Profile) -> pa.Table:
+    """Return the table with a verdict on the documents that break a rule (a `Kernel`).
+
+    `reason` is the name of the first rule in the profile's order that a document breaks, `value` what was measured
+    (null where there was nothing to measure: then `detail` says so), `threshold` the limit that it broke. Rules are
+    asked only of documents that passed those before; the verdict is that of asking them one by one.
+    The `language` of a row is not looked at.
+    """
+    alive = np.arange(table.num_rows, dtype=np.int64)
+    texts = Texts.from_arrow(table.column("text"))
+    for group in _groups(profile):
+        if not len(alive):
+            break
+        first = _first_failing(texts, group, profile)
+        failed = first.rule >= 0
+        if not failed.any():
+            continue
+        rules, values = first.rule[failed], first.value[failed]
+        limits = np.zeros(len(rules))
+        for number, rule in enumerate(group.rules):
+            mine = rules == number
+            limits[mine] = _broken_limit(values[mine], rule)
+        unknown = np.isnan(values)
+        table = dropped(
+            table,
+            alive[failed],
+            [group.rules[number].name for number in rules.tolist()],
+            value=pa.array(values, mask=unknown),
+            threshold=limits,
+            detail=[NOT_MEASURABLE if nothing else None for nothing in unknown.tolist()],
+        )
+        kept = np.flatnonzero(~failed)
+        alive, texts = alive[kept], texts.take(kept)
+    return table
+
+
+def measure(table: pa.Table, profile: Profile) -> pa.Table:
+    """Return `key` and one float64 column a rule, named like it: every rule's value for every document.
+
+    NaN where there is nothing to measure. Rules that are off (no word list given) have no column.
+    """
+    texts = Texts.from_arrow(table.column("text"))
+    columns = {"key": table.column("key")}
+    for group in _groups(profile):
+        words = _words(texts, group, profile)
+        for rule, values in zip(group.rules, _values(texts, group, profile, words), strict=True):
+            columns[rule.name] = pa.array(values)
+    return pa.table(columns)
+
+
+def _groups(profile: Profile) -> Iterator[_Group]:
+    """Rules that are on, in order, in runs that share their words or the function that measures them together."""
+    rules: list[Rule] = []
+    metrics: list[Metric] = []
+    for rule in profile.rules:
+        metric = metric_of(rule)
+        if "file" in metric.takes and rule.file is None:
+            continue
+        if metrics and not _together(metrics[-1], metric):
+            yield _Group(metrics, rules)
+            rules, metrics = [], []
+        rules.append(rule)
+        metrics.append(metric)
+    if rules:
+        yield _Group(metrics, rules)
+
+
+def _together(one: Metric, other: Metric) -> bool:
+    if one.needs_words or other.needs_words:
+        return one.needs_words and other.needs_words
+    return one.together is not None and one.together == other.together
+
+
+def _words(texts: Texts, group: _Group, profile: Profile) -> Words | None:
+    return segment(texts, profile.language) if group.needs_words else None
+
+
+def _first_failing(texts: Texts, group: _Group, profile: Profile) -> FirstFailing:
+    decide = group.metrics[0].decide
+    if decide is not None:
+        return decide(texts, group.rules, profile)
+    values = _values(texts, group, profile, _words(texts, group, profile))
+    rule = np.full(len(texts), -1, np.int64)
+    value = np.full(len(texts), np.nan)
+    for number in reversed(range(len(group.rules))):
+        failing = ~holds(values[number], group.rules[number])
+        rule[failing] = number
+        value[failing] = values[number][failing]
+    return FirstFailing(rule, value)
+
+
+def _values(texts: Texts, group: _Group, profile: Profile, words: Words | None) -> Sequence[Values]:
+    """Return each rule's values, those of a run with one `together` at once."""
+    found: list[Values] = []
+    while len(found) < len(group.rules):
+        start = len(found)
+        together = group.metrics[start].together
+        if together is None:
+            found.append(group.metrics[start].measure(texts, group.rules[start], profile, words))
+            continue
+        stop = start
+        while stop < len(group.rules) and group.metrics[stop].together == together:
+            stop += 1
+        found.extend(together(texts, group.rules[start:stop], profile, words))
+    return found
+
+
+def holds(values: Values, rule: Rule) -> npt.NDArray[np.bool_]:
+    """Return where values lie within a rule's limits; what could not be measured (NaN) does not."""
+    within = ~np.isnan(values)
+    if rule.min is not None:
+        within &= values >= rule.min
+    if rule.max is not None:
+        within &= values <= rule.max
+    if rule.above is not None:
+        within &= values > rule.above
+    if rule.below is not None:
+        within &= values < rule.below
+    return within
+
+
+def _broken_limit(values: Values, rule: Rule) -> Values:
+    """Return the limit that each value broke; for NaN the rule's first one."""
+    limits = rule.limits
+    broken = np.full(len(values), next(iter(limits.values())))
+    for name, limit in limits.items():
+        alone = rule.model_copy(update={other: None for other in limits if other != name})
+        broken[~holds(values, alone) & ~np.isnan(values)] = limit
+    return broken
