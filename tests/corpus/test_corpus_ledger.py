@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watari.corpus.ledger import TableWriter, Tally, Totals
-from watari.corpus.samples import DroppedTexts, sampled
+from watari.corpus.samples import TextHeads, sampled
 
 COUNTS = st.lists(
     st.tuples(st.integers(0, 1000), st.integers(0, 2**64 - 1), st.sampled_from(["a", "b", None])), max_size=15
@@ -81,28 +81,29 @@ def test_what_is_not_whole_has_no_name(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_examples_are_a_draw_and_not_the_first(tmp_path: Path) -> None:
+def test_examples_are_a_draw_and_not_the_first() -> None:
     rows = pa.table(
         {
             "key": [f"{i:032x}" for i in range(300)],
+            "id": [str(i) if i % 2 else None for i in range(300)],
             "reason": ["short" if i % 3 else "long" for i in range(300)],
             "text": pa.array([None if i == 7 else f"text {i} " * 400 for i in range(300)], pa.large_string()),
         }
     )
     found = []
-    for name, order in (("a", range(300)), ("b", range(299, -1, -1))):
-        texts = DroppedTexts(10, seed=3)
+    for order in (range(300), range(299, -1, -1)):
+        texts = TextHeads(10, seed=3, by="reason")
         for start in range(0, 300, 50):
             texts.add(rows.take(pa.array(list(order)[start : start + 50])))
-        texts.save(tmp_path / name)
-        found.append(pq.read_table(tmp_path / name).to_pylist())
+        found.append(texts.table().to_pylist())
     assert found[0] == found[1]
-    assert [row["reason"] for row in found[0]] == ["long"] * 10 + ["short"] * 10
+    assert [row["group"] for row in found[0]] == ["long"] * 10 + ["short"] * 10
     assert all(len(row["text"]) <= 2000 for row in found[0])
+    assert all(row["id"] == (str(n) if (n := int(row["key"], 16)) % 2 else None) for row in found[0])
     assert {row["key"] for row in found[0]} != {f"{i:032x}" for i in range(20)}
 
 
-def test_a_sample_is_about_as_large_as_asked(tmp_path: Path) -> None:
+def test_a_sample_is_about_as_large_as_asked() -> None:
     rows = pa.table({"key": [f"{i:032x}" for i in range(4000)]})
     assert 300 < len(sampled(rows, 0.1, 0)) < 500
     assert sampled(rows, 0.1, 0).tolist() != sampled(rows, 0.1, 1).tolist()

@@ -61,9 +61,9 @@ class RowFile:
     format: FileFormat
     open: Callable[[], IO[bytes]]
 
-    def fault(self, where: str, reason: str, detail: str = "") -> Fault:
+    def fault(self, where: str, reason: str, detail: str = "", known: Row | None = None) -> Fault:
         """Return the fault of a place in it."""
-        return Fault(Place(self.path, self.name, where), reason, detail)
+        return Fault(Place(self.path, self.name, where), reason, detail, known or {})
 
     def record(self, where: str, row: Row) -> Record:
         """Return the row of a place in it."""
@@ -148,13 +148,13 @@ def _format(path: str, stated: FileFormat) -> FileFormat:
 
 
 def _format_of_name(path: str) -> FileFormat | None:
-    suffixes = [suffix.lower() for suffix in Path(_named(path)).suffixes]
+    suffixes = [suffix.lower() for suffix in Path(named(path)).suffixes]
     if suffixes and suffixes[-1] in _PACKED:
         suffixes.pop()
     return _SUFFIXES.get(suffixes[-1]) if suffixes else None
 
 
-def _named(path: str) -> str:
+def named(path: str) -> str:
     """Return a path without the query of a web address."""
     return path.partition("?")[0].partition("#")[0] if path.startswith(_WEB) else path
 
@@ -259,7 +259,7 @@ def open_unpacked(found: RowFile) -> IO[bytes]:
     import pyarrow as pa
 
     raw = found.open()
-    name = _named(found.path)
+    name = named(found.path)
     if name.endswith(".gz"):
         return cast(IO[bytes], gzip.GzipFile(fileobj=raw))
     if name.endswith(".zst"):

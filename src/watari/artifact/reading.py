@@ -1,4 +1,4 @@
-"""Reading the row files that a recipe names: jsonl, JSON arrays, parquet and plain text, local or remote.
+"""Reading the row files that a recipe names: jsonl, JSON, parquet, arrow, plain text, WARC; local or remote.
 
 Nothing that cannot be read is passed over in silence: each broken row comes out as a `Fault` that names its file and
 line (or row group), and the stage that reads decides with `Policy` whether it stops or goes on with a ledger row.
@@ -13,11 +13,14 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from watari.artifact.files import DAMAGED, FileFormat, RowFile, lines, open_unpacked, row_files_of
 from watari.artifact.records import Fault, Place, Record, first_line, kind_of, plain
 from watari.errors import UserError
+
+if TYPE_CHECKING:
+    from watari.artifact.warc import WarcRecord
 
 TextUnit = Literal["document", "paragraph", "line"]
 
@@ -27,7 +30,8 @@ class ReadOptions:
     """How the files of one location are read.
 
     Args:
-        format: "auto" goes by each file's suffix (.jsonl .ndjson .json .parquet .txt, with .gz or .zst after it).
+        format: "auto" goes by each file's suffix (.jsonl .ndjson .json .parquet .arrow .feather .txt .warc .wet, with
+            .gz or .zst after it).
         unit: What one document of a plain text file is: the file, a paragraph between blank lines, a line.
         encoding: Of plain text files; JSON is UTF-8.
     """
@@ -55,7 +59,12 @@ def read_records(location: str, options: ReadOptions, *, seed: int = 0) -> Itera
         return
     check_encoding(options.encoding)
     for found in row_files_of(location, options.format):
-        yield from _READERS[found.format](found, options)
+        yield from read_file(found, options)
+
+
+def read_file(found: RowFile, options: ReadOptions) -> Iterator[Record | Fault]:
+    """Yield every row of one file, in order; see `read_records`."""
+    yield from _READERS[found.format](found, options)
 
 
 def check_encoding(encoding: str) -> None:
@@ -81,10 +90,11 @@ def _jsonl(found: RowFile, options: ReadOptions) -> Iterator[Record | Fault]:
             continue
         number, line = item
         if line.strip():
-            yield _parsed(found, f"line {number}", line)
+            yield parsed_line(found, f"line {number}", line)
 
 
-def _parsed(found: RowFile, where: str, line: bytes) -> Record | Fault:
+def parsed_line(found: RowFile, where: str, line: bytes) -> Record | Fault:
+    """Return the row in one line of JSON, or what is wrong with it."""
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -167,6 +177,83 @@ def _parquet(found: RowFile, options: ReadOptions) -> Iterator[Record | Fault]:
                     yield found.fault(place, "damaged file", first_line(error))
 
 
+def _arrow(found: RowFile, options: ReadOptions) -> Iterator[Record | Fault]:
+    import pyarrow as pa
+
+    done = 0
+    try:
+        for batch in arrow_batches(found):
+            for start in range(0, batch.num_rows, 1024):
+                for row in batch.slice(start, 1024).to_pylist():
+                    done += 1
+                    yield found.record(f"row {done}", plain(row))
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        yield found.fault(f"row {done + 1}" if done else "", "damaged file", first_line(error))
+
+
+def arrow_batches(found: RowFile) -> Iterator[Any]:
+    """Yield the record batches of an Arrow file: a stream, as `datasets` writes them, or the file form (feather 2).
+
+    Raises:
+        pyarrow.ArrowException, OSError: where the file is damaged.
+    """
+    import pyarrow as pa
+
+    with closing(found.open()) as raw:
+        magic = raw.read(6)
+        raw.seek(0)
+        if magic == b"ARROW1":
+            with pa.ipc.open_file(raw) as file:
+                for number in range(file.num_record_batches):
+                    yield file.get_batch(number)
+        elif magic:
+            with pa.ipc.open_stream(raw) as stream:
+                yield from stream
+        else:
+            raise OSError("the file is empty")
+
+
+def _warc(found: RowFile, options: ReadOptions) -> Iterator[Record | Fault]:
+    from watari.artifact.warc import warc_records
+    from watari.text.html import needs_extractor
+
+    needs_extractor()
+    with closing(open_unpacked(found)) as stream:
+        for record in warc_records(stream):
+            yield _page(found, record)
+
+
+def _page(found: RowFile, record: WarcRecord) -> Record | Fault:
+    from watari.text.charset import decode_page
+    from watari.text.html import LARGEST, main_text
+
+    where = f"record {record.number}"
+    known = {"id": record.id, "url": record.url, "date": record.date}
+    known = {name: value for name, value in known.items() if value}
+    if record.reason:
+        return found.fault(where, record.reason, record.detail, known)
+    if not 200 <= record.status < 300:
+        return found.fault(where, "HTTP status", str(record.status), known)
+    start = record.body[:512].lstrip().lower()
+    html = record.mime in ("text/html", "application/xhtml+xml") or (
+        not record.mime and start.startswith((b"<!doctype html", b"<html"))
+    )
+    if not html and record.mime != "text/plain":
+        return found.fault(where, "not HTML", record.mime or "no media type", known)
+    page = decode_page(record.body, record.charset)
+    if not page.encoding:
+        declared = f"; it says {record.charset}" if record.charset else ""
+        return found.fault(where, "unknown encoding", f"no character set fits{declared}", known)
+    if not html:
+        return found.record(where, {**known, "text": page.text})
+    if len(page.text) > LARGEST:
+        return found.fault(where, "too large", f"{len(page.text):,} characters of HTML", known)
+    text = main_text(page.text)
+    if text is None:
+        return found.fault(where, "no main text", "the extractor found none in the page", known)
+    return found.record(where, {**known, "text": text})
+
+
 def _txt(found: RowFile, options: ReadOptions) -> Iterator[Record | Fault]:
     block: list[str] = []
     start = 1
@@ -217,5 +304,7 @@ _READERS: dict[FileFormat, Callable[[RowFile, ReadOptions], Iterable[Record | Fa
     "jsonl": _jsonl,
     "json": _json,
     "parquet": _parquet,
+    "arrow": _arrow,
     "txt": _txt,
+    "warc": _warc,
 }

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
@@ -59,11 +59,19 @@ class Record:
 
 @dataclass(frozen=True)
 class Fault:
-    """One row, or the rest of one file, that cannot be read."""
+    """One row, or the rest of one file, that cannot be read.
+
+    Args:
+        place: Where it stands.
+        reason: A short phrase, the same for all rows of this kind.
+        detail: What exactly is wrong.
+        known: What can be told of it all the same: url, date, id of a page whose text was not found.
+    """
 
     place: Place
     reason: str
     detail: str = ""
+    known: Row = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.place}: {self.reason}" + (f": {self.detail}" if self.detail else "")

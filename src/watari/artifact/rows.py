@@ -20,6 +20,8 @@ from watari.errors import UserError
 
 ROWS = "rows.parquet"
 """The file of an artifact of rows; a large one may be `rows-00000.parquet`, `rows-00001.parquet`, ..."""
+PARTS = "documents"
+"""The folder of an artifact of documents that was written in parts: `documents/part-00000.parquet`, ..."""
 
 Row = dict[str, Any]
 
@@ -126,7 +128,8 @@ def write_rows(path: Path, kind: Kind | pa.Schema, rows: Iterable[Mapping[str, A
 
 def row_files(folder: Path) -> list[Path]:
     """Return the row files of an artifact, in order."""
-    return sorted([*folder.glob("rows.parquet"), *folder.glob("rows-*.parquet")])
+    whole = sorted([*folder.glob("rows.parquet"), *folder.glob("rows-*.parquet")])
+    return whole or sorted((folder / PARTS).glob("part-*.parquet"))
 
 
 def count_rows(folder: Path) -> int:
@@ -167,12 +170,10 @@ def filter_rows(
         seen += 1
         if selection.limit is not None and taken >= selection.limit:
             break
-        if not all(_matches(row, column, wanted, name) for column, wanted in selection.where.items()):
+        if not matches(row, selection, name):
             continue
         taken += 1
-        ratio = 1.0 if selection.ratio is None else selection.ratio
-        copies = int(ratio) + (draw_uniform(seed, stage, str(row.get("id"))) < ratio - int(ratio))
-        for _ in range(copies):
+        for _ in range(copies(row, selection, seed=seed, stage=stage)):
             yielded = True
             yield row
     if seen and not yielded and selection.narrowed:
@@ -180,6 +181,21 @@ def filter_rows(
             f"{name}: the selection keeps none of its rows ({json.dumps(selection.narrowing(), ensure_ascii=False)})",
             "check the column and the values of `where`",
         )
+
+
+def matches(row: Row, selection: Selection, name: str) -> bool:
+    """Return whether `where` takes a row.
+
+    Raises:
+        UserError: if it names a column that the row lacks.
+    """
+    return all(_matches(row, column, wanted, name) for column, wanted in selection.where.items())
+
+
+def copies(row: Row, selection: Selection, *, seed: int, stage: str) -> int:
+    """Return how often `ratio` takes a row: a draw keyed by seed, stage and id."""
+    ratio = 1.0 if selection.ratio is None else selection.ratio
+    return int(ratio) + (draw_uniform(seed, stage, str(row.get("id"))) < ratio - int(ratio))
 
 
 def _matches(row: Row, column: str, wanted: Any, name: str) -> bool:

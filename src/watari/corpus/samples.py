@@ -1,4 +1,4 @@
-"""Keyed samples that a build keeps for its report: the heads of dropped texts, and rows to measure by every rule."""
+"""Keyed samples of a build: the heads of some texts for its report, and rows to measure by every rule."""
 
 from __future__ import annotations
 
@@ -15,43 +15,57 @@ import pyarrow.parquet as pq
 from watari.artifact.draws import draw_uint64
 
 HEAD = 2000
-"""Characters of a dropped text that are kept for the report."""
+"""Characters of a text that are kept."""
 
-TEXTS = pa.schema([("key", pa.string()), ("reason", pa.string()), ("text", pa.string())])
+TEXTS = pa.schema(
+    [("key", pa.string()), ("id", pa.string()), ("group", pa.string()), ("text", pa.string())]
+)
 
 
-class DroppedTexts:
-    """The heads of at most `limit` dropped texts a reason: those with the smallest draws on (seed, key)."""
+class TextHeads:
+    """The heads of at most `limit` texts a group (a reason, a language): those with the smallest draws on (seed, key)."""
 
-    def __init__(self, limit: int, seed: int) -> None:
+    def __init__(self, limit: int, seed: int, *, by: str) -> None:
         self._limit = limit
         self._seed = seed
-        self._heaps: dict[str, list[tuple[int, str, str]]] = {}
+        self._by = by
+        self._heaps: dict[str, list[tuple[int, str, str, str | None]]] = {}
 
     def add(self, table: pa.Table) -> None:
-        """Take dropped rows of the working table into account."""
+        """Take rows of the working table into account; the group is what stands in the column `by`."""
         if not table.num_rows:
             return
-        keys, reasons = table.column("key").to_pylist(), table.column("reason").to_pylist()
-        heads = pc.utf8_slice_codeunits(table.column("text").fill_null(""), 0, HEAD).to_pylist()
-        for key, reason, text in zip(keys, reasons, heads, strict=True):
-            heap = self._heaps.setdefault(reason, [])
-            # The heap's root is the largest draw that is kept: it goes first.
-            entry = (-draw_uint64(self._seed, "corpus.build/examples", key), key, text)
+        keys = table.column("key").to_pylist()
+        draws = [-draw_uint64(self._seed, "corpus.build/examples", key) for key in keys]
+        rows: list[tuple[int, str]] = []
+        for row, (draw, group) in enumerate(zip(draws, table.column(self._by).to_pylist(), strict=True)):
+            heap = self._heaps.get(group or "", [])
+            if len(heap) < self._limit or draw > heap[0][0]:
+                rows.append((row, group or ""))
+        column = table.column("text").take(pa.array([row for row, _ in rows], pa.int64()))
+        heads = pc.utf8_slice_codeunits(column.fill_null(""), 0, HEAD).to_pylist()
+        ids = table.column("id")
+        for (row, group), text in zip(rows, heads, strict=True):
+            heap = self._heaps.setdefault(group, [])
+            # The heap's root is the largest draw that is kept: it goes first. Keys differ, so ids are not compared.
+            entry = (draws[row], keys[row], text, ids[row].as_py())
             if len(heap) < self._limit:
                 heapq.heappush(heap, entry)
             elif entry > heap[0]:
                 heapq.heapreplace(heap, entry)
 
-    def save(self, path: Path) -> None:
-        """Write them, sorted by reason and key."""
-        rows = sorted((reason, key, text) for reason, heap in self._heaps.items() for _, key, text in heap)
+    def table(self) -> pa.Table:
+        """Return them as `TEXTS`, sorted by group and key."""
+        rows = sorted(
+            (group, key, text, row_id) for group, heap in self._heaps.items() for _, key, text, row_id in heap
+        )
         columns: dict[str, list[Any]] = {
             "key": [row[1] for row in rows],
-            "reason": [row[0] for row in rows],
+            "id": [row[3] for row in rows],
+            "group": [row[0] for row in rows],
             "text": [row[2] for row in rows],
         }
-        write_small(path, pa.table(columns, schema=TEXTS))
+        return pa.table(columns, schema=TEXTS)
 
 
 def write_small(path: Path, table: pa.Table) -> None:

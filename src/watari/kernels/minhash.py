@@ -155,7 +155,9 @@ def _hashes(codes: Words32, length: int) -> Words32:
     return (mixed >> np.uint64(32)).astype(np.uint32)
 
 
-def agreement(signature: Words32, left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.uint16]:
+def agreement(
+    signature: Words32, left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]
+) -> npt.NDArray[np.uint16]:
     """Return uint16[pairs]: in how many words the rows `left[i]` and `right[i]` of `signature` agree."""
     same = np.empty(len(left), np.uint16)
     if compiled():

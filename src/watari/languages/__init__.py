@@ -7,6 +7,7 @@ Fields of a pack:
                 shares: codes of languages written with some of the same characters,
                 spaces: true if words are parted by blanks.
     boilerplate phrases of licences, colophons and page furniture; a new piece that holds one is told as suspicious.
+    footer      words of which the footers of web pages are made: links, notices, counters (`text/footer.py`).
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class Language(BaseModel):
     name: dict[str, str]
     script: ScriptPack
     boilerplate: list[str] = Field(default_factory=list)
+    footer: list[str] = Field(default_factory=list)
 
 
 def languages() -> list[str]:

@@ -186,6 +186,8 @@ def _locate_any(models: list[type[BaseModel]], raw: Any, path: Path_, tree: Tree
 def _located(value: Any, path: Path_, tree: Tree) -> Any:
     if isinstance(value, list):
         return [_located(item, (*path, i), tree) for i, item in enumerate(value)]
+    if isinstance(value, dict):
+        return {name: _located(item, (*path, name), tree) for name, item in value.items()}
     place = tree.place(path)
     if isinstance(value, str) and place is not None:
         return locate(value, place.folder)

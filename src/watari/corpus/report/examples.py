@@ -19,7 +19,9 @@ POOL = 200
 """Texts that a build keeps for each reason and piece: those with the smallest draws."""
 
 _STAGE = "corpus.build/examples"
-_COLUMNS = "key, doc_id, reason, value, threshold, survivor, detail, step, source, path, place, url, characters"
+_COLUMNS = (
+    "key, doc_id, reason, value, threshold, survivor, detail, step, source, path, place, url, characters"
+)
 
 
 @dataclass(frozen=True)
@@ -125,12 +127,16 @@ def document_heads(tables: Tables, ids: Iterable[str], characters: int) -> dict[
     wanted = list(ids)
     if not wanted:
         return {}
-    return dict(
+    found = dict(
         tables.rows(
             f"SELECT id, left(text, {int(characters)}) FROM documents WHERE id IN (SELECT unnest(?))",
-            [wanted],
+            [[name for one in wanted for name in (one, f"{one}#00001")]],
         )
     )
+    # A document that was cut begins with its first part.
+    return {
+        name: text for name in wanted if (text := found.get(name, found.get(f"{name}#00001"))) is not None
+    }
 
 
 def dropped_examples(
@@ -201,9 +207,7 @@ def _dropped_texts(tables: Tables, keys: list[str]) -> dict[str, str]:
     )
 
 
-def _without_text(
-    tables: Tables, reason: str, n: int, known: list[str], seed: int | None
-) -> list[Example]:
+def _without_text(tables: Tables, reason: str, n: int, known: list[str], seed: int | None) -> list[Example]:
     salt = draw_uint64(tables.record.seed if seed is None else seed, _STAGE, reason)
     found = tables.rows(
         f"SELECT {_COLUMNS} FROM ledger WHERE disposition <> 'kept' AND coalesce(reason, '') = ?"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from watari.corpus.report.record import BuildRecord, Sums
-from watari.corpus.report.tables import Tables
+from watari.corpus.report.tables import LATER_PART, Tables
 
 _MASK = (1 << 64) - 1
 MEASURES = ("documents", "bytes", "tokens")
@@ -102,7 +102,7 @@ class Flow:
 def flow_of(tables: Tables) -> Flow:
     """Return the account of a build: from its ledger, checked against its own counts and its documents."""
     record = tables.record
-    known = bool(record.bytes_per_token)
+    known = bool(record.rates)
     kept = Amount(tokens=0.0 if known else None)
     losses: dict[tuple[str, str], Amount] = {}
     for disposition, step, reason, language, count, size, characters, hashes in tables.rows(
@@ -111,7 +111,11 @@ def flow_of(tables: Tables) -> Flow:
         " coalesce(sum(raw_hash::HUGEINT), 0) FROM ledger GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
     ):
         amount = Amount(
-            count, int(size), int(characters), int(hashes) & _MASK, record.tokens(int(size), language)
+            count,
+            int(size),
+            int(characters),
+            int(hashes) & _MASK,
+            record.tokens(int(size), int(characters), language),
         )
         if disposition == "kept":
             kept += amount
@@ -140,12 +144,12 @@ def _steps(kept: Amount, losses: dict[tuple[str, str], Amount], record: BuildRec
     return found[::-1]
 
 
-def _checks(
-    tables: Tables, read: Amount, kept: Amount, losses: dict[tuple[str, str], Amount]
-) -> list[Check]:
+def _checks(tables: Tables, read: Amount, kept: Amount, losses: dict[tuple[str, str], Amount]) -> list[Check]:
     totals = tables.record.totals
     checks = []
-    ((count, hashes),) = tables.rows("SELECT count(*), coalesce(sum(raw_hash::HUGEINT), 0) FROM documents")
+    ((count, hashes),) = tables.rows(
+        f"SELECT count(*), coalesce(sum(raw_hash::HUGEINT), 0) FROM documents WHERE NOT {LATER_PART}"
+    )
     checks.append(
         Check("check_documents", (count, 0, int(hashes) & _MASK), (kept.documents, 0, kept.hash_sum))
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from watari.errors import UserError
 
@@ -33,11 +33,9 @@ class Sums(_Part):
 class RecordedTotals(_Part):
     """What was read, what was kept, and what was dropped for each reason, as the build counted it."""
 
-    read: Sums | None = Field(None, validation_alias=AliasChoices("in", "read"))
+    read: Sums | None = Field(None, alias="in")
     kept: Sums | None = None
-    dropped: dict[str, Sums] | None = Field(
-        None, validation_alias=AliasChoices("dropped", "reasons", "by_reason")
-    )
+    dropped: dict[str, Sums] | None = None
 
 
 class RecordedRule(_Part):
@@ -82,7 +80,9 @@ class BuildRecord(_Part):
         contamination: By task: figures such as items, documents, characters.
         clusters: Clusters of duplicates by size.
         masked: Personal data masked, by kind.
-        tokenizer, bytes_per_token: UTF-8 bytes per token by language (`all` for the rest), if one was given.
+        tokenizer: Its name, if one was given to measure rates with.
+        tokens_per_character, bytes_per_token: The rates, by language (`all` for the rest); one of them.
+        source_datasets: Ids of datasets of the Hub that it was made from.
     """
 
     name: str = ""
@@ -90,20 +90,34 @@ class BuildRecord(_Part):
     parameters: dict[str, Any] = Field(default_factory=dict)
     profile: RecordedProfile | None = None
     steps: list[str] = Field(default_factory=list)
-    totals: RecordedTotals = Field(default_factory=RecordedTotals)
+    totals: RecordedTotals = Field(default_factory=lambda: RecordedTotals.model_validate({}))
     contamination: dict[str, dict[str, Any] | int] = Field(default_factory=dict)
     clusters: dict[int, int] | None = None
-    masked: dict[str, int] | None = Field(None, validation_alias=AliasChoices("masked", "pii"))
+    masked: dict[str, int] | None = None
     tokenizer: str | None = None
+    tokens_per_character: dict[str, float] | None = None
     bytes_per_token: dict[str, float] | None = None
+    source_datasets: list[str] | None = None
 
-    def tokens(self, size: int, language: str) -> float | None:
-        """Return about how many tokens `size` bytes of a language make, or None where no tokenizer was given."""
-        known = self.bytes_per_token or {}
-        rate = known.get(language) or known.get("all")
-        if not rate and known:
-            rate = sum(known.values()) / len(known)
-        return size / rate if rate else None
+    @property
+    def rates(self) -> dict[str, float]:
+        """UTF-8 bytes or characters per token (see `rate_unit`) by language; empty where no tokenizer was given."""
+        if self.bytes_per_token:
+            return {name: rate for name, rate in self.bytes_per_token.items() if rate > 0}
+        return {name: 1 / rate for name, rate in (self.tokens_per_character or {}).items() if rate > 0}
+
+    @property
+    def rate_unit(self) -> Literal["bytes", "characters"]:
+        """What the rates count."""
+        return "bytes" if self.bytes_per_token else "characters"
+
+    def tokens(self, size: int, characters: int, language: str) -> float | None:
+        """Return about how many tokens a text of a language makes, or None where no tokenizer was given."""
+        known = self.rates
+        if not known:
+            return None
+        rate = known.get(language) or known.get("all") or sum(known.values()) / len(known)
+        return (size if self.rate_unit == "bytes" else characters) / rate
 
 
 def read_record(folder: Path) -> BuildRecord:
@@ -116,7 +130,7 @@ def read_record(folder: Path) -> BuildRecord:
         raise UserError(f"there is no folder {folder}", "name the folder that `watari corpus build` wrote")
     path = folder / RECORD
     if not path.is_file():
-        return BuildRecord()
+        return BuildRecord.model_validate({})
     try:
         return BuildRecord.model_validate(json.loads(path.read_text("utf-8")))
     except ValidationError as error:

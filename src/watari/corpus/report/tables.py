@@ -46,6 +46,9 @@ _COLUMNS: dict[str, dict[str, str]] = {
 HOST = "regexp_extract(lower(url), '^[a-z][a-z0-9+.-]*://([^/?#@]*@)?([^/:?#]+)', 2)"
 """SQL: the host of a row's URL; empty where it has none."""
 
+LATER_PART = "(regexp_matches(id, '#[0-9]{5,}$') AND NOT ends_with(id, '#00001') AND contains(coalesce(meta, ''), '\"parent\"'))"
+"""SQL: true for every part but the first of a document that was cut; its parts are `<doc_id>#00001`, …."""
+
 
 @dataclass(frozen=True)
 class Tables:
@@ -153,7 +156,10 @@ def _view(
         parts += [
             f"{quoted(column)}::DOUBLE AS {quoted(column)}" for column in found if column not in columns
         ]
-    connection.execute(f"CREATE VIEW {name} AS SELECT {', '.join(parts)} FROM {source}")
+    # A table of its own for the sample: the statistics of a parquet file do not tell of NaN, and DuckDB 2.0 takes
+    # `isnan` and comparisons as settled by them.
+    kind = "TEMP TABLE" if name == "measured" else "VIEW"
+    connection.execute(f"CREATE {kind} {name} AS SELECT {', '.join(parts)} FROM {source}")
     return found
 
 

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from watari.corpus.rules.metrics import FirstFailing, Metric, Values, metric_of
+from watari.corpus.rules.metrics import FirstFailing, Metric, Values, holds, metric_of
 from watari.corpus.rules.profile import Profile, Rule
 from watari.corpus.rules.words import Words, segment
 from watari.corpus.table import dropped
@@ -136,20 +135,6 @@ def _values(texts: Texts, group: _Group, profile: Profile, words: Words | None) 
             stop += 1
         found.extend(together(texts, group.rules[start:stop], profile, words))
     return found
-
-
-def holds(values: Values, rule: Rule) -> npt.NDArray[np.bool_]:
-    """Return where values lie within a rule's limits; what could not be measured (NaN) does not."""
-    within = ~np.isnan(values)
-    if rule.min is not None:
-        within &= values >= rule.min
-    if rule.max is not None:
-        within &= values <= rule.max
-    if rule.above is not None:
-        within &= values > rule.above
-    if rule.below is not None:
-        within &= values < rule.below
-    return within
 
 
 def _broken_limit(values: Values, rule: Rule) -> Values:

@@ -50,6 +50,7 @@ class Metric:
         measure: (texts, rule, profile, words) → float64[n], NaN where a text has nothing to measure.
         takes: Fields of a rule that it reads, besides the limits; others are refused.
         needs: Those of them that a rule must give.
+        classes: Names of classes that the profile must define for it, whatever the rule says.
         needs_words: It is given the texts' words; `words` is None for the others.
         together: The same for several rules that follow each other and share this function, where that is cheaper.
         decide: The verdict of such rules without all their values, where that is cheaper still.
@@ -60,6 +61,7 @@ class Metric:
     measure: Measure
     takes: tuple[str, ...]
     needs: tuple[str, ...]
+    classes: tuple[str, ...]
     needs_words: bool
     together: Together | None
     decide: Decide | None
@@ -74,6 +76,7 @@ def metric(
     unit: str = "",
     takes: tuple[str, ...] = (),
     needs: tuple[str, ...] = (),
+    classes: tuple[str, ...] = (),
     needs_words: bool = False,
     together: Together | None = None,
     decide: Decide | None = None,
@@ -81,8 +84,12 @@ def metric(
     """Register a function as the metric `name` for `unit`; see `Metric`. `needs` count as taken."""
 
     def register(measure: Measure) -> Measure:
+        if (name, unit) in _METRICS:
+            raise ValueError(f"two metrics are called {name}, unit '{unit}'")
         taken = (*takes, *(field for field in needs if field not in takes))
-        _METRICS[name, unit] = Metric(name, unit, measure, taken, needs, needs_words, together, decide)
+        _METRICS[name, unit] = Metric(
+            name, unit, measure, taken, needs, classes, needs_words, together, decide
+        )
         return measure
 
     return register
@@ -129,6 +136,22 @@ def check(profile: Profile) -> None:
         UserError: naming the profile's rule and the field.
     """
     for rule in profile.rules:
-        metric_of(rule)
+        for name in metric_of(rule).classes:
+            if name not in profile.classes:
+                raise UserError(f"profile {profile.name}, rule '{rule.name}': {rule.metric} needs a class '{name}'")
         if not rule.limits:
             raise UserError(f"profile {profile.name}, rule '{rule.name}': no limit", "give min, max, above or below")
+
+
+def holds(values: Values, rule: Rule) -> npt.NDArray[np.bool_]:
+    """Return where values lie within a rule's limits; what could not be measured (NaN) does not."""
+    within = ~np.isnan(values)
+    if rule.min is not None:
+        within &= values >= rule.min
+    if rule.max is not None:
+        within &= values <= rule.max
+    if rule.above is not None:
+        within &= values > rule.above
+    if rule.below is not None:
+        within &= values < rule.below
+    return within

@@ -59,6 +59,7 @@ class Profile(BaseModel):
     )
     description: str = ""
     source: str = Field("", description="Where the rules and their limits come from.")
+    web: bool = Field(False, description="Made for web pages: their footers are cut unless a build says otherwise.")
     classes: dict[str, tuple[str, ...]] = Field(
         default_factory=dict,
         description="Sets of characters: hexadecimal ranges `3041-3096`, points `U+3005`, single characters, or "

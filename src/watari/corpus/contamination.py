@@ -1,0 +1,252 @@
+"""Decontamination: documents that hold items of an evaluation set are dropped, cut or flagged, and told of by task.
+
+What counts as holding an item stands in `contamination_index`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from watari.corpus.contamination_index import (
+    ContaminationIndex,
+    ContaminationParams,
+    build_index,
+)
+from watari.corpus.contamination_report import OVERLAP, Findings, findings, merged, report
+from watari.corpus.table import dropped, with_column
+from watari.errors import UserError
+from watari.kernels.fold import fold, kept_places, units
+from watari.kernels.overlap import Hits, find_grams, find_whole
+
+__all__ = [
+    "OVERLAP",
+    "REASON",
+    "ContaminationIndex",
+    "ContaminationParams",
+    "Findings",
+    "build_index",
+    "findings",
+    "merged",
+    "report",
+    "runs",
+    "screen",
+]
+
+REASON = "contaminated"
+_GAP = 8
+"""Folded characters that may be other ones inside a run: a changed word."""
+_END = re.compile(r"(?:[。．！？!?]+[」』）)\]”\"']*|\.(?=\s)|\n)\s*")
+
+
+@dataclass
+class Run:
+    """One place of a document at which evaluation texts were found.
+
+    Args:
+        start, stop: Characters of the document.
+        size: Folded characters.
+        ngrams: How many n-grams of the index it is; a short text is one.
+        owners: Numbers of the items found.
+    """
+
+    start: int
+    stop: int
+    size: int
+    ngrams: int
+    owners: set[int] = field(default_factory=set)
+
+
+def runs(texts: pa.Array | pa.ChunkedArray, index: ContaminationIndex) -> dict[int, list[Run]]:
+    """Return the runs found in each text that holds any, by its place in the column, in order."""
+    folded = fold(texts)
+    found: dict[int, list[Run]] = {}
+    hits = find_grams(folded, index.gram_set)
+    for first, last in _chains(hits, index.ngram):
+        row = int(hits.rows[first])
+        starts = hits.starts[first:last]
+        begin, end = int(starts[0]), int(starts[-1]) + index.ngram
+        steps = np.zeros(end - begin + 1, np.int64)
+        np.add.at(steps, starts - begin, 1)
+        np.add.at(steps, starts - begin + index.ngram, -1)
+        covered = np.cumsum(steps)[:-1] > 0
+        slots = hits.slots[first:last]
+        said = int(units(folded.row(row)[begin:end])[covered].sum())
+        if said >= index.needs[slots].min():
+            run = Run(begin, end, end - begin, last - first)
+            for slot in slots.tolist():
+                run.owners.update(index.owners[index.offsets[slot] : index.offsets[slot + 1]].tolist())
+            found.setdefault(row, []).append(run)
+    whole = find_whole(folded, int(index.lengths[0]), int(index.lengths[1]), index.whole_set)
+    for row, start, length, slot in zip(whole.rows, whole.starts, whole.lengths, whole.slots, strict=True):
+        at = len(index.grams) + int(slot)
+        owners = set(index.owners[index.offsets[at] : index.offsets[at + 1]].tolist())
+        found.setdefault(int(row), []).append(Run(int(start), int(start + length), int(length), 1, owners))
+    for row, listed in found.items():
+        listed.sort(key=lambda run: (run.start, run.stop))
+        places = kept_places(_codes(texts[row].as_py()))
+        for run in listed:
+            run.start, run.stop = int(places[run.start]), int(places[run.stop - 1]) + 1
+    return dict(sorted(found.items()))
+
+
+def _codes(text: str) -> npt.NDArray[np.uint32]:
+    return np.frombuffer(text.encode("utf-32-le"), np.uint32)
+
+
+def _chains(hits: Hits, n: int) -> list[tuple[int, int]]:
+    """Return [first, last) of hits that follow one another with at most `_GAP` other characters between them."""
+    if not len(hits):
+        return []
+    breaks = np.flatnonzero((np.diff(hits.rows) != 0) | (np.diff(hits.starts) > n + _GAP)) + 1
+    edges = [0, *breaks.tolist(), len(hits)]
+    return list(pairwise(edges))
+
+
+def screen(table: pa.Table, index: ContaminationIndex, params: ContaminationParams | None = None) -> pa.Table:
+    """Return the table with contaminated documents dropped, cut or flagged.
+
+    A dropped row gets the reason `contaminated`, as value the share of its characters that runs cover, as threshold
+    `share`, as detail the tasks. Every row with a run above the thresholds gets `overlap`, JSON of
+    {"action": drop | cut | flag, "share", "cut": characters cut off, "tasks": {task: {"split", "items", "ngrams"}},
+    "example": the longest run's text}; in other rows it is null.
+    """
+    params = params or ContaminationParams()
+    if (index.ngram, index.short, index.passage) != (params.ngram, params.short, params.passage):
+        raise UserError(
+            f"the contamination index was built with ngram={index.ngram}, short={index.short},"
+            f" passage={index.passage}",
+            "build it with the parameters it is used with",
+        )
+    column = table.column("text")
+    texts: dict[int, str] = {}
+    notes: dict[int, str] = {}
+    lost: list[tuple[int, float, str]] = []
+    for row, listed in runs(column, index).items():
+        text = column[row].as_py()
+        finding = _decide(text, listed, index, params)
+        if finding is None:
+            continue
+        if finding.action == "cut":
+            rest = _cut(text, finding.runs, index, params)
+            if rest is None:
+                finding.action = "drop"
+            else:
+                finding.cut = len(text) - len(rest)
+                texts[row] = rest
+        if finding.action == "drop":
+            lost.append((row, finding.share, ", ".join(sorted(finding.tasks))))
+        notes[row] = finding.json(text)
+    if texts:
+        changed = column.to_pylist()
+        for row, text in texts.items():
+            changed[row] = text
+        table = with_column(table, "text", pa.array(changed, table.schema.field("text").type))
+    overlap = pa.array([notes.get(row) for row in range(table.num_rows)], pa.string())
+    table = with_column(table, OVERLAP, overlap)
+    if not lost:
+        return table
+    return dropped(
+        table,
+        np.array([row for row, _, _ in lost], np.int64),
+        REASON,
+        value=np.array([share for _, share, _ in lost]),
+        threshold=params.share,
+        detail=[tasks for _, _, tasks in lost],
+    )
+
+
+@dataclass
+class _Finding:
+    action: str
+    share: float
+    runs: list[Run]
+    tasks: dict[str, dict[str, Any]]
+    cut: int = 0
+
+    def json(self, text: str) -> str:
+        longest = max(self.runs, key=lambda run: (run.size, -run.start))
+        note = {
+            "action": self.action,
+            "share": round(self.share, 6),
+            "cut": self.cut,
+            "tasks": self.tasks,
+            "example": text[longest.start : longest.stop][:120],
+        }
+        return json.dumps(note, ensure_ascii=False, sort_keys=True)
+
+
+_STRICT = ("flag", "cut", "drop")
+
+
+def _decide(
+    text: str, listed: Sequence[Run], index: ContaminationIndex, params: ContaminationParams
+) -> _Finding | None:
+    """Return what is done about a document's runs, and about which of them; None if they are below the thresholds."""
+    test = [run for run in listed if any(index.split(owner) == "test" for owner in run.owners)]
+    train = [run for run in listed if run not in test]
+    chosen: list[Run] = []
+    acted: list[Run] = []
+    action = ""
+    for part, wanted in ((test, params.action), (train, params.train)):
+        if (
+            not part
+            or sum(run.ngrams for run in part) < params.min_ngrams
+            or _share(text, part) < params.share
+        ):
+            continue
+        chosen += part
+        if not action or _STRICT.index(wanted) >= _STRICT.index(action):
+            acted = [*acted, *part] if wanted == action else part
+            action = wanted
+    if not chosen:
+        return None
+    tasks: dict[str, dict[str, Any]] = {}
+    for run in chosen:
+        for owner in run.owners:
+            task = index.tasks[index.items[owner][0]]
+            note = tasks.setdefault(index.label(owner), {"split": task.split, "items": set(), "ngrams": 0})
+            note["items"].add(index.items[owner][1])
+        for name in {index.label(owner) for owner in run.owners}:
+            tasks[name]["ngrams"] += run.ngrams
+    for note in tasks.values():
+        note["items"] = sorted(note["items"])
+    return _Finding(action, _share(text, chosen), acted, tasks)
+
+
+def _share(text: str, listed: Sequence[Run]) -> float:
+    covered = np.zeros(len(text), bool)
+    for run in listed:
+        covered[run.start : run.stop] = True
+    return float(covered.sum()) / len(text)
+
+
+def _cut(
+    text: str, listed: Sequence[Run], index: ContaminationIndex, params: ContaminationParams
+) -> str | None:
+    """Return the text without the sentences that hold the runs; None if too little is left.
+
+    What stood apart may make a new run once it is together, so the rest is searched again until it holds none.
+    """
+    while listed:
+        ends = [0, *(match.end() for match in _END.finditer(text)), len(text)]
+        gone = np.zeros(len(text), bool)
+        for run in listed:
+            first = int(np.searchsorted(ends, run.start, side="right")) - 1
+            last = int(np.searchsorted(ends, run.stop, side="left"))
+            gone[ends[first] : ends[last]] = True
+        text = "".join(np.array(list(text), dtype=object)[~gone]).strip()
+        if len(text) < params.keep_characters:
+            return None
+        again = runs(pa.array([text], pa.large_string()), index).get(0, [])
+        splits = {"test": params.action, "train": params.train}
+        listed = [run for run in again if any(splits[index.split(owner)] == "cut" for owner in run.owners)]
+    return text

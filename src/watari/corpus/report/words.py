@@ -1,0 +1,365 @@
+"""Every label of the page, in English and in Japanese."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from watari.corpus.report.visible import fitted, visible
+
+WORDS: dict[str, tuple[str, str]] = {
+    # the page
+    "report": ("Corpus report", "コーパスレポート"),
+    "skip": ("Skip to the figures", "本文へ移動"),
+    "language": ("Language", "言語"),
+    "theme": ("Light or dark", "明暗の切り替え"),
+    "contents": ("Contents", "目次"),
+    "headline": ("Headline figures", "主な結果"),
+    "footer": (
+        "Written by Watari from the build's own files: ledger, documents, measured, dropped and corpus.json. The same "
+        "files give the same page.",
+        "Watari がビルドの出力（ledger、documents、measured、dropped、corpus.json）から作成しました。同じファイルからは"
+        "同じページができます。",
+    ),
+    "built_with": ("profile {profile} · seed {seed}", "プロファイル {profile} · シード {seed}"),
+    "seed_only": ("no profile of rules · seed {seed}", "ルールなし · シード {seed}"),
+    # headline cards
+    "documents": ("Documents", "文書"),
+    "bytes": ("Bytes", "バイト"),
+    "tokens": ("Tokens", "トークン"),
+    "tokens_note_bytes": (
+        "Estimated from bytes per token, measured with {name}.",
+        "{name} で測った1トークンあたりのバイト数による推定です。",
+    ),
+    "tokens_note_characters": (
+        "Estimated from characters per token, measured with {name}.",
+        "{name} で測った1トークンあたりの文字数による推定です。",
+    ),
+    "bytes_note": ("UTF-8, as the texts were read.", "読み込んだ時点のテキスト（UTF-8）の量です。"),
+    "documents_note": ("Every row that was read is in the ledger.", "読み込んだ行はすべて台帳にあります。"),
+    "stays": ("{share} stays", "{share} を採用"),
+    "account_holds": ("The account holds", "収支は一致"),
+    "account_fails": ("The account does not hold", "収支が一致しません"),
+    "account_card": ("Account", "収支"),
+    "account_card_note": (
+        "in = kept + dropped, in documents, bytes and the sum of hashes: {n} comparisons.",
+        "入力＝採用＋除外を、文書数・バイト数・ハッシュの和で照合しました（{n} 件）。",
+    ),
+    # flow
+    "flow": ("What became of what was read", "読み込んだ文書のゆくえ"),
+    "flow_short": ("Flow", "流れ"),
+    "flow_note": (
+        "From top to bottom the steps, and what each took out for which reason. Widths are shares of what was read; "
+        "what is too thin to be seen is drawn as a line.",
+        "上から下へ、各ステップが何をどの理由で除外したかを示します。幅は入力全体に対する割合です。細すぎるものは線で"
+        "示します。",
+    ),
+    "flow_tokens_note_bytes": (
+        "Tokens are estimated from bytes: bytes per token by language, measured with {name} ({rates}).",
+        "トークン数は、{name} で測った言語別の1トークンあたりのバイト数（{rates}）からの推定です。",
+    ),
+    "flow_tokens_note_characters": (
+        "Tokens are estimated from characters: characters per token by language, measured with {name} ({rates}).",
+        "トークン数は、{name} で測った言語別の1トークンあたりの文字数（{rates}）からの推定です。",
+    ),
+    "no_tokens": (
+        "No tokenizer was given to the build, so tokens are not estimated.",
+        "ビルドにトークナイザーが指定されていないため、トークン数は推定していません。",
+    ),
+    "measure": ("Measure", "単位"),
+    "flow_read": ("read", "入力"),
+    "flow_kept": ("kept", "採用"),
+    "nothing_dropped": ("nothing dropped", "除外なし"),
+    "nothing_read": ("Nothing was read.", "入力がありません。"),
+    # account
+    "account": ("The account", "収支"),
+    "account_note": (
+        "The ledger holds one row for each row that was read. Hashes are the sum of the texts' 64-bit hashes modulo "
+        "2⁶⁴: a row lost or counted twice changes it.",
+        "台帳には読み込んだ行ごとに1行あります。ハッシュはテキストの64ビットハッシュの和（2⁶⁴を法とする）で、行が失われ"
+        "ても二重に数えられても値が変わります。",
+    ),
+    "step": ("Step", "ステップ"),
+    "reason": ("Reason", "理由"),
+    "hash_sum": ("Sum of hashes", "ハッシュの和"),
+    "share": ("Share", "割合"),
+    "in": ("Read", "入力"),
+    "kept": ("Kept", "採用"),
+    "dropped": ("Dropped", "除外"),
+    "sum": ("Kept + dropped", "採用＋除外"),
+    "check": ("Comparison", "照合"),
+    "check_read": (
+        "Read, as the build counted it = all rows of the ledger",
+        "ビルドが数えた入力 ＝ 台帳の全行",
+    ),
+    "check_kept": (
+        "Kept, as the build counted it = kept rows of the ledger",
+        "ビルドが数えた採用 ＝ 台帳の採用行",
+    ),
+    "check_documents": (
+        "Documents written = kept rows of the ledger (rows, hashes)",
+        "出力した文書 ＝ 台帳の採用行（件数とハッシュ）",
+    ),
+    "check_reason": (
+        "Dropped for “{about}”, as counted = by the ledger",
+        "「{about}」による除外：ビルドの計数 ＝ 台帳",
+    ),
+    "check_recorded": (
+        "No counts of the build itself were found (corpus.json): the ledger is compared with the documents only.",
+        "ビルド自身の計数（corpus.json）がないため、台帳と出力文書だけを照合しました。",
+    ),
+    "check_reasons": (
+        "Dropped for each reason ({n}), as counted = by the ledger",
+        "理由ごとの除外（{n} 件）：ビルドの計数 ＝ 台帳",
+    ),
+    "same": ("same", "一致"),
+    "differs": ("differs", "不一致"),
+    # rules
+    "rules": ("Rules and their thresholds", "ルールとしきい値"),
+    "rules_short": ("Rules", "ルール"),
+    "rules_note": (
+        "Measured on a keyed sample of {n} of {all} documents that came to the rules. Each rule is shown over all of "
+        "them, also those that an earlier rule drops. “Only this one” are documents that no other rule would drop.",
+        "ルールの段階に達した {all} 文書から、キーによる抽選で選んだ {n} 文書の測定値です。ほかのルールで除外される文書も"
+        "含みます。「このルールのみ」は、ほかのルールでは除外されない文書です。",
+    ),
+    "rules_note_alone": (
+        "Measured on a keyed sample of {n} documents that came to the rules. Each rule is shown over all of them, also "
+        "those that an earlier rule drops. “Only this one” are documents that no other rule would drop.",
+        "ルールの段階に達した文書から、キーによる抽選で選んだ {n} 文書の測定値です。ほかのルールで除外される文書も"
+        "含みます。「このルールのみ」は、ほかのルールでは除外されない文書です。",
+    ),
+    "no_rules": (
+        "No sample of measured documents is in this build, so the rules' values cannot be shown.",
+        "このビルドには測定した文書の標本がないため、ルールの値は表示できません。",
+    ),
+    "rule_holds": ("holds", "満たす"),
+    "rule_breaks": ("breaks it", "満たさない"),
+    "around": ("threshold ±10%", "しきい値 ±10%"),
+    "breaking": ("breaks it: {n} ({share})", "満たさない：{n}（{share}）"),
+    "alone": ("only this one: {n} ({share})", "このルールのみ：{n}（{share}）"),
+    "unmeasured": ("nothing to measure: {n}", "測定対象なし：{n}"),
+    "threshold": ("Threshold", "しきい値"),
+    "in_sample": ("In the sample", "標本での変化"),
+    "share_interval": ("Share, 95% interval", "割合（95%信頼区間）"),
+    "estimated": ("All, estimated", "全体の推定"),
+    "logarithmic": ("logarithmic axis", "対数軸"),
+    # examples
+    "examples": ("Examples", "例"),
+    "examples_note": (
+        "Up to {n} documents for each reason, and {n} of those kept, drawn by the build's seed and each row's key, not "
+        "by hand. `watari corpus explain` tells the whole history of one.",
+        "除外理由ごと、および採用した文書から、それぞれ最大 {n} 件を、シードと行のキーによる抽選で選びました。手作業での"
+        "選別はしていません。個々の経緯は watari corpus explain で確認できます。",
+    ),
+    "kept_examples": ("Kept", "採用"),
+    "value_of": ("measured {value}", "測定値 {value}"),
+    "limit_of": ("limit {value}", "しきい値 {value}"),
+    "stays_instead": ("stays in its place: {id}", "代わりに残る文書：{id}"),
+    "characters_of": ("{n} characters", "{n} 文字"),
+    "no_text": ("(its text was not kept)", "（テキストは保存されていません）"),
+    "empty_text": ("(empty)", "（空）"),
+    "nothing_kept": ("No document was kept.", "採用された文書はありません。"),
+    "nothing_dropped_at_all": ("No document was dropped.", "除外された文書はありません。"),
+    # breakdowns
+    "sources": ("Sources", "ソース"),
+    "source": ("Source", "ソース"),
+    "hosts": ("Hosts", "ホスト"),
+    "host": ("Host", "ホスト"),
+    "languages": ("Languages", "言語"),
+    "licenses": ("Licences", "ライセンス"),
+    "license": ("Licence", "ライセンス"),
+    "breakdowns": ("Where it came from", "内訳"),
+    "breakdowns_short": ("Sources", "内訳"),
+    "breakdowns_note": (
+        "Documents and bytes as they were read and as they stay, with the reasons that cost the most.",
+        "読み込んだ量と採用した量、および主な除外理由です。",
+    ),
+    "most_lost": ("Dropped most for", "主な除外理由"),
+    "without": ("(none given)", "（記載なし）"),
+    "and_more": ("The {shown} largest of {n}.", "全 {n} 件のうち上位 {shown} 件です。"),
+    "no_hosts": ("No row gives a URL.", "URL のある行はありません。"),
+    # duplicates
+    "clusters": ("Duplicates", "重複"),
+    "clusters_note": (
+        "A cluster is a document that stays, and those that are the same or nearly so. The survivor is the one with the "
+        "smallest key.",
+        "クラスターは、残った文書と、それと同一またはほぼ同一の文書の集まりです。キーが最小の文書を残します。",
+    ),
+    "cluster_size": ("Documents in the cluster", "クラスター内の文書数"),
+    "cluster_count": ("Clusters", "クラスター数"),
+    "cluster_documents": ("Documents", "文書数"),
+    "largest_clusters": ("Largest clusters and what stays of them", "大きいクラスターと残った文書"),
+    "no_clusters": ("No document stands for others.", "重複をまとめた文書はありません。"),
+    "survivor": ("Stays", "残った文書"),
+    "text": ("Text", "テキスト"),
+    # contamination
+    "contamination": ("Contamination", "評価データの混入"),
+    "contamination_note": (
+        "Evaluation sets that were looked for, and documents dropped for holding parts of them. A document that "
+        "holds two counts for both.",
+        "照合した評価セットと、その一部を含むため除外した文書の数です。複数を含む文書はそれぞれに数えます。",
+    ),
+    "no_contamination": (
+        "The build looked for no evaluation set: nothing is known about contamination.",
+        "評価セットとの照合は行っていません。混入の有無は不明です。",
+    ),
+    "task": ("Evaluation set", "評価セット"),
+    "documents_dropped": ("Documents dropped", "除外した文書"),
+    # personal data
+    "masked": ("Personal data masked", "個人情報のマスク"),
+    "masked_note": (
+        "Places in kept documents that look like personal data and were replaced. What does not look like it by its "
+        "form (names, addresses) is not found.",
+        "採用した文書のうち、形式から個人情報とみられ置き換えた箇所です。形式で判別できないもの（氏名や住所など）は検出"
+        "しません。",
+    ),
+    "no_masked": ("Nothing was masked.", "マスクした箇所はありません。"),
+    "kind": ("Kind", "種類"),
+    "places": ("Places", "箇所"),
+    # parameters
+    "parameters": ("Parameters", "パラメーター"),
+    "parameter": ("Parameter", "パラメーター"),
+    "value": ("Value", "値"),
+    "parameters_note": ("As the build recorded them.", "ビルドの記録によります。"),
+    "profile_source": ("Source of the thresholds", "しきい値の出典"),
+}
+
+TERMS: dict[str, str] = {
+    # steps
+    "read": "読み込み",
+    "normalise": "正規化",
+    "lists": "リスト照合",
+    "language": "言語判定",
+    "length": "長さ",
+    "rules": "ルール",
+    "duplicates": "重複除去",
+    "split": "分割",
+    "contamination": "混入除去",
+    "personal": "個人情報のマスク",
+    "selection": "選択",
+    "mixture": "配合",
+    # reasons
+    "empty": "空",
+    "no text": "本文なし",
+    "no main text": "本文を抽出できない",
+    "not a text": "本文が文字列でない",
+    "not an id": "ID が不正",
+    "not an object": "オブジェクトでない",
+    "not UTF-8": "UTF-8 でない",
+    "not JSON": "JSON でない",
+    "not HTML": "HTML でない",
+    "unknown encoding": "文字コード不明",
+    "too large": "大きすぎる",
+    "damaged file": "ファイルの破損",
+    "too short": "短すぎる",
+    "other language": "他言語",
+    "listed host": "リストにあるホスト",
+    "listed URL": "リストにある URL",
+    "licence": "ライセンス",
+    "opted out": "オプトアウト",
+    "exact duplicate": "完全重複",
+    "near duplicate": "近似重複",
+    "other part of the split": "分割の別の部分",
+    "contaminated": "評価データの混入",
+    "not selected": "選択外",
+    "over quota": "割当超過",
+    # kinds of personal data
+    "email": "メールアドレス",
+    "phone": "電話番号",
+    "my_number": "マイナンバー",
+    "my number": "マイナンバー",
+    "ip": "IP アドレス",
+    "card": "カード番号",
+    # languages
+    "ja": "日本語",
+    "en": "英語",
+    "ko": "韓国語",
+    "zh": "中国語",
+    "id": "インドネシア語",
+    "und": "不明",
+}
+"""Names that the build's files give in English, in Japanese. A rule's name stays as its profile has it."""
+
+FIGURES: dict[str, tuple[str, str]] = {
+    "items": ("items", "項目"),
+    "texts": ("texts", "テキスト"),
+    "whole": ("looked for whole", "全文で照合"),
+    "too_short": ("too short", "短すぎる項目"),
+    "items_found": ("items found", "見つかった項目"),
+    "documents": ("documents", "該当文書"),
+    "dropped": ("dropped", "除外"),
+    "cut": ("cut", "切除"),
+    "flagged": ("flagged", "記録のみ"),
+}
+"""Names of figures that the build gives of an evaluation set."""
+
+_ENGLISH = {
+    "ja": "Japanese",
+    "en": "English",
+    "ko": "Korean",
+    "zh": "Chinese",
+    "id": "Indonesian",
+    "und": "unknown",
+}
+
+
+def t(key: str, **values: object) -> Markup:
+    """Return a label in both languages; the page's style shows one of them. Values are escaped.
+
+    Raises:
+        KeyError: if there is no such label.
+    """
+    english, japanese = (Markup(text).format(**values) for text in WORDS[key])
+    return _both(english, japanese)
+
+
+def t_svg(key: str) -> Markup:
+    """Return a label in both languages for inside an SVG text."""
+    return Markup('<tspan class="w" lang="en">{}</tspan><tspan class="w" lang="ja">{}</tspan>').format(
+        *WORDS[key]
+    )
+
+
+def term(name: str) -> Markup:
+    """Return the name of a step, reason or kind: in Japanese too where it is a known one; whatever it holds is escaped."""
+    shown = visible(name, lines=False)
+    if name not in TERMS:
+        return Markup("<bdi>{}</bdi>").format(shown)
+    return _both(Markup.escape(shown), Markup.escape(TERMS[name]))
+
+
+def figure_term(name: str) -> Markup:
+    """Return the name of a figure, in both languages where it is a known one."""
+    pair = FIGURES.get(name, (visible(name, lines=False),) * 2)
+    return _both(*(Markup.escape(text) for text in pair))
+
+
+def language_term(code: str) -> Markup:
+    """Return a language's name with its code; `–` for none."""
+    if not code:
+        return t("without")
+    if code not in _ENGLISH:
+        return Markup("<bdi>{}</bdi>").format(visible(code, lines=False))
+    return _both(Markup.escape(f"{_ENGLISH[code]} ({code})"), Markup.escape(f"{TERMS[code]} ({code})"))
+
+
+def term_svg(name: str, room: int) -> Markup:
+    """Return a name as `term` does, for inside an SVG text, cut to a width in columns."""
+    shown = fitted(visible(name, lines=False) or "?", room)
+    if name not in TERMS:
+        return Markup.escape(shown)
+    return Markup('<tspan class="w" lang="en">{}</tspan><tspan class="w" lang="ja">{}</tspan>').format(
+        shown, fitted(TERMS[name], room)
+    )
+
+
+def aria(key: str) -> Markup:
+    """Return an `aria-label` in English with its Japanese form beside it, for the page's script to exchange."""
+    english, japanese = WORDS[key]
+    return Markup('aria-label="{}" data-en="{}" data-ja="{}"').format(english, english, japanese)
+
+
+def _both(english: Markup, japanese: Markup) -> Markup:
+    return Markup('<span class="w" lang="en">{}</span><span class="w" lang="ja">{}</span>').format(
+        english, japanese
+    )

@@ -1,0 +1,81 @@
+"""Words of texts: by blanks and punctuation where a language has spaces, by SudachiPy where it is Japanese."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from watari.errors import UserError
+from watari.kernels.texts import Texts
+from watari.corpus.rules.words_spaced import spaced_words
+from watari.kernels.words import Held, Numbers, Places, Spans, character_flags, held, numbers
+
+WITHOUT_SPACES = ("bo", "dz", "ja", "km", "lo", "my", "th", "yue", "zh")
+"""Codes of languages that are written without spaces between words."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of a column of texts.
+
+    Args:
+        texts: The texts.
+        spans: Their words; what lies between two words is white space.
+    """
+
+    texts: Texts
+    spans: Spans
+
+    @property
+    def counts(self) -> Places:
+        """int64[n]: words of each text, punctuation among them."""
+        return self.spans.counts
+
+    @property
+    def lengths(self) -> Places:
+        """int64[m]: characters of each word."""
+        return self.spans.lengths
+
+    @property
+    def offsets(self) -> Places:
+        """int64[n + 1]: the words of text i are those from offsets[i] to offsets[i + 1]."""
+        return self.spans.offsets
+
+    @cached_property
+    def numbers(self) -> Numbers:
+        """uint64[m]: each word's number; see `kernels.words`."""
+        return numbers(self.texts.codes, self.spans)
+
+    @cached_property
+    def held(self) -> Held:
+        """What kinds of characters each word holds: the bits of `kernels.words.character_flags`."""
+        return held(self.texts.codes, self.spans, character_flags())
+
+    def of(self, text: int) -> list[str]:
+        """Return the words of one text as strings."""
+        part = slice(self.offsets[text], self.offsets[text + 1])
+        begin = int(self.texts.offsets[text])
+        whole = self.texts[text]
+        return [
+            whole[start - begin : end - begin]
+            for start, end in zip(self.spans.starts[part].tolist(), self.spans.ends[part].tolist(), strict=True)
+        ]
+
+
+def segment(texts: Texts, language: str) -> Words:
+    """Return the words of texts in `language`.
+
+    Raises:
+        UserError: if the language is written without spaces and nothing here finds its words, or what finds them is
+            not installed.
+    """
+    if language == "ja":
+        from watari.corpus.rules.words_japanese import japanese_words
+
+        return Words(texts, japanese_words(texts))
+    if language in WITHOUT_SPACES:
+        raise UserError(
+            f"nothing here finds words in '{language}', which is written without spaces",
+            "use a profile without rules on words",
+        )
+    return Words(texts, spaced_words(texts, language))
