@@ -122,7 +122,7 @@ class Watari:
             replay_ratio=params.replay_ratio,
         )
         sources = [japanese, english]
-        mixture = mix(sources, counts, shape.sequence, seed=seed, stage=KIND)
+        mixture = mix(sources, counts, seed=seed, stage=KIND)
         out = self._work / f"trained-{seed}"
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir()

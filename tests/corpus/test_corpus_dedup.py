@@ -228,7 +228,7 @@ def test_the_whole(whole: tuple[DedupResult, dict[str, dict[str, Any]]]):
     assert result.near > 10
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(
     order=st.permutations(range(len(FAMILIES))),
     cuts=st.lists(st.integers(0, len(FAMILIES)), max_size=6),
@@ -255,7 +255,7 @@ def test_any_partition_and_order(
     assert result == whole[0]
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.lists(st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=12), max_size=14))
 def test_any_text(tmp_path_factory: pytest.TempPathFactory, texts: list[str | None]):
     documents = named(texts)
@@ -546,3 +546,18 @@ def test_a_huge_bucket_of_copies(tmp_path: Path):
 def test_row_columns_are_kept(tmp_path: Path):
     _, decided = deduplicate(tmp_path, [named(["いろは", "いろは"])], DedupParams())
     assert set(decided[min(decided)]) >= set(ROW.names)
+
+
+def test_shingles_of_another_length_by_language(tmp_path: Path):
+    table = rows(named(["The same English sentence.", "日本語の文です。", "The same English sentence."]))
+    table = table.set_column(
+        table.schema.get_field_index("language"), "language", pa.array(["en", "ja", None])
+    )
+    plain = signatures(table, DedupParams())[1]
+    longer = signatures(table, DedupParams(shingle=8))[1]
+    mixed = signatures(table, DedupParams(shingles={"en": 8, "ko": 3}))[1]
+    assert np.array_equal(mixed[0], longer[0])
+    assert np.array_equal(mixed[1:], plain[1:])
+    assert not np.array_equal(longer[0], plain[0])
+    with pytest.raises(ValidationError):
+        DedupParams(shingles={"en": 0})

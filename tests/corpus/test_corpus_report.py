@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -14,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_corpus import RULES, MadeRow, small_rows, write_corpus
 
+from made_corpus import RULES, MadeRow, small_rows, write_corpus
 from watari.corpus.report import numbers
 from watari.corpus.report.breakdowns import clusters_of, contamination_of, grouped, masked_of
 from watari.corpus.report.flow import Flow, flow_of
@@ -87,7 +88,7 @@ def test_the_account_is_that_of_the_rows(made: Path) -> None:
     assert found.holds
     assert len(found.checks) == 3 + 8
     # What enters a step is what went out of the one before.
-    for step, after in zip(found.steps, found.steps[1:], strict=False):
+    for step, after in pairwise(found.steps):
         gone = sum(loss.amount.documents for loss in step.losses)
         assert after.entering.documents == step.entering.documents - gone
     assert [loss.reason for step in found.steps if step.name == "rules" for loss in step.losses] == [
@@ -380,7 +381,7 @@ def test_sankey_conserves_widths(made: Path) -> None:
         assert "-nan" not in svg
         # No line of text stands on another one.
         lines = [float(y) for y in re.findall(r'<text class="reason" x="[\d.]+" y="([\d.]+)"', svg)]
-        assert all(after - before > 15 for before, after in zip(lines, lines[1:], strict=False))
+        assert all(after - before > 15 for before, after in pairwise(lines))
 
 
 def test_memory_stays_bounded(tmp_path: Path) -> None:

@@ -73,9 +73,9 @@ def lengths_of(text: str) -> list[int]:
 
 def cut_off(text: str) -> float:
     sentences = sentences_of(text)
-    return sum(sentence.strip()[-1:] in ("・", "…") and bool(sentence.strip()) for sentence in sentences) / len(
-        sentences
-    )
+    return sum(
+        sentence.strip()[-1:] in ("・", "…") and bool(sentence.strip()) for sentence in sentences
+    ) / len(sentences)
 
 
 # In the order of the profile: name, what is measured, what is kept.
@@ -117,7 +117,11 @@ RULES: list[tuple[str, Callable[[str], float], Callable[[float], bool]]] = [
         for n, limit in ((2, 0.2), (3, 0.18), (4, 0.16))
     ),
     *(
-        (f"duplicate {n}-grams", lambda text, n=n: more_than_once(text, n), lambda value, limit=limit: value <= limit)
+        (
+            f"duplicate {n}-grams",
+            lambda text, n=n: more_than_once(text, n),
+            lambda value, limit=limit: value <= limit,
+        )
         for n, limit in ((5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.1))
     ),
 ]
@@ -151,7 +155,9 @@ def table_of(texts: list[str]) -> pa.Table:
 def assert_agrees(texts: list[str]) -> Counter[str | None]:
     """Both give each text the same reason and value."""
     done = apply(table_of(texts), load_profile("ja-swallow"))
-    found = zip(done["reason"].to_pylist(), done["value"].to_pylist(), done["detail"].to_pylist(), strict=True)
+    found = zip(
+        done["reason"].to_pylist(), done["value"].to_pylist(), done["detail"].to_pylist(), strict=True
+    )
     wrong = []
     for text, (reason, value, detail) in zip(texts, found, strict=True):
         expected = reason_of(text)
@@ -282,7 +288,8 @@ def breaking(rule: str, draws: random.Random) -> str:
     if rule == "Japanese":
         parts = [letters(draws, 20) + "。" for _ in range(40)]
         return "".join(
-            part + "".join(chr(draws.randint(0xC0, 0x24F)) for _ in range(draws.randint(22, 32))) for part in parts
+            part + "".join(chr(draws.randint(0xC0, 0x24F)) for _ in range(draws.randint(22, 32)))
+            for part in parts
         )
     if rule == "hiragana":
         return "".join(page(draws, 14, 36, 60, kana=draws.uniform(0.02, 0.18)))
@@ -339,7 +346,9 @@ def test_every_rule_decides_alone(rule: str, kernels: str) -> None:
 
 # Any text -----------------------------------------------------------------------------------------------------------
 
-SMALL = st.text(st.sampled_from("あいアー漢字々〇、，,。．！？!?・…\n\r \u3000\x1f\x85aA𠮷が\u3099\u2028"), max_size=60)
+SMALL = st.text(
+    st.sampled_from("あいアー漢字々〇、，,。．！？!?・…\n\r \u3000\x1f\x85aA𠮷が\u3099\u2028"), max_size=60
+)
 
 
 @st.composite
@@ -394,7 +403,9 @@ def test_numpy_gives_the_bytes_of_numba(texts: list[str]) -> None:
 def test_what_stands_at_the_limit_stays(kernels: str) -> None:
     text = "あ" * 10 + "漢字仮名交じり文" * 4 + "。"
     table = table_of([text])
-    for rule, value in zip(measure(table, load_profile("ja-swallow")).column_names[1:], values_of(text), strict=True):
+    for rule, value in zip(
+        measure(table, load_profile("ja-swallow")).column_names[1:], values_of(text), strict=True
+    ):
         free = {name: None for name in NAMES if name != rule}
         none = dict.fromkeys(("min", "max"))
         for limit in ({"min": value, "max": value}, {"min": value}, {"max": value}):
@@ -418,7 +429,9 @@ def test_empty_tables_nulls_and_texts_without_a_sentence(kernels: str) -> None:
     assert measure(table_of([]), profile).num_rows == 0
     texts = pa.array([None, "", "\n" * 500, "。" * 500], pa.large_string())
     table = undecided(pa.table({"key": list("abcd"), "text": texts}))
-    done = apply(table, load_profile("ja-swallow", {"Japanese letters": None, "Japanese": None, "hiragana": None}))
+    done = apply(
+        table, load_profile("ja-swallow", {"Japanese letters": None, "Japanese": None, "hiragana": None})
+    )
     assert done["reason"].to_pylist() == ["characters", "characters", "katakana", "average sentence"]
     assert done["value"].to_pylist() == [0.0, 0.0, None, None]
     assert done["detail"].to_pylist() == [None, None, NOT_MEASURABLE, NOT_MEASURABLE]
@@ -432,5 +445,7 @@ def test_rows_keep_their_order_and_chunks_do_not_matter(kernels: str) -> None:
     table, profile = table_of(texts), load_profile("ja-swallow")
     done = apply(table, profile)
     assert done["text"].to_pylist() == texts
-    assert pa.concat_tables([apply(table.slice(at, 4), profile) for at in range(0, len(texts), 4)]).equals(done)
+    assert pa.concat_tables([apply(table.slice(at, 4), profile) for at in range(0, len(texts), 4)]).equals(
+        done
+    )
     assert apply(pa.concat_tables([table.slice(0, 7), table.slice(7)]), profile).equals(done)

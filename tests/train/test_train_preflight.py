@@ -158,7 +158,7 @@ def test_a_tokenizer_without_bos_needs_none(tmp_path: Path) -> None:
 
 def shard_facts(shard: InputArtifact, tokenizer: Any) -> Any:
     source = Source(shard, 16, seed=0, stage="t")
-    mixture = mix([source], [source.windows], 16, seed=0, stage="t")
+    mixture = mix([source], [source.windows], seed=0, stage="t")
     return facts_of_windows([source], mixture, tokenizer, respect_documents=False)
 
 

@@ -74,7 +74,7 @@ def test_a_budget_is_shared_by_weight_all_along(shard_of: Shard, stories: list[l
     sources = [Source(one, 16, seed=0, stage="s") for one in (big, small)]
     counts = quotas(sources, 16, tokens=16 * 400, epochs=None)
     assert counts == [360, 40]
-    mixture = mix(sources, counts, 16, seed=5, stage="s")
+    mixture = mix(sources, counts, seed=5, stage="s")
     for start in range(0, 400, 50):
         assert abs(int((mixture.source[start : start + 50] == 1).sum()) - 5) <= 1
     # Passes over a source are whole permutations of it.
@@ -82,9 +82,9 @@ def test_a_budget_is_shared_by_weight_all_along(shard_of: Shard, stories: list[l
     whole = sources[1].windows
     assert sorted(own[:whole].tolist()) == list(range(whole))
     assert own[:whole].tolist() != sorted(own[:whole].tolist())
-    again = mix(sources, counts, 16, seed=5, stage="s")
+    again = mix(sources, counts, seed=5, stage="s")
     assert np.array_equal(mixture.window, again.window)
-    assert not np.array_equal(mixture.window, mix(sources, counts, 16, seed=6, stage="s").window)
+    assert not np.array_equal(mixture.window, mix(sources, counts, seed=6, stage="s").window)
 
 
 def test_epochs_and_ratios_repeat_a_source(shard_of: Shard, stories: list[list[int]]) -> None:
@@ -94,7 +94,7 @@ def test_epochs_and_ratios_repeat_a_source(shard_of: Shard, stories: list[list[i
     ]
     counts = quotas(sources, 16, tokens=None, epochs=2)
     assert counts == [2 * sources[0].windows, 6 * sources[1].windows]
-    mixture = mix(sources, counts, 16, seed=0, stage="s")
+    mixture = mix(sources, counts, seed=0, stage="s")
     assert mixture.tokens == (2 * (sources[0].tokens - 1), 6 * (sources[1].tokens - 1))
 
 
@@ -127,7 +127,7 @@ def test_replay_is_its_share_of_the_windows_all_along(shard_of: Shard, stories: 
     ]
     counts = quotas(new, 16, tokens=16 * 400, epochs=None, replayed=base, replay_ratio=0.2)
     assert counts == [320, 60, 20]
-    mixture = mix([*new, *base], counts, 16, seed=1, stage="s")
+    mixture = mix([*new, *base], counts, seed=1, stage="s")
     for start in range(0, 400, 40):
         assert abs(int((mixture.source[start : start + 40] > 0).sum()) - 8) <= 1
     # Counted in passes over the new text, replay comes on top.

@@ -231,6 +231,14 @@ class RemoteFile(io.RawIOBase):
         super().close()
 
 
+def full_url(location: str) -> str:
+    """Return a URL as fsspec writes it: `memory://a` is `memory:///a`, and the paths that it lists begin so."""
+    import fsspec
+
+    system, path = fsspec.core.url_to_fs(location)
+    return str(system.unstrip_protocol(path))
+
+
 def _remote_files(location: str) -> list[str]:
     import fsspec
 
@@ -241,12 +249,19 @@ def _remote_files(location: str) -> list[str]:
             paths = sorted(system.glob(path))
         elif web and _format_of_name(location):
             # To ask whether it is a folder would be to load it whole and look for links in it.
-            paths = [path] if system.exists(path) else []
+            system.info(path)
+            paths = [path]
         elif system.isdir(path):
             paths = sorted(system.find(path))
         else:
             paths = [path] if system.exists(path) else []
         paths = [str(system.unstrip_protocol(path)) for path in paths]
+    except FileNotFoundError as error:
+        # What fsspec says of every web address that does not answer.
+        reason = error.__cause__
+        if isinstance(reason, OSError) and not isinstance(reason, FileNotFoundError):
+            raise UserError(f"{location}: cannot be read: {first_line(reason)}") from None
+        paths = []
     except Exception as error:
         raise UserError(f"{location}: cannot be read: {first_line(error)}") from None
     if not paths:

@@ -2,7 +2,9 @@
 
 `tokens.bin` holds every document's ids back to back (uint16 where the vocabulary allows it, else int32);
 `tokens.idx` is Megatron-LM's MMapIndexedDataset index, version 1, one sequence a document; `documents.parquet` has a
-row a document {doc_id, language, source, start, tokens, characters}; `tokens.json` says what the ids mean.
+row a sequence {doc_id, language, source, start, tokens, characters}; `tokens.json` says what the ids mean.
+Where documents were packed into windows (best-fit), a sequence is a document or a part of one, `documents.parquet` has
+the part's number and how many there are as well, and `windows.npy` (int64) the first sequence of each window, and the number of all behind them.
 Layout of the index as read by Megatron-LM: 9 bytes magic, <Q version, <B dtype code, <Q sequences, <Q document
 indices, int32 sizes, int64 byte pointers, int64 document indices.
 """
@@ -10,11 +12,13 @@ indices, int32 sizes, int64 byte pointers, int64 document indices.
 from __future__ import annotations
 
 import json
+import os
 import struct
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +44,11 @@ SIDECAR = pa.schema(
         ("characters", pa.int64()),
     ]
 )
+"""`start` and `tokens` count in tokens.bin, bos and eos included; `characters` are those of the document's text."""
+PARTS = pa.schema([*SIDECAR, ("part", pa.int32()), ("parts", pa.int32())])
+"""The same where documents may be cut: the number of the part from 0 and of all parts; `characters` stand with part 0."""
+
+_ROWS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,8 @@ class TokensInfo:
         documents: Documents packed.
         tokens: Tokens, bos and eos included.
         characters: Unicode code points of their text.
+        sequence: Tokens that a window holds at most, where documents were packed into windows; else None.
+        windows: How many there are.
     """
 
     vocabulary: int
@@ -63,6 +74,8 @@ class TokensInfo:
     documents: int = 0
     tokens: int = 0
     characters: int = 0
+    sequence: int | None = None
+    windows: int | None = None
 
 
 def dtype_for(vocabulary: int) -> np.dtype[np.generic]:
@@ -71,9 +84,9 @@ def dtype_for(vocabulary: int) -> np.dtype[np.generic]:
 
 
 class TokenWriter:
-    """Write one shard, document by document, in the order given.
+    """Write one shard, sequence by sequence, in the order given; 4 bytes a sequence are held.
 
-    Use as a context manager: nothing but `tokens.bin` exists until the block ends well.
+    Use as a context manager: there is no index until the block ends well.
     """
 
     def __init__(self, folder: Path, info: TokensInfo) -> None:
@@ -82,10 +95,13 @@ class TokenWriter:
         self._info = info
         self._dtype = dtype_for(info.vocabulary)
         self._file = (folder / "tokens.bin").open("wb")
-        self._sizes: list[int] = []
+        self._schema = SIDECAR if info.sequence is None else PARTS
+        self._sizes: list[npt.NDArray[np.int32]] = []
         self._rows: list[dict[str, object]] = []
+        self._sidecar: pq.ParquetWriter | None = None
         self._tokens = 0
         self._characters = 0
+        self._documents = 0
 
     def add(self, doc_id: str, ids: npt.ArrayLike, *, language: str, source: str, characters: int) -> None:
         """Append one document's ids (bos and eos already in place).
@@ -94,9 +110,7 @@ class TokenWriter:
             ValueError: if an id lies outside the vocabulary.
         """
         array = np.asarray(ids, dtype=np.int64)
-        if array.size and (array.min() < 0 or array.max() >= self._info.vocabulary):
-            raise ValueError(f"document {doc_id}: token id outside 0…{self._info.vocabulary - 1}")
-        self._file.write(array.astype(self._dtype).tobytes())
+        self._check(array, f"document {doc_id}")
         self._rows.append(
             {
                 "doc_id": doc_id,
@@ -105,11 +119,58 @@ class TokenWriter:
                 "start": self._tokens,
                 "tokens": int(array.size),
                 "characters": characters,
+                "part": 0,
+                "parts": 1,
             }
         )
-        self._sizes.append(int(array.size))
-        self._tokens += int(array.size)
+        self._append(array, np.array([array.size], np.int32), characters, 1)
+        if len(self._rows) >= _ROWS:
+            self._flush()
+
+    def add_many(self, rows: pa.Table, ids: npt.NDArray[Any]) -> None:
+        """Append many sequences at once.
+
+        Args:
+            rows: Columns of the sidecar but `start`, a row a sequence; `part` and `parts` where there are windows.
+            ids: Their ids back to back.
+
+        Raises:
+            ValueError: if an id lies outside the vocabulary.
+        """
+        self._check(ids, "documents")
+        self._flush()
+        sizes = np.asarray(rows.column("tokens").combine_chunks(), np.int64)
+        starts = self._tokens + np.cumsum(sizes) - sizes
+        self._write_rows(rows.append_column("start", pa.array(starts, pa.int64())))
+        characters = int(np.asarray(rows.column("characters").combine_chunks(), np.int64).sum())
+        first = rows.num_rows
+        if "part" in rows.column_names:
+            first = int((np.asarray(rows.column("part").combine_chunks()) == 0).sum())
+        self._append(ids, sizes.astype(np.int32), characters, first)
+
+    def _check(self, ids: npt.NDArray[Any], what: str) -> None:
+        if ids.size and (int(ids.min()) < 0 or int(ids.max()) >= self._info.vocabulary):
+            raise ValueError(f"{what}: token id outside 0…{self._info.vocabulary - 1}")
+
+    def _append(
+        self, ids: npt.NDArray[Any], sizes: npt.NDArray[np.int32], characters: int, documents: int
+    ) -> None:
+        self._file.write(np.ascontiguousarray(ids, dtype=self._dtype).data)
+        self._sizes.append(sizes)
+        self._tokens += int(ids.size)
         self._characters += characters
+        self._documents += documents
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._write_rows(pa.Table.from_pylist(self._rows, schema=self._schema))
+            self._rows = []
+
+    def _write_rows(self, rows: pa.Table) -> None:
+        if self._sidecar is None:
+            path = self._folder / "documents.parquet"
+            self._sidecar = pq.ParquetWriter(path, self._schema, compression="zstd")
+        self._sidecar.write_table(rows.select(self._schema.names).cast(self._schema))
 
     def __enter__(self) -> Self:
         return self
@@ -118,26 +179,41 @@ class TokenWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+        if error is None:
+            self._flush()
+            if self._sidecar is None:
+                self._write_rows(pa.Table.from_pylist([], schema=self._schema))
+        if self._sidecar is not None:
+            self._sidecar.close()
         if error is not None:
             return
-        sizes = np.asarray(self._sizes, dtype=np.int32)
-        ends = np.cumsum(sizes, dtype=np.int64) * self._dtype.itemsize
-        pointers = np.concatenate([np.zeros(min(1, len(ends)), dtype=np.int64), ends[:-1]])
-        head = struct.pack("<QBQQ", 1, _CODES[self._dtype], len(sizes), len(sizes) + 1)
-        indices = np.arange(len(sizes) + 1, dtype=np.int64)
-        atomic.write_bytes(
-            self._folder / "tokens.idx",
-            _MAGIC + head + sizes.tobytes() + pointers.tobytes() + indices.tobytes(),
-        )
-        table = pa.Table.from_pylist(self._rows, schema=SIDECAR)
-        pq.write_table(table, self._folder / "documents.parquet", compression="zstd")
+        sizes = np.concatenate([np.zeros(0, np.int32), *self._sizes])
+        index = self._folder / "tokens.idx"
+        temporary = index.with_name(f".{index.name}.{os.getpid()}.tmp")
+        with temporary.open("wb") as handle:
+            _write_index(handle, self._dtype, sizes)
+        temporary.replace(index)
         info = {
             **asdict(self._info),
-            "documents": len(sizes),
+            "documents": self._documents,
             "tokens": self._tokens,
             "characters": self._characters,
         }
+        if self._info.sequence is None:
+            del info["sequence"], info["windows"]
         atomic.write_json(self._folder / "tokens.json", info)
+
+
+def _write_index(handle: IO[bytes], dtype: np.dtype[Any], sizes: npt.NDArray[np.int32]) -> None:
+    handle.write(_MAGIC + struct.pack("<QBQQ", 1, _CODES[dtype], len(sizes), len(sizes) + 1))
+    handle.write(sizes.tobytes())
+    end = 0
+    for start in range(0, len(sizes), _ROWS):
+        ends = end + np.cumsum(sizes[start : start + _ROWS], dtype=np.int64) * dtype.itemsize
+        handle.write(np.concatenate([[end], ends[:-1]]).astype(np.int64).tobytes())
+        end = int(ends[-1])
+    for start in range(0, len(sizes) + 1, _ROWS):
+        handle.write(np.arange(start, min(start + _ROWS, len(sizes) + 1), dtype=np.int64).tobytes())
 
 
 class TokenReader:
@@ -177,9 +253,39 @@ class TokenReader:
         """Return the ids of one document, bos and eos included."""
         return np.asarray(self.tokens[self.offsets[index] : self.offsets[index + 1]], dtype=np.int64)
 
+    def rows(self) -> Iterator[dict[str, object]]:
+        """Yield the sidecar's rows, in the order of the shard."""
+        with pq.ParquetFile(self._folder / "documents.parquet") as sidecar:
+            for batch in sidecar.iter_batches(batch_size=8192):
+                yield from batch.to_pylist()
+
     def documents(self) -> list[dict[str, object]]:
         """Return the sidecar's rows."""
-        return list(pq.read_table(self._folder / "documents.parquet").to_pylist())
+        return list(self.rows())
+
+    def uncut(self) -> npt.NDArray[np.bool_]:
+        """Return bool[n]: True for each sequence that is a whole document."""
+        if self.info.sequence is None:
+            return np.ones(len(self), np.bool_)
+        parts = pq.read_table(self._folder / "documents.parquet", columns=["parts"]).column("parts")
+        return np.asarray(parts) == 1
+
+    def windows(self) -> npt.NDArray[np.int64] | None:
+        """Return int64[windows + 1]: window i holds sequences [i] to [i + 1] - 1; None if there are no windows.
+
+        Raises:
+            UserError: if the windows do not agree with the index.
+        """
+        if self.info.sequence is None:
+            return None
+        path = self._folder / "windows.npy"
+        try:
+            bounds: npt.NDArray[np.int64] = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: cannot be read: {error}") from None
+        if bounds.ndim != 1 or not len(bounds) or int(bounds[-1]) != len(self) or int(bounds[0]) != 0:
+            raise UserError(f"{path}: its windows are not those of the index")
+        return bounds
 
 
 def _read_index(index: bytes, path: Path) -> tuple[int, npt.NDArray[np.int32]]:

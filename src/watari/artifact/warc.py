@@ -8,12 +8,13 @@ that begins one.
 from __future__ import annotations
 
 import gzip
+import importlib
 import io
 import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
 
 from watari.artifact.files import DAMAGED
 from watari.artifact.records import first_line
@@ -135,10 +136,10 @@ def _content(source: IO[bytes], size: int) -> tuple[bytes, int]:
     return b"".join(kept), left
 
 
-def _record(number: int, headers: Mapping[str, str], **more: str | int | bytes | bool) -> WarcRecord:
+def _record(number: int, headers: Mapping[str, str], **more: Any) -> WarcRecord:
     url = headers.get("warc-target-uri", "").strip("<>") or None
     name = headers.get("warc-record-id", "").strip("<>").removeprefix("urn:uuid:") or None
-    return WarcRecord(number, url=url, date=headers.get("warc-date") or None, id=name, **more)  # type: ignore[arg-type]
+    return WarcRecord(number, url=url, date=headers.get("warc-date") or None, id=name, **more)
 
 
 def _read(number: int, headers: Mapping[str, str], content: bytes) -> WarcRecord:
@@ -154,7 +155,7 @@ def _read(number: int, headers: Mapping[str, str], content: bytes) -> WarcRecord
         return _record(number, headers, reason="damaged file", detail="no HTTP answer in the record")
     fields = _headers(head)
     mime, charset = _media(fields.get("content-type", ""))
-    more = {"status": int(status[1]), "mime": mime, "charset": charset}
+    more: dict[str, Any] = {"status": int(status[1]), "mime": mime, "charset": charset}
     try:
         body = _unpacked(head.read(), fields)
     except (zlib.error, EOFError, OSError, ValueError, ImportError) as error:
@@ -191,13 +192,16 @@ def _unpacked(body: bytes, fields: Mapping[str, str]) -> bytes:
                 except zlib.error:
                     body = _inflated(body, -15)
             case "br" if body:
-                import brotli
-
-                try:
-                    body = brotli.decompress(body)
-                except brotli.error as error:
-                    raise ValueError(f"brotli: {error}") from None
+                body = _unbrotlied(body)
     return body
+
+
+def _unbrotlied(body: bytes) -> bytes:
+    brotli = importlib.import_module("brotli")
+    try:
+        return bytes(brotli.decompress(body))
+    except brotli.error as error:
+        raise ValueError(f"brotli: {error}") from None
 
 
 def _inflated(body: bytes, window: int) -> bytes:
@@ -209,7 +213,7 @@ def _inflated(body: bytes, window: int) -> bytes:
 
 
 def _unchunked(body: bytes) -> bytes:
-    parts = []
+    parts: list[bytes] = []
     at = 0
     while True:
         end = body.find(b"\n", at)

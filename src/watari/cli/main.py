@@ -11,6 +11,7 @@ import watari
 from watari.cli.average import AverageCommand, average
 from watari.cli.chat import chat
 from watari.cli.convert import convert_app
+from watari.cli.corpus import corpus_app
 from watari.cli.doctor import doctor
 from watari.cli.graft import graft
 from watari.cli.recipes import recipe_app
@@ -69,6 +70,7 @@ app.command()(doctor)
 app.command(cls=VariadicCommand)(graft)
 app.command(cls=AverageCommand)(average)
 app.add_typer(recipe_app, name="recipe")
+app.add_typer(corpus_app, name="corpus")
 app.add_typer(tokenizer_app, name="tokenizer")
 app.add_typer(train_app, name="train")
 app.add_typer(convert_app, name="convert")

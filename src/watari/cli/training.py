@@ -86,7 +86,7 @@ def train_command(
     if out is None:
         raise UserError("--out: where shall the model be written?", "give --out FOLDER, or --dry-run")
     identity = identity_of(kind, params, model, given)
-    resumed = _resumable(out, identity)
+    resumed = resumable(out, identity)
     _run(kind, params, model, given, out, progress, identity, resumed=resumed, as_json=as_json)
 
 
@@ -190,7 +190,7 @@ def _scratch(out: Path | None) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _resumable(out: Path, now: dict[str, Any]) -> bool:
+def resumable(out: Path, now: dict[str, Any]) -> bool:
     """Return whether `out` holds an interrupted run of just this; make sure that it holds nothing else.
 
     Raises:

@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from watari.errors import UserError
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from watari.artifact.stage import Progress
 
+    Checked = TypeVar("Checked", bound=BaseModel)
+
+OPTIONS = {"sources": "input"}
+"""Options whose name is not their field's."""
 EDGES = ("model", "data", "replay", "evaluate", "reference")
 
 
@@ -21,28 +27,49 @@ def stage_params(kind: str, given: Mapping[str, list[str]], settings: Sequence[s
     Raises:
         UserError: naming the first setting that is wrong.
     """
-    from pydantic import ValidationError
-
     from watari.flow.stages import TABLE
-    from watari.recipe.problems import did_you_mean
-    from watari.recipe.source import read_tree
 
-    model = TABLE[kind].params
     values: dict[str, Any] = {
         name: [{"from": f"{name}-{i}"} for i in range(len(p))] for name, p in given.items()
     }
     values["model"] = {"from": "model"}
     if "reference" in values:
         values["reference"] = {"from": "reference"}
+    if dry_run:
+        values["dry_run"] = True
+    return lay(TABLE[kind].params, values, settings, kind, inputs=EDGES)
+
+
+def lay(
+    model: type[Checked], given: Mapping[str, Any], settings: Sequence[str], kind: str, *, inputs: Sequence[str]
+) -> Checked:
+    """Return a stage's parameters from what options say, with those of `--set name=value` laid on.
+
+    Args:
+        model: The stage's parameters.
+        given: Values by field.
+        settings: What followed `--set`.
+        kind: The stage, for messages.
+        inputs: Fields that are files here and not to be set.
+
+    Raises:
+        UserError: naming the first setting that is wrong.
+    """
+    from pydantic import ValidationError
+
+    from watari.recipe.problems import did_you_mean
+    from watari.recipe.source import read_tree
+
+    values: dict[str, Any] = dict(given)
     for text in settings:
         name, equals, written = text.partition("=")
         path = name.strip().split(".")
         if not equals or not name.strip():
             raise UserError(f"--set {text}: write --set name=value")
-        if path[0] in EDGES:
-            raise UserError(f"--set {name}: inputs are files here", f"give --{path[0]}")
+        if path[0] in inputs:
+            raise UserError(f"--set {name}: inputs are files here", f"give --{OPTIONS.get(path[0], path[0])}")
         if path[0] not in model.model_fields:
-            near = did_you_mean(path[0], [field for field in model.model_fields if field not in EDGES])
+            near = did_you_mean(path[0], [field for field in model.model_fields if field not in inputs])
             raise UserError(f"--set {name}: {kind} has no such parameter{near}")
         place = values
         for part in path[:-1]:
@@ -52,8 +79,6 @@ def stage_params(kind: str, given: Mapping[str, list[str]], settings: Sequence[s
             place = inner
         # The value is not shown in messages, as nowhere else with --set.
         place[path[-1]] = read_tree(written, f"--set {name}", Path.cwd()).value if written.strip() else None
-    if dry_run:
-        values["dry_run"] = True
     try:
         return model(**values)
     except ValidationError as error:

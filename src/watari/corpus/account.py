@@ -9,9 +9,10 @@ from typing import Any
 
 from watari.artifact import atomic
 from watari.artifact.stage import Inputs, Progress
-from watari.corpus import contamination
+from watari.corpus import contamination_report as contaminated
 from watari.corpus.between import CHOOSE, RESULT, check_left
 from watari.corpus.cleaning import LISTS, READ, steps_of
+from watari.corpus.contamination_index import ContaminationIndex
 from watari.corpus.ledger import Tally, Totals
 from watari.corpus.plan import Plan
 from watari.corpus.report import card
@@ -39,8 +40,9 @@ def close(work: Work, plan: Plan, out: Path, inputs: Inputs, progress: Progress)
     languages: dict[str, list[int]] = {}
     by_source: dict[str, list[int]] = {}
     licenses: dict[str, int] = {}
-    found: contamination.Findings = {}
+    found: contaminated.Findings = {}
     masked: dict[str, int] = {}
+    footers = {"documents": 0, "characters": 0}
     marks = []
     for number in numbers:
         clean, last = work.marked(CLEAN, number) or {}, work.marked(WRITE, number) or {}
@@ -48,6 +50,7 @@ def close(work: Work, plan: Plan, out: Path, inputs: Inputs, progress: Progress)
         marks.append(last)
         read.merge(Totals.read(clean["read"]))
         early.merge(Tally.read(clean["lost"]))
+        footers = {name: footers[name] + clean["footers"][name] for name in footers}
         sources.merge(Tally.read(clean["sources"]))
         kept.merge(Totals.read(last["kept"]))
         lost.merge(Tally.read(last["lost"]))
@@ -58,18 +61,18 @@ def close(work: Work, plan: Plan, out: Path, inputs: Inputs, progress: Progress)
         for name, count in last["licenses"].items():
             licenses[name] = licenses.get(name, 0) + count
         part = {
-            task: contamination.TaskFindings.model_validate(one)
+            task: contaminated.TaskFindings.model_validate(one)
             for task, one in screened["contamination"].items()
         }
-        found = contamination.merged([found, part])
+        found = contaminated.merged([found, part])
         for kind, count in screened["masked"].items():
             masked[kind] = masked.get(kind, 0) + count
     prove(read, kept, lost, early)
     check_left(plan, marks, kept.documents)
     duplicates = read_json(work.root / RESULT)
     told = read_json(work.root / CHOOSE / "told.json") if plan.chosen else {}
-    index = contamination.ContaminationIndex.load(work.root / INDEX) if plan.params.decontaminate else None
-    tasks = contamination.report(index, found) if index is not None else []
+    index = ContaminationIndex.load(work.root / INDEX) if plan.params.decontaminate else None
+    tasks = contaminated.report(index, found) if index is not None else []
     metrics = {
         "rows_in": read.documents,
         "kept": kept.documents,
@@ -85,7 +88,7 @@ def close(work: Work, plan: Plan, out: Path, inputs: Inputs, progress: Progress)
         "masked": dict(sorted(masked.items())),
     }
     record = {
-        "name": out.name if out.name != "work" else "",
+        "name": _title(metrics["sources"]),
         "seed": plan.params.seed,
         "parameters": parameters(plan),
         "profile": plan.profile.model_dump(mode="json") if plan.profile else None,
@@ -97,7 +100,8 @@ def close(work: Work, plan: Plan, out: Path, inputs: Inputs, progress: Progress)
         "duplicates": duplicates,
         "clusters": duplicates["clusters"],
         "contamination": {_label(task): task for task in tasks},
-        "masked": metrics["masked"] if plan.params.masking else None,
+        "masked": metrics["masked"] if plan.masking else None,
+        "footers": footers if plan.footer_language else None,
         **told,
         **_tokens(work, inputs),
     }
@@ -106,6 +110,12 @@ def close(work: Work, plan: Plan, out: Path, inputs: Inputs, progress: Progress)
     report(out)
     card.write(out)
     return metrics
+
+
+def _title(sources: Mapping[str, Any]) -> str:
+    """Return what the corpus is called: its largest sources. The folder's name would make the bytes depend on it."""
+    names = sorted(sources, key=lambda name: (-sources[name]["bytes"], name))
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
 
 
 def prove(read: Totals, kept: Totals, lost: Tally, early: Tally) -> None:
@@ -151,7 +161,7 @@ def steps(work: Work, plan: Plan) -> list[str]:
     for name, asked in (
         (SPLIT, params.split),
         (CONTAMINATION, params.decontaminate),
-        (PERSONAL, params.masking),
+        (PERSONAL, plan.masking),
         (SELECTION, params.select),
         (MIXTURE, params.mix),
     ):

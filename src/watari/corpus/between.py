@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from watari.artifact import atomic
 from watari.artifact.stage import Inputs, Progress
-from watari.corpus import contamination, dedup, evaluation_sets, lists, mix, selection
+from watari.corpus import contamination_index, dedup, evaluation_sets, lists, mix, selection
 from watari.corpus.cleaning import LISTS
 from watari.corpus.names import KEY, Repeated, keys_of
 from watari.corpus.plan import Plan
@@ -44,9 +44,9 @@ def prepare(work: Work, plan: Plan, progress: Progress) -> None:
             for one in params.decontaminate
             for text in evaluation_sets.read(one.path, task=one.task, split=one.split, fields=one.fields)
         )
-        index = contamination.build_index(sets, params.contamination)
+        index = contamination_index.build_index(sets, params.contamination)
         index.save(work.root / INDEX)
-        lost = sum(task.unfindable for task in index.tasks)
+        lost = sum(task.too_short for task in index.tasks)
         if lost:
             items = sum(task.items for task in index.tasks)
             progress.log(

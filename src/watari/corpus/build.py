@@ -49,7 +49,7 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
     """
     began = time.monotonic()
     work = Work(out / WORK)
-    plan = _planned(params, inputs, work, progress)
+    plan = planned(params, inputs, work, progress)
     atomic.write_json(work.root / PLACE, {"out": os.path.relpath(out, work.root)})
     pieces = len(plan.pieces)
     workers = params.workers or os.cpu_count() or 1
@@ -87,7 +87,7 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
     )
 
 
-def _planned(params: Params, inputs: Inputs, work: Work, progress: Progress) -> Plan:
+def planned(params: Params, inputs: Inputs, work: Work, progress: Progress) -> Plan:
     """Return the plan, with everything checked and compiled that tasks will ask for."""
     profile = params.resolved_profile()
     pieces = ingest.plan(params.sources, inputs.many("sources"), seed=params.seed, stage=KIND)

@@ -16,13 +16,13 @@ from watari.corpus.plan import Plan
 from watari.corpus.rules.apply import apply
 from watari.corpus.table import Kernel, dropped, with_column
 from watari.corpus.work import Work
-from watari.languages import load_language
-from watari.text.footer import trimmed
+from watari.text.footer import FooterParams, trim_footers
 from watari.text.normalise import NormaliseParams, normal_forms
 
 LISTS = "lists.npz"
 """Compiled lists, in the work folder; missing where there are none."""
 
+FOOTER = "footer"
 READ = "read"
 NORMALISE = "normalise"
 LISTED = "lists"
@@ -43,7 +43,11 @@ def kernels(work: Work, plan: Plan) -> Sequence[tuple[str, Kernel]]:
     listed = (work.root / LISTS).is_file()
     language = params.identify.model_copy(update={"wanted": plan.languages})
     made: dict[str, Kernel] = {
-        NORMALISE: partial(normalised, params=params.normalise, footers=plan.footer_language),
+        NORMALISE: partial(
+            normalised,
+            params=params.normalise,
+            footers=FooterParams(language=plan.footer_language) if plan.footer_language else None,
+        ),
         LANGUAGE: partial(_identified, params=language),
         LENGTH: partial(long_enough, limit=params.min_characters),
     }
@@ -54,11 +58,15 @@ def kernels(work: Work, plan: Plan) -> Sequence[tuple[str, Kernel]]:
     return [(name, made[name]) for name in steps_of(plan, listed=listed)]
 
 
-def normalised(table: pa.Table, params: NormaliseParams, footers: str | None) -> pa.Table:
-    """Return the table with its texts in normal form, page footers cut; texts of which nothing is left are "empty"."""
+def normalised(table: pa.Table, params: NormaliseParams, footers: FooterParams | None) -> pa.Table:
+    """Return the table with its texts in normal form; texts of which nothing is left are "empty".
+
+    With `footers`, page footers are cut, and the column `footer` (int64) says how many characters that were.
+    """
     texts = normal_forms(table.column("text"), params)
     if footers is not None:
-        texts = trimmed(texts, load_language(footers).footer)
+        texts, cut = trim_footers(texts, footers)
+        table = with_column(table, FOOTER, pa.array(cut, pa.int64()))
     table = with_column(table, "text", texts)
     empty = np.flatnonzero(np.asarray(pc.equal(pc.binary_length(texts), 0).fill_null(True)))
     return dropped(table, empty.astype(np.int64), "empty")

@@ -23,6 +23,7 @@ from watari.corpus.contamination_index import (
 )
 from watari.corpus.contamination_report import OVERLAP, Findings, findings, merged, report
 from watari.corpus.table import dropped, with_column
+from watari.corpus.texts import with_texts
 from watari.errors import UserError
 from watari.kernels.fold import fold, kept_places, units
 from watari.kernels.overlap import Hits, find_grams, find_whole
@@ -44,7 +45,7 @@ __all__ = [
 REASON = "contaminated"
 _GAP = 8
 """Folded characters that may be other ones inside a run: a changed word."""
-_END = re.compile(r"(?:[。．！？!?]+[」』）)\]”\"']*|\.(?=\s)|\n)\s*")
+_END = re.compile(r"(?:[。．！？!?]+[」』）)\]”\"']*|\.(?=\s)|\n)")
 
 
 @dataclass
@@ -145,11 +146,7 @@ def screen(table: pa.Table, index: ContaminationIndex, params: ContaminationPara
         if finding.action == "drop":
             lost.append((row, finding.share, ", ".join(sorted(finding.tasks))))
         notes[row] = finding.json(text)
-    if texts:
-        changed = column.to_pylist()
-        for row, text in texts.items():
-            changed[row] = text
-        table = with_column(table, "text", pa.array(changed, table.schema.field("text").type))
+    table = with_texts(table, texts)
     overlap = pa.array([notes.get(row) for row in range(table.num_rows)], pa.string())
     table = with_column(table, OVERLAP, overlap)
     if not lost:
@@ -240,9 +237,11 @@ def _cut(
         ends = [0, *(match.end() for match in _END.finditer(text)), len(text)]
         gone = np.zeros(len(text), bool)
         for run in listed:
-            first = int(np.searchsorted(ends, run.start, side="right")) - 1
-            last = int(np.searchsorted(ends, run.stop, side="left"))
-            gone[ends[first] : ends[last]] = True
+            first = ends[int(np.searchsorted(ends, run.start, side="right")) - 1]
+            last = ends[int(np.searchsorted(ends, run.stop, side="left"))]
+            # Of a line that goes, its end goes too.
+            whole_line = text[last : last + 1] == "\n" and text[first - 1 : first] in ("", "\n")
+            gone[first : last + whole_line] = True
         text = "".join(np.array(list(text), dtype=object)[~gone]).strip()
         if len(text) < params.keep_characters:
             return None

@@ -1,7 +1,7 @@
 """The index of evaluation texts that documents are searched for, and its parameters.
 
 A document holds an item if a run of at least `ngram` characters of the item stands in it, compared in the folded
-form of `kernels.overlap` (case, width, white space, punctuation and symbols do not count; kana keep their dakuten).
+form of `kernels.fold` (case, width, white space, punctuation and symbols do not count; kana keep their dakuten).
 Letters of alphabets and digits count a third each: 20 letters are four English words, which many texts share, 60
 letters are the 13 words that are usual there. Of a long text (a passage) a run must be longer, since passages hold
 phrases that many texts share (`は、かつて日本の地方行政区分だった令制国の一つ`); a few changed characters do not end it.
@@ -52,7 +52,7 @@ class ContaminationParams(BaseModel):
         " every planted item found; at 30, .99 of them (facts/corpus.md §2)",
     )
     passage: float = Field(
-        default=0.75,
+        default=0.65,
         ge=0,
         le=1,
         description="share of one text of an item that a run must cover where that is more than `ngram`, up to 2.5"
@@ -122,7 +122,7 @@ class ContaminationIndex:
         tasks: What it holds of each task, sorted by (task, split).
         items: (task's number, item's id) of every item, sorted.
         grams: uint64, sorted hashes of runs of `ngram` characters.
-        needs: int64, of each gram: units that a run must have (`kernels.overlap.units`).
+        needs: int64, of each gram: units that a run must have (`kernels.fold.units`).
         inner: uint64, sorted hashes of the shorter grams for the first look.
         whole: uint64, sorted hashes of short texts.
         lengths: int64[2]: folded characters of the shortest and the longest short text.
@@ -213,9 +213,10 @@ def build_index(
     """Return the index of some evaluation texts.
 
     Args:
-        sets: (task, item id, text), or `EvaluationText`s, which also say the split. Lines of a text of many lines
-            that are short are looked for whole as well, without a label before a colon (`質問：`).
-        params: `ngram` and `short` count here.
+        sets: (task, item id, text), or `EvaluationText`s, which also say the split. Texts of the same task and item
+            belong together. Of a text of many lines each line is one more short text, without a label before a
+            colon (`質問：`).
+        params: `ngram`, `passage` and `short` count here.
 
     Raises:
         UserError: if there is no text at all.
@@ -258,8 +259,9 @@ def build_index(
     longest = np.zeros(len(items), np.int64)
     np.maximum.at(longest, line_owners, line_sizes)
     chosen = (line_sizes == longest[line_owners]) & (line_sizes < limit) & (line_sizes >= least)
-    findable = longest >= least
-    findable[owners[sizes >= limit]] = True
+    findable = np.zeros(len(items), bool)
+    findable[owners[gram_rows]] = True
+    findable[line_owners[chosen]] = True
 
     task_of = np.array([task for task, _ in items], np.int64)
     gram_keys, gram_offsets, gram_owners = _owned(grams, owners[gram_rows], task_of)
@@ -269,23 +271,14 @@ def build_index(
     spans = np.diff(line_folded.offsets)[chosen]
     gram_needs = np.full(len(gram_keys), np.iinfo(np.int64).max)
     np.minimum.at(gram_needs, np.searchsorted(gram_keys, grams), needs[gram_rows])
-    text_tasks = np.array([number[task, split] for task, split, _ in {row[:2] + row[3:] for row in rows}])
-    whole_tasks = task_of[whole_owners]
+    texts = np.array([number[task, split] for task, split, _ in {row[:2] + row[3:] for row in rows}])
+    counted = (task_of, texts, task_of[whole_owners], task_of[~findable])
+    per_task = np.stack([np.bincount(tasks, minlength=len(names)) for tasks in counted], axis=1)
     return ContaminationIndex(
         params.ngram,
         params.short,
         params.passage,
-        tuple(
-            TaskIndex(
-                task,
-                split,
-                items=int((task_of == index).sum()),
-                texts=int((text_tasks == index).sum()),
-                whole=int((whole_tasks == index).sum()),
-                too_short=int((~findable & (task_of == index)).sum()),
-            )
-            for index, (task, split) in enumerate(names)
-        ),
+        tuple(TaskIndex(*name, *row) for name, row in zip(names, per_task.tolist(), strict=True)),
         tuple(items),
         gram_keys,
         gram_needs,

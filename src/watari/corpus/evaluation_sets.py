@@ -66,21 +66,19 @@ _IDS = (
     "i",
     "idx",
 )
-_ASIDE = re.compile(
-    r"^(?:.*_)?(?:ids?|qid|guid|uuid|hash|key|index|idx|url|uri|link|license|licence|source|path|file|image|split"
-    r"|task|dataset|category|subject|type|label|labels|class|level|date|version|language|lang|author|model|metrics"
-    r"|heuristics|semtag|number|tags?)(?:_.*)?$",
+_NEVER = re.compile(
+    r"^(?:.*_)?(?:ids?|qid|guid|uuid|hash|index|idx|url|uri|link|license|licence|image|audio|split|labels?|semtag)"
+    r"(?:_.*)?$|^(?:task|dataset|date|version|language|lang|metrics|heuristics|tags?|scores?)$",
     re.IGNORECASE,
 )
 """Fields that name or describe an item and are no text of it."""
-
-
-_ANSWER = re.compile(
-    r"^(?:answers?|golds?|targets?|choices?\d*|options?\d*|outputs?|derivations?|completion)$|^(?:choice|option)_",
+_IF_LONG = re.compile(
+    r"^(?:answers?|golds?|targets?|choices?\d*|options?\d*|outputs?|derivations?|completion|source|category|subject"
+    r"|title|type|class|level|author|model|key|path|file|number)$|^(?:choice|option)_",
     re.IGNORECASE,
 )
-_LONG_ANSWER = 40
-"""Characters. A shorter answer or choice (a name, a number) stands in many texts and tells nothing of its question."""
+_LONG = 40
+"""Characters. A shorter answer, choice or title (a name, a number) stands in many texts and tells nothing of its item."""
 
 
 def read(
@@ -93,8 +91,8 @@ def read(
         task: What to call the set; default: by each file's name (`jsquad_valid-v1.3.json.gz` → `jsquad_valid-v1.3`;
             a name as general as `question.jsonl` gets its folder's before it).
         split: Of the items; default: `train` where the file's name (or the row's `split` field) says so.
-        fields: The fields to take, at any depth; default: every text but ids, labels, URLs, other descriptions, and answers and
-            choices of less than 40 characters.
+        fields: The fields to take, at any depth; default: every text but ids, labels, URLs and other descriptions; of
+            answers, choices and titles those of at least 40 characters.
 
     Raises:
         UserError: if a file cannot be read, a row is broken, or a chosen field is in no row of a file.
@@ -118,7 +116,8 @@ def task_name(path: str) -> str:
     """Return what a set is called by its file's name."""
     pure = PurePosixPath(path.replace("\\", "/"))
     stem = re.sub(r"\.(?:jsonl|ndjson|json|parquet|txt|tsv|csv)?(?:\.gz|\.zst)?$", "", pure.name)
-    return f"{pure.parent.name}/{stem}" if stem.lower() in _GENERAL and pure.parent.name else stem
+    general = re.split(r"[_\-.]", stem.lower())[0] in _GENERAL
+    return f"{pure.parent.name}/{stem}" if general and pure.parent.name else stem
 
 
 def _files(location: str) -> list[RowFile]:
@@ -233,8 +232,8 @@ def _strings(value: Any, fields: Sequence[str] | None, least: int = 0) -> Iterat
         for name, inner in value.items():
             if fields is not None:
                 yield from _all_strings(inner) if name in fields else _strings(inner, fields)
-            elif not _ASIDE.match(str(name)):
-                yield from _strings(inner, None, _LONG_ANSWER - 1 if _ANSWER.match(str(name)) else least)
+            elif not _NEVER.match(str(name)):
+                yield from _strings(inner, None, _LONG - 1 if _IF_LONG.match(str(name)) else least)
     elif isinstance(value, Iterable):
         for inner in value:
             yield from _strings(inner, fields, least)

@@ -15,7 +15,7 @@ from watari.artifact.params import (
     Tokenizer,
 )
 from watari.artifact.records import OnError
-from watari.corpus.contamination import ContaminationParams
+from watari.corpus.contamination_index import ContaminationParams
 from watari.corpus.dedup.params import DedupParams
 from watari.corpus.engines.options import EngineOptions
 from watari.corpus.ingest.language import LanguageParams
@@ -201,8 +201,3 @@ class Params(StageParams):
     def duplicates(self) -> DedupParams:
         """How duplicates are found."""
         return self.dedup or DedupParams(near=self.ruled)
-
-    @property
-    def masking(self) -> PersonalParams | None:
-        """What is masked, or None."""
-        return self.personal or (PersonalParams() if self.ruled else None)

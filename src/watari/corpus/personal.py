@@ -23,6 +23,7 @@ from watari.artifact.draws import draw_uint64
 from watari.artifact.params import OneOrMore
 from watari.corpus.personal_finders import Kind, Span, finders, to_ascii
 from watari.corpus.table import with_column
+from watari.corpus.texts import with_texts
 from watari.languages.personal import personal_languages
 
 MASKED = "masked"
@@ -92,13 +93,7 @@ def mask(table: pa.Table, params: PersonalParams | None = None) -> pa.Table:
         texts[row] = _replaced(text, spans, keys[row].as_py() or "", params)
         tally = Counter(span.kind for span in spans)
         counts[row] = json.dumps(dict(sorted(tally.items())))
-    if texts:
-        changed = np.zeros(table.num_rows, bool)
-        changed[list(texts)] = True
-        kind = table.schema.field("text").type
-        array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-        new = pa.array([texts[row] for row in sorted(texts)], array.type)
-        table = with_column(table, "text", pc.replace_with_mask(array, pa.array(changed), new).cast(kind))
+    table = with_texts(table, texts)
     return with_column(table, MASKED, pa.array(counts, pa.string()))
 
 

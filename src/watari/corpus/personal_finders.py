@@ -169,11 +169,10 @@ def _cards(plain: str) -> Iterator[Span]:
 def _identity_finder(kind: str, language: str) -> Finder:
     form: Identity = next(form for form in personal_forms(language).identity if form.kind == kind)
     groups = [rf"[0-9]{{{size}}}" for size in form.groups]
-    spaced = r"([ -])" + r"\1".join(["", *groups[1:]]).removeprefix(r"\1") if len(groups) > 1 else ""
-    bare = rf"[0-9]{{{sum(form.groups)}}}"
-    pattern = re.compile(
-        rf"{_EDGE}(?:{groups[0]}{spaced}|{bare}){_END}" if spaced else rf"{_EDGE}{bare}{_END}"
-    )
+    bare = rf"{_EDGE}[0-9]{{{sum(form.groups)}}}{_END}"
+    # 4-4-4 of a longer row of groups is another number.
+    spaced = rf"{_EDGE}(?<![0-9][ -]){groups[0]}([ -])" + r"\1".join(groups[1:]) + rf"{_END}(?!\1[0-9])"
+    pattern = re.compile(f"{spaced}|{bare}" if len(groups) > 1 else bare)
     words = re.compile("|".join(re.escape(word.translate(_ASCII)) for word in form.context))
     check = personal_checks.CHECKS[form.check]
 
@@ -191,19 +190,25 @@ def _identity_finder(kind: str, language: str) -> Finder:
 def _phone_finder(language: str) -> Finder:
     phone = personal_forms(language).phone
     assert phone is not None
+    words = [word.translate(_ASCII) for word in phone.context]
+    # TEL03-1234-5678: of all letters only these words may stand against a number.
+    glued = "".join(
+        rf"|(?<={re.escape(word)})" for word in words if word[-1:].isascii() and word[-1:].isalpha()
+    )
+    edge = rf"(?:(?<![0-9A-Za-z.]){glued})(?<![0-9A-Za-z]-)"
     joint = r" ?[-.] ?| "
     pattern = re.compile(
         # +81 3-1234-5678, +81-(0)90-1234-5678, 0081 …
-        rf"(?<![0-9A-Za-z+])(?P<country>(?:\+|00 ?){phone.country}[- .]{{0,2}}(?:\(0\)[- ]?|0(?=[0-9]))?)"
+        rf"(?:(?<![0-9A-Za-z+]){glued})(?P<country>(?:\+|00 ?){phone.country}[- .]{{0,2}}(?:\(0\)[- ]?|0(?=[0-9]))?)"
         rf"(?P<after>\(?[1-9][0-9]{{0,4}}\)?(?:[- .]?[0-9]){{5,9}}){_END}"
         # 03-1234-5678, (03)1234-5678, 03(1234)5678, 03 1234 5678
-        rf"|{_EDGE}(?:\((?P<p1>0[0-9]{{1,4}})\) ?(?P<p2>[0-9]{{1,4}})(?:{joint})(?P<p3>[0-9]{{3,4}})"
+        rf"|{edge}(?:\((?P<p1>0[0-9]{{1,4}})\) ?(?P<p2>[0-9]{{1,4}})(?:{joint})(?P<p3>[0-9]{{3,4}})"
         rf"|(?P<q1>0[0-9]{{1,4}}) ?\((?P<q2>[0-9]{{1,4}})\) ?(?:- ?)?(?P<q3>[0-9]{{3,4}})"
         rf"|(?P<r1>0[0-9]{{1,4}})(?:{joint})(?P<r2>[0-9]{{1,4}})(?:{joint})(?P<r3>[0-9]{{3,4}})"
         # 09012345678
         rf"|(?P<bare>0[0-9]{{8,12}})){_END}"
     )
-    words = re.compile("|".join(re.escape(word.translate(_ASCII)) for word in phone.context) or "(?!)")
+    context = re.compile("|".join(map(re.escape, words)) or "(?!)")
 
     def finder(plain: str) -> Iterator[Span]:
         place = 0
@@ -212,7 +217,7 @@ def _phone_finder(language: str) -> Finder:
             if match["country"]:
                 found = personal_checks.phone_digits(f"0{digits}", language, bare=False)
             elif match["bare"]:
-                said = words.search(plain, max(0, match.start() - 12), match.start()) is not None
+                said = context.search(plain, max(0, match.start() - 12), match.start()) is not None
                 found = personal_checks.phone_digits(digits, language, bare=not said)
             else:
                 groups = [match[f"{form}{part}"] for form in "pqr" if match[f"{form}1"] for part in "123"]

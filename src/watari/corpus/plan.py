@@ -9,8 +9,10 @@ from typing import Any
 from watari.artifact import atomic
 from watari.corpus.ingest import Piece
 from watari.corpus.params import Params
+from watari.corpus.personal import PersonalParams
 from watari.corpus.rules.profile import Profile
 from watari.corpus.work import PLAN, Work, read_json
+from watari.languages.personal import personal_languages
 
 PACKED = 4
 """About how much larger a packed file's text is than the file."""
@@ -36,6 +38,15 @@ class Plan:
         if self.params.language is not None or self.profile is None:
             return self.params.language
         return list(self.profile.languages or (self.profile.language,))
+
+    @property
+    def masking(self) -> PersonalParams | None:
+        """What personal data is masked, or None; drawn with the build's seed."""
+        found = self.params.personal
+        if found is None and self.profile is not None:
+            own = self.profile.language
+            found = PersonalParams(languages=[own]) if own in personal_languages() else PersonalParams()
+        return found.model_copy(update={"seed": self.params.seed}) if found else None
 
     @property
     def footer_language(self) -> str | None:

@@ -31,10 +31,10 @@ from watari.artifact.outside import fingerprint, is_hub_id, is_url
 from watari.artifact.params import Selection, StageParams, key_parameters, runtime_parameters
 from watari.artifact.stage import InputArtifact, Inputs, Stage, StageResult
 from watari.artifact.store import Store
+from watari.artifact.versions import versions
 from watari.errors import StageFailed, UserError, WatariError, no_space
 from watari.peak import peak_memory
 
-_PACKAGES = ("torch", "transformers", "tokenizers", "sentencepiece", "pyarrow", "numpy")
 _EVERY = 0.1
 NO_SPACE_MEND = "free some (`watari clean`), then run again"
 
@@ -167,7 +167,7 @@ def _build(task: Work, progress: PipeProgress) -> Finished:
             files=files,
             metrics=_checked_metrics(result, stage),
             performance={**result.performance, "peak_rss_bytes": peak_memory()},
-            versions=_versions(),
+            versions=versions(),
             seed=task.params.seed,
             started=started,
             finished=now(),
@@ -206,16 +206,6 @@ def _unchanged_outside(task: Work) -> None:
             continue
         if fingerprint(path) != before:
             raise UserError(f"{path}: changed while stage '{task.name}' was reading it", "run again")
-
-
-def _versions() -> dict[str, str]:
-    found = {"watari": watari.__version__, "python": ".".join(str(part) for part in sys.version_info[:3])}
-    for name in _PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _explain(error: BaseException, task: Work) -> WatariError:

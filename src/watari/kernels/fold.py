@@ -3,7 +3,7 @@
 Letters, digits and marks only, in lower case and of normal width; white space, punctuation and symbols are left out.
 Kana keep their dakuten (datatrove's normal form takes them off: がっこう would equal かっこう); a dakuten written as a
 character of its own (half-width ｶﾞ, or か + U+3099) is joined to its kana. Characters fold one to one, so that places
-map back; those whose compatibility form is longer (㌔, ﬁ) stay as they are.
+map back; letters whose compatibility form is longer (ﬁ) stay as they are.
 """
 
 from __future__ import annotations
@@ -36,7 +36,14 @@ NARROW_PER_WIDE = 3
 
 _IDENTICAL = ((0x3400, 0x9FFF), (0xAC00, 0xD7A3), (0x20000, 0x2F7FF), (0x2FA20, 0x3FFFF))
 _WIDE = (
-    *((0x3005, 0x3007), (0x3041, 0x3096), (0x309D, 0x30FF), (0x3105, 0x318F), (0x31F0, 0x31FF)),
+    *(
+        (0x1100, 0x11FF),
+        (0x3005, 0x3007),
+        (0x3041, 0x3096),
+        (0x309D, 0x30FF),
+        (0x3105, 0x318F),
+        (0x31F0, 0x31FF),
+    ),
     *((0x3400, 0x9FFF), (0xAC00, 0xD7A3), (0xF900, 0xFAFF), (0x1B000, 0x1B16F), (0x20000, 0x3FFFF)),
 )
 _NO_BOUNDARY = set(",、，､・･·'’‘`-‐‑‒–—―_/／\\&*#%@")
@@ -86,14 +93,12 @@ def fold_table() -> Codes:
     identical[0x40000:] = True
     for code in np.flatnonzero(~identical).tolist():
         table[code] = _folded(chr(code))
+    wide = np.zeros(len(table), bool)
     for first, last in _WIDE:
-        codes = table[first : last + 1]
-        codes[codes != 0] |= np.uint32(WIDE)
-    # A half-width kana or a compatibility Han is as wide as what it becomes.
-    narrow = (table & np.uint32(WIDE)) == 0
+        wide[first : last + 1] = True
+    # A half-width kana is as wide as what it becomes.
     base = table & np.uint32(CODE)
-    wide = (table[base] & np.uint32(WIDE)) != 0
-    table[narrow & wide] |= np.uint32(WIDE)
+    table[(base != 0) & wide[base]] |= np.uint32(WIDE)
     for mark, flag in _MARKS.items():
         table[mark] = flag
     table[[0xFF9E, 0xFF9F]] = _VOICED, _SEMI_VOICED

@@ -335,9 +335,10 @@ def _again(
     size = lengths[one[same]]
     offsets = np.cumsum(size) - size
     within = np.arange(size.sum()) - np.repeat(offsets, size)
-    differ = codes[np.repeat(starts[one[same]], size) + within] != codes[
-        np.repeat(starts[other[same]], size) + within
-    ]
+    differ = (
+        codes[np.repeat(starts[one[same]], size) + within]
+        != codes[np.repeat(starts[other[same]], size) + within]
+    )
     owner = np.repeat(np.flatnonzero(same), size)
     same[owner[differ]] = False
     again[other[same]] = True

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from watari.kernels.texts import Texts
-from watari.kernels.words import Codes, Flags, Places, Spans, flags_of, numbers, sums, trimmed
+from watari.kernels.words import Codes, Flags, Places, Spans, flags_of, numbers, trimmed
 
 _NEWLINE, _RETURN = 10, 13
 
@@ -109,5 +109,6 @@ def _hold_at(codes: Codes, spans: Spans, text: str, places: Places) -> npt.NDArr
 def occurrences(texts: Texts, text: str) -> Places:
     """Return int64[n]: how often a string stands in each text, without overlaps (`str.count`)."""
     if len(text) == 1:
-        return sums(texts.codes == ord(text), texts.offsets)
+        places = np.flatnonzero(texts.codes == ord(text))
+        return np.diff(np.searchsorted(places, texts.offsets)).astype(np.int64)
     return np.array([texts[row].count(text) for row in range(len(texts))], np.int64)

@@ -153,7 +153,7 @@ def _guessed(body: bytes, declared: str) -> Decoded:
 
 def _loose(body: bytes, name: str) -> Decoded:
     text = body.decode(name, "replace")
-    return Decoded("", "") if text.count("\ufffd") > _RUBBISH * max(len(text), 1) else Decoded(text, name)
+    return Decoded("", "") if text.count("\ufffd") > max(_RUBBISH * len(text), 1) else Decoded(text, name)
 
 
 def _japanese(text: str) -> float:

@@ -257,7 +257,8 @@ def _document_marks(sources: Sequence[Source], tokenizer: PreTrainedTokenizerBas
     first_bad: str | None = None
     for source in sources:
         offsets, tokens = source.reader.offsets, source.reader.tokens
-        numbers = np.flatnonzero(np.diff(offsets))
+        # A part of a document that was cut need not begin with BOS or end with EOS.
+        numbers = np.flatnonzero((np.diff(offsets) > 0) & source.reader.uncut())
         if len(numbers) > _SCANNED:
             numbers = numbers[np.linspace(0, len(numbers) - 1, _SCANNED).astype(np.int64)]
         starts, stops = offsets[numbers], offsets[numbers + 1]

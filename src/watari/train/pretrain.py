@@ -144,7 +144,7 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
         replayed=found["replay"],
         replay_ratio=params.replay_ratio,
     )
-    mixture = mix(sources, counts, params.sequence, seed=params.seed, stage=KIND)
+    mixture = mix(sources, counts, seed=params.seed, stage=KIND)
     trained = run_training(
         KIND,
         params,

@@ -1,4 +1,4 @@
-"""Pre-training's order: windows of the concatenated documents of several sources, mixed by tokens, in a seeded order."""
+"""Pre-training's order: windows of the documents of several sources, mixed by tokens, in a seeded order."""
 
 from __future__ import annotations
 
@@ -17,15 +17,22 @@ from watari.train.batches import Sample
 
 
 class Source:
-    """The stream of one token artifact: its selected documents back to back, cut into windows.
+    """The windows of one token artifact.
 
-    Window i holds tokens i·sequence … (i+1)·sequence, both ends included: the last one is predicted only, so that every
-    token but the stream's first is predicted once an epoch. The last window may be shorter.
+    Where its documents stand back to back, they are one stream, cut into windows: window i holds tokens i·sequence …
+    (i+1)·sequence, both ends included: the last one is predicted only, so that every token but the stream's first is
+    predicted once an epoch. The last window may be shorter.
+
+    Where they were packed into windows (best-fit), window i is the i-th of the shard: at most `sequence` tokens, each but
+    its first predicted. What it lacks is padded in the batch and takes no part in the loss.
 
     Args:
         artifact: The tokens, with the recipe's selection; `where` names columns of `documents.parquet`.
-        sequence: Tokens that a window predicts.
+        sequence: Tokens that a window predicts, or holds.
         seed, stage: For the selection's draws.
+
+    Raises:
+        UserError: if the selection leaves nothing, or the shard was packed into windows of another length.
     """
 
     def __init__(self, artifact: InputArtifact, sequence: int, *, seed: int, stage: str) -> None:
@@ -37,23 +44,59 @@ class Source:
         chosen = np.arange(len(self.reader))
         if artifact.selection.where or artifact.selection.limit is not None:
             whole = artifact.selection.model_copy(update={"ratio": None})
-            rows = ({**row, "index": index} for index, row in enumerate(self.reader.documents()))
+            rows = ({**row, "index": index} for index, row in enumerate(self.reader.rows()))
             kept = filter_rows(rows, whole, name=artifact.name, seed=seed, stage=stage)
             chosen = np.fromiter((row["index"] for row in kept), dtype=np.int64)
         self._starts: npt.NDArray[np.int64] = offsets[chosen]
         self._ends: npt.NDArray[np.int64] = np.cumsum(offsets[chosen + 1] - offsets[chosen])
-        self.tokens = int(self._ends[-1]) if len(chosen) else 0
+        held = int(self._ends[-1]) if len(chosen) else 0
+        self._bounds = self._packed_windows(chosen)
+        # A window of its own loses the prediction of its first token, a stream that of one token in all.
+        self.tokens = held if self._bounds is None else held - (len(self._bounds) - 1) + 1
         if self.tokens < 2:
             raise UserError(f"{artifact.name}: no tokens to train on")
 
+    def _packed_windows(self, chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
+        """Return int64[windows + 1]: where the chosen sequences of each window start; None for a stream."""
+        windows = self.reader.windows()
+        if windows is None:
+            return None
+        if self.reader.info.sequence != self._sequence:
+            raise UserError(
+                f"{self.name}: its documents were packed into windows of {self.reader.info.sequence} tokens, training"
+                f" takes {self._sequence}",
+                "set the same `sequence` in both",
+            )
+        counts = np.diff(np.searchsorted(chosen, windows))
+        # A window of which nothing was chosen is none.
+        return np.concatenate([[0], np.cumsum(counts[counts > 0])]).astype(np.int64)
+
     @property
     def windows(self) -> int:
-        """How many windows the stream has."""
-        return -(-(self.tokens - 1) // self._sequence)
+        """How many windows there are."""
+        return -(-(self.tokens - 1) // self._sequence) if self._bounds is None else len(self._bounds) - 1
+
+    def predicted(self, windows: npt.NDArray[np.int64]) -> int:
+        """Return how many tokens these windows predict, each as one sequence."""
+        if self._bounds is not None:
+            ends = np.concatenate([[0], self._ends])[self._bounds]
+            return int((ends[windows + 1] - ends[windows] - 1).sum())
+        short = self.windows * self._sequence - (self.tokens - 1)
+        return int(len(windows) * self._sequence - short * (windows == self.windows - 1).sum())
 
     def read(self, window: int, *, respect_documents: bool) -> list[Sample]:
         """Return the window as one sequence, or as one a document (each predicts only within itself)."""
-        start = window * self._sequence
+        if self._bounds is None:
+            pieces = self._cut(window * self._sequence)
+        else:
+            pieces = [self._piece(number) for number in range(*self._bounds[window : window + 2].tolist())]
+        pieces = [piece for piece in pieces if len(piece)]
+        if not respect_documents:
+            pieces = [np.concatenate(pieces)]
+        return [Sample(str(window), piece, np.ones(len(piece), np.bool_)) for piece in pieces]
+
+    def _cut(self, start: int) -> list[npt.NDArray[np.int32]]:
+        """Return the documents' shares of the window of the stream that starts at `start`."""
         stop = min(start + self._sequence + 1, self.tokens)
         pieces = []
         document = int(np.searchsorted(self._ends, start, side="right"))
@@ -62,10 +105,13 @@ class Source:
             first = int(self._starts[document]) + start - (int(self._ends[document - 1]) if document else 0)
             pieces.append(np.asarray(self.reader.tokens[first : first + end - start], dtype=np.int32))
             start, document = end, document + 1
-        pieces = [piece for piece in pieces if len(piece)]
-        if not respect_documents:
-            pieces = [np.concatenate(pieces)]
-        return [Sample(str(window), piece, np.ones(len(piece), np.bool_)) for piece in pieces]
+        return pieces
+
+    def _piece(self, number: int) -> npt.NDArray[np.int32]:
+        """Return one of the chosen sequences."""
+        size = int(self._ends[number]) - (int(self._ends[number - 1]) if number else 0)
+        first = int(self._starts[number])
+        return np.asarray(self.reader.tokens[first : first + size], dtype=np.int32)
 
 
 @dataclass(frozen=True)
@@ -132,7 +178,7 @@ def _weights(sources: Sequence[Source], parameter: str) -> list[float]:
     return [weight / (sum(weights) or 1.0) for weight in weights]
 
 
-def mix(sources: Sequence[Source], counts: Sequence[int], sequence: int, *, seed: int, stage: str) -> Mixture:
+def mix(sources: Sequence[Source], counts: Sequence[int], *, seed: int, stage: str) -> Mixture:
     """Return the order of all windows.
 
     Each pass over a source is a permutation of its windows keyed by (seed, stage, source's number, epoch); the j-th of a
@@ -154,7 +200,5 @@ def mix(sources: Sequence[Source], counts: Sequence[int], sequence: int, *, seed
     window_of = np.concatenate(windows)[ranked]
     given = []
     for number, source in enumerate(sources):
-        own = window_of[source_of == number]
-        short = source.windows * sequence - (source.tokens - 1)
-        given.append(int(len(own) * sequence - short * (own == source.windows - 1).sum()))
+        given.append(source.predicted(window_of[source_of == number]))
     return Mixture(source_of, window_of, tuple(given))

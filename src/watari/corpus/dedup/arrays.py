@@ -42,9 +42,16 @@ def signatures(table: pa.Table, params: DedupParams) -> tuple[Words64, Words32]:
     column = table.column("text")
     if not params.near:
         return _hashed(column), np.zeros((table.num_rows, 0), np.uint32)
-    return _hashed(column), minhash.signatures(
-        utf8.decode(column), length=params.shingle, count=params.words
-    )
+    texts = utf8.decode(column)
+    if not params.shingles:
+        return _hashed(column), minhash.signatures(texts, length=params.shingle, count=params.words)
+    languages = table.column("language").to_pylist()
+    lengths = np.array([params.shingles.get(name or "", params.shingle) for name in languages], np.int64)
+    signature = np.empty((table.num_rows, params.words), np.uint32)
+    for length in np.unique(lengths).tolist():
+        rows = np.flatnonzero(lengths == length)
+        signature[rows] = minhash.signatures(texts.take(rows), length=length, count=params.words)
+    return _hashed(column), signature
 
 
 def _hashed(column: pa.ChunkedArray) -> Words64:
@@ -122,7 +129,7 @@ class ArraysWriter:
             self._sort()
 
     def add(self, table: pa.Table) -> None:
-        """Take the next rows of the piece: the columns `key`, `source` and `text` are read."""
+        """Take the next rows of the piece: the columns `key`, `source`, `text` are read, and `language` where `shingles` asks."""
         if not table.num_rows:
             return
         exact, signature = signatures(table, self._params)

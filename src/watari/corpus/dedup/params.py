@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -24,6 +24,12 @@ class DedupParams(BaseModel):
         " HojiChar: with 2 % of the characters of Japanese encyclopaedia articles replaced, 5 finds 97 % of the copies and 8"
         " finds about 70 %; 8 to 24 (NeMo Curator) tells long English documents of one kind apart better"
         " (benchmarks/corpus_minhash.py)",
+    )
+    shingles: dict[str, Annotated[int, Field(ge=1, le=64)]] = Field(
+        default_factory=dict,
+        description="another length for the documents of a language: {en: 8}. Default: none. Two unrelated English articles share"
+        " so many runs of 5 letters that one pair in a million is compared for nothing (Japanese: one in a billion); past some"
+        " ten million English documents 8 is worth the copies that it misses (benchmarks/corpus_minhash.py)",
     )
     bands: int = Field(
         default=16,

@@ -55,9 +55,9 @@ def run(
     """Run the tasks `todo`, of `tasks` in all. See `watari.corpus.engines.run`."""
     need_installed(name, "datatrove", *(["ray"] if name == "datatrove-ray" else []))
     attempt = Attempt.new(work, step)
-    with scratch() as short:
+    with scratch(name) as short:
         plan = Plan(
-            name, str(work), step, todo, task, workers, str(attempt.root), str(short), options.model_dump()
+            name, str(work), step, todo, task, workers, str(attempt.root), short, options.model_dump()
         )
         with scheduling(plan, attempt) as scheduler:
             watch = Watch(attempt, work, step)
@@ -103,9 +103,15 @@ def need_installed(engine: str, *packages: str) -> None:
 
 
 @contextmanager
-def scratch() -> Iterator[Path]:
-    """A new folder with a short path (a socket's is 107 bytes at most), removed in the end."""
-    path = Path(tempfile.mkdtemp(prefix="watari-", dir="/tmp"))
+def scratch(name: str) -> Iterator[str]:
+    """A new folder for Ray, removed in the end; an empty string for the others.
+
+    Its path is short, because that of a socket below it may have 107 bytes at most.
+    """
+    if name != "datatrove-ray":
+        yield ""
+        return
+    path = tempfile.mkdtemp(prefix="watari-ray-", dir="/tmp")
     try:
         yield path
     finally:

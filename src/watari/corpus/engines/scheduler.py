@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import signal
 import sys
 import threading
@@ -33,7 +34,7 @@ class Plan:
         work, step, numbers, task: The tasks to run, by rank.
         workers: How many at a time.
         attempt: Folder for all that the attempt leaves.
-        scratch: A folder with a short path, for Ray's sockets.
+        scratch: A folder with a short path, for Ray's files; removed when the parent is gone.
         options: `EngineOptions`, as JSON.
     """
 
@@ -54,9 +55,9 @@ class Plan:
 
 def main(path: str, life: str) -> None:
     """Run the plan in a file. The entry point of the process."""
-    reader = Connection(int(life), writable=False)
-    threading.Thread(target=_die_with_parent, args=(reader,), daemon=True).start()
     plan = Plan(**json.loads(Path(path).read_text("utf-8")))
+    reader = Connection(int(life), writable=False)
+    threading.Thread(target=_die_with_parent, args=(reader, plan.scratch), daemon=True).start()
     {"datatrove-local": _local, "datatrove-ray": _ray, "datatrove-slurm": _slurm}[plan.name](plan)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -152,7 +153,9 @@ def _slurm(plan: Plan) -> None:
     executor.launch_job()
 
 
-def _die_with_parent(life: Connection) -> None:
+def _die_with_parent(life: Connection, scratch: str) -> None:
     with suppress(EOFError, OSError):
         life.recv_bytes()
+    if scratch:
+        shutil.rmtree(scratch, ignore_errors=True)
     os.killpg(os.getpgrp(), signal.SIGKILL)

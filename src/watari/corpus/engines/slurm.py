@@ -25,7 +25,7 @@ from watari.corpus.engines.records import (
     mark_path,
     pending,
 )
-from watari.corpus.engines.scheduled import need_installed, scheduling, scratch, settle
+from watari.corpus.engines.scheduled import need_installed, scheduling, settle
 from watari.corpus.engines.scheduler import Plan
 from watari.errors import StageFailed, UserError
 
@@ -104,20 +104,11 @@ def run(
 def _submit(
     attempt: Attempt, work: Path, step: str, todo: list[int], workers: int, task: str, options: EngineOptions
 ) -> None:
-    with scratch() as short:
-        plan = Plan(
-            "datatrove-slurm",
-            str(work),
-            step,
-            todo,
-            task,
-            workers,
-            str(attempt.root),
-            str(short),
-            options.model_dump(),
-        )
-        with scheduling(plan, attempt) as scheduler:
-            code = scheduler.wait()
+    plan = Plan(
+        "datatrove-slurm", str(work), step, todo, task, workers, str(attempt.root), "", options.model_dump()
+    )
+    with scheduling(plan, attempt) as scheduler:
+        code = scheduler.wait()
     if code:
         told = [line for line in attempt.log.read_text("utf-8", "replace").splitlines() if "sbatch: " in line]
         reason = told[0].strip() if told else last_line(attempt.log)

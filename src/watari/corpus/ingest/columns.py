@@ -102,7 +102,7 @@ def _texts(batch: pa.RecordBatch, name: str) -> tuple[pa.Array, pa.Array, pa.Arr
         inner = kind.value_type
         if _is_text(inner):
             # A null among the sentences makes the whole text null.
-            column = pc.binary_join(column.cast(pa.large_list(pa.large_string())), "\n")
+            column = pc.binary_join(column.cast(pa.list_(pa.string())), "\n")
             wrong = pc.and_(pc.is_null(column), pc.invert(absent))
         else:
             wrong, column = pc.invert(absent), pa.nulls(count, pa.large_string())

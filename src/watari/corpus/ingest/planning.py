@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from watari.artifact.files import RowFile, named, open_file, row_files_of
+from watari.artifact.files import RowFile, full_url, named, open_file, row_files_of
 from watari.artifact.hashing import hash_json
 from watari.artifact.outside import is_url
 from watari.artifact.params import Selection
@@ -108,9 +108,8 @@ def _below(found: RowFile, location: str) -> str:
     if any(mark in root for mark in "*?["):
         root = root[: min(root.find(mark) for mark in "*?[" if mark in root)].rpartition("/")[0]
     if is_url(root):
-        # Both as fsspec writes them: `s3://bucket/a` may have been given as `s3://bucket/a/`.
-        inside = path.removeprefix(root.rstrip("/") + "/")
-        return inside if inside != path else path.rpartition("/")[2]
+        folder = named(full_url(root)).rstrip("/") + "/"
+        return path.removeprefix(folder) if path.startswith(folder) else path.rpartition("/")[2]
     return os.path.relpath(path, root) if root and Path(root).is_dir() else Path(path).name
 
 

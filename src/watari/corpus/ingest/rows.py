@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
@@ -62,7 +63,8 @@ class Rows:
     @property
     def full(self) -> bool:
         """True once what it holds makes a table."""
-        return len(self.texts) >= BATCH_ROWS or self.size >= BATCH_BYTES
+        # Looked at when a row is in, so that there must be room for another.
+        return len(self.texts) >= BATCH_ROWS or self.size >= BATCH_BYTES // 2
 
     def add(self, item: Record | Fault) -> None:
         """Add a row as the ground floor reads it."""
@@ -207,7 +209,7 @@ def finished(
         "bytes": sizes,
         "raw_hash": hashes,
     }
-    arrays = [filled.get(field.name, None) for field in WORKING]
+    arrays = [filled.get(field.name) for field in WORKING]
     arrays = [
         pa.nulls(count, field.type) if array is None else array
         for field, array in zip(WORKING, arrays, strict=True)
@@ -228,7 +230,7 @@ def hashes_of(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
     digest = xxhash.xxh3_64_intdigest
     edges = offsets.tolist()
     hashes = np.fromiter(
-        (digest(raw[start:stop]) for start, stop in zip(edges, edges[1:], strict=False)), np.uint64, count
+        (digest(raw[start:stop]) for start, stop in pairwise(edges)), np.uint64, count
     )
     sizes = np.diff(offsets)
     if texts.null_count:

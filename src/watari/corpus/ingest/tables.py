@@ -82,16 +82,27 @@ def _parquet(piece: Piece, found: RowFile) -> Iterator[pa.Table]:
         for group in range(piece.start, table.num_row_groups if piece.stop is None else piece.stop):
             total = table.metadata.row_group(group).num_rows
             done = 0
-            try:
-                for batch in _group_batches(table, group, names):
-                    places = [
-                        f"row group {group}, row {row}" for row in range(done + 1, done + batch.num_rows + 1)
-                    ]
-                    yield from tables_of(piece, batch, places)
-                    done += batch.num_rows
-            except (pa.ArrowException, OSError) as error:
-                lost = (f"row group {group}, row {row}" for row in range(done + 1, total + 1))
-                yield from _broken(piece, lost, first_line(error))
+            for batch in _until_broken(_group_batches(table, group, names)):
+                if isinstance(batch, str):
+                    lost = (f"row group {group}, row {row}" for row in range(done + 1, total + 1))
+                    yield from _broken(piece, lost, batch)
+                    break
+                rows = range(done + 1, done + batch.num_rows + 1)
+                yield from tables_of(piece, batch, [f"row group {group}, row {row}" for row in rows])
+                done += batch.num_rows
+
+
+def _until_broken(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch | str]:
+    """Yield batches, and last of all what the matter is where the file is damaged."""
+    while True:
+        try:
+            batch = next(batches, None)
+        except (pa.ArrowException, OSError) as error:
+            yield first_line(error)
+            return
+        if batch is None:
+            return
+        yield batch
 
 
 def _group_batches(table: Any, group: int, names: list[str]) -> Iterator[pa.RecordBatch]:
@@ -105,16 +116,16 @@ def _group_batches(table: Any, group: int, names: list[str]) -> Iterator[pa.Reco
 
 def _arrow(piece: Piece, found: RowFile) -> Iterator[pa.Table]:
     done = 0
-    try:
-        for whole in arrow_batches(found):
-            names = columns_read(piece, whole.schema)
-            for start in range(0, whole.num_rows, BATCH_ROWS):
-                batch = whole.select(names).slice(start, BATCH_ROWS)
-                places = [f"row {row}" for row in range(done + 1, done + batch.num_rows + 1)]
-                yield from tables_of(piece, batch, places)
-                done += batch.num_rows
-    except (pa.ArrowException, OSError) as error:
-        yield from _broken(piece, [f"row {done + 1}" if done else ""], first_line(error))
+    for whole in _until_broken(arrow_batches(found)):
+        if isinstance(whole, str):
+            yield from _broken(piece, [f"row {done + 1}" if done else ""], whole)
+            return
+        names = columns_read(piece, whole.schema)
+        for start in range(0, whole.num_rows, BATCH_ROWS):
+            batch = whole.select(names).slice(start, BATCH_ROWS)
+            rows = range(done + 1, done + batch.num_rows + 1)
+            yield from tables_of(piece, batch, [f"row {row}" for row in rows])
+            done += batch.num_rows
 
 
 def _artifact(piece: Piece) -> Iterator[pa.Table]:

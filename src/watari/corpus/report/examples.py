@@ -61,7 +61,9 @@ class Example:
         lines = [*wrapped(visible(self.doc_id, lines=False), width)]
         lines += wrapped(visible(" · ".join(about), lines=False), width, "  ")
         lines += wrapped(visible(where, lines=False), width, "  ")
-        said = "(its text was not kept)" if self.text is None else head(self.text, characters, lines=False)
+        if self.text is None:
+            return "\n".join([*lines, "  (its text was not kept)"])
+        said = head(self.text, characters, lines=False) or "(empty)"
         return "\n".join([*lines, *wrapped(said, width, "  | ")])
 
 

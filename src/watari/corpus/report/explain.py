@@ -10,7 +10,7 @@ from typing import Any, Literal
 from watari.corpus.report.examples import HEAD, document_heads
 from watari.corpus.report.measures import RuleValue, values_of
 from watari.corpus.report.tables import MEMORY, Tables, opened
-from watari.corpus.report.visible import head, visible, wrapped
+from watari.corpus.report.visible import columns, head, visible, wrapped
 from watari.errors import UserError
 
 _COLUMNS = (
@@ -129,15 +129,15 @@ class Explanation:
                 lines += wrapped(head(self.survivor.text, 160, lines=False), width, "  | ")
         lines += ["", f"rules ({_ORIGIN[self.rules_from]})"]
         lines += wrapped(self.rules_note, width, "  ") if self.rules_note else []
-        lines += [line for rule in self.rules for line in wrapped(rule.as_text(), width, "  ")]
+        room = min(34, max((columns(rule.name) for rule in self.rules), default=0))
+        lines += [line for rule in self.rules for line in wrapped(rule.as_text(room), width, "  ")]
         lines += ["", "text"]
-        lines += wrapped(
-            "(not kept: only a sample of the dropped texts is)"
-            if self.text is None
-            else head(self.text, 600),
-            width,
-            "  | ",
-        )
+        if self.text is None:
+            lines.append("  (not kept: only a sample of the dropped texts is)")
+        elif not self.text:
+            lines.append("  (empty)")
+        else:
+            lines += wrapped(head(self.text, 600), width, "  | ")
         return "\n".join(lines)
 
     def _facts(self) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from watari.corpus.report.record import RecordedRule
 from watari.corpus.report.tables import Tables, quoted
-from watari.corpus.report.visible import visible
+from watari.corpus.report.visible import columns, fitted, visible
 from watari.errors import UserError
 
 _SIGNS = {"min": "≥", "above": ">", "max": "≤", "below": "<"}
@@ -23,11 +23,12 @@ class RuleValue:
     limits: dict[str, float]
     holds: bool
 
-    def as_text(self) -> str:
-        """Return it as one line."""
-        said = "nothing to measure" if self.value is None else f"{self.value:.6g}"
+    def as_text(self, width: int = 24) -> str:
+        """Return it as one line, with the name in a column of its own."""
+        said = "–" if self.value is None else f"{self.value:.6g}"
         limits = ", ".join(f"{_SIGNS[name]} {limit:.6g}" for name, limit in self.limits.items())
-        return f"{'·' if self.holds else '✗'} {visible(self.name, lines=False):24} {said:>12}   {limits}"
+        name = fitted(visible(self.name, lines=False), width)
+        return f"{'·' if self.holds else '✗'} {name}{' ' * (width - columns(name))} {said:>12}   {limits}"
 
 
 @dataclass(frozen=True)

@@ -28,11 +28,12 @@ from watari.corpus.report.histogram import histogram_svg
 from watari.corpus.report.rules import RuleFigure, arriving_at_rules, rule_figures
 from watari.corpus.report.sankey import NARROW, WIDE, sankey_svg, written
 from watari.corpus.report.tables import MEMORY, THREADS, Tables, opened
-from watari.corpus.report.visible import head, visible
+from watari.corpus.report.visible import first_lines, head, visible
 
 PAGE = "report.html"
 EXAMPLES = 20
 _HEAD = 280
+_LINES = 12
 _HOSTS = 30
 _LONGEST = 300
 _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -176,7 +177,7 @@ def _environment() -> Environment:
         "signed": numbers.signed,
         "figure": numbers.figure,
         "visible": lambda text: visible(str(text), lines=False),
-        "head": lambda text: head(text, _HEAD),
+        "head": lambda text: first_lines(head(text, _HEAD), _LINES),
         "line": lambda text: head(text, 120, lines=False),
         "hexadecimal": lambda value: f"{value:016x}",
     }

@@ -18,6 +18,7 @@ from watari.corpus.report.words import t_svg, term_svg
 _LINE = 24.0
 _GAP = 4.0
 _BEND = 13.0
+_START = 22.0
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class _Drawing:
     def __init__(self, flow: Flow, measure: str, canvas: Canvas) -> None:
         self._flow, self._measure, self._canvas = flow, measure, canvas
         self._total = flow.read.of(measure)
-        self._stream_parts: list[Markup] = []
+        self._edge: list[str] = []
         self._parts: list[Markup] = []
         self._branches: list[Markup] = []
         self._y = 0.0
@@ -80,7 +81,7 @@ class _Drawing:
         """Return everything drawn, and its height."""
         canvas = self._canvas
         narrow = canvas.name == "narrow"
-        self._y = 22.0
+        self._y = _START
         self._label(canvas.left, 14, "head", t_svg("flow_read"), self._said(self._flow.read))
         for place, step in enumerate(self._flow.steps):
             top = self._y
@@ -103,26 +104,20 @@ class _Drawing:
             self._stream(self._y, max(self._y + 4, least))
             self._rule(top, place)
         self._stream(self._y, self._y + 16)
-        self._tip(self._flow.kept)
         self._label(canvas.left, self._y + 34, "head", t_svg("flow_kept"), self._said(self._flow.kept))
-        # Drawn as one group, so that its parts do not show through each other where they touch.
-        stream = Markup('<g class="stream">{}</g>').format(Markup("").join(self._stream_parts))
-        return Markup("").join([*self._branches, stream, *self._parts]), self._y + 46
+        return Markup("").join([*self._branches, self._outline(), *self._parts]), self._y + 46
 
     def _stream(self, top: float, bottom: float) -> None:
-        width = max(self._right - self._canvas.left, 1.0)
-        self._stream_parts.append(
-            Markup('<rect x="{}" y="{}" width="{}" height="{}"/>').format(
-                _n(self._canvas.left), _n(top), _n(width), _n(bottom - top + 0.3)
-            )
-        )
-        self._y = bottom
+        """Carry the stream on from `top` to `bottom`, as wide as it is now."""
+        right = max(self._right, self._canvas.left + 1)
+        self._edge.append(f"H{_n(right)}V{_n(max(bottom, top))}")
+        self._y = max(bottom, top)
 
-    def _tip(self, amount: Amount) -> None:
-        width = max(self._wide(amount), 1.0)
-        left, y = self._canvas.left, self._y
-        self._stream_parts.append(
-            Markup('<path d="M{} {}h{}l{} 10z"/>').format(_n(left), _n(y), _n(width), _n(-width / 2))
+    def _outline(self) -> Markup:
+        """Return the stream as one shape, with a tip at its end."""
+        left, width = self._canvas.left, max(self._right - self._canvas.left, 1.0)
+        return Markup('<path class="stream" d="M{} {}{}l{} 10L{} {}Z"/>').format(
+            _n(left), _n(_START), "".join(self._edge), _n(-width / 2), _n(left), _n(self._y)
         )
 
     def _branch(self, loss: Loss, place: int) -> None:

@@ -78,14 +78,10 @@ class Tables:
             ) from error
 
     def batches(self, sql: str, *, size: int = 65536) -> Iterator[list[tuple[Any, ...]]]:
-        """Yield what a query gives in parts of at most `size` rows."""
-        cursor = self.connection.cursor()
-        try:
-            cursor.execute(sql)
-            while part := cursor.fetchmany(size):
-                yield part
-        finally:
-            cursor.close()
+        """Yield what a query gives in parts of about `size` rows; streamed, so that it may give many."""
+        with self.connection.cursor() as cursor:
+            for batch in cursor.sql(sql).to_arrow_reader(size):
+                yield list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
 
 
 @contextmanager

@@ -7,6 +7,8 @@ import unicodedata
 _PICTURES = {code: chr(0x2400 + code) for code in range(0x20)} | {0x7F: "␡"}
 _JOINERS = "\u200c\u200d"
 """Format characters that Persian, Indic scripts and emoji are written with."""
+_CLOSING = frozenset("、。，．・：；！？）」』】〕〉》”’…ーぁぃぅぇぉっゃゅょァィゥェォッャュョ,.!?)]}")
+"""What no line begins with."""
 
 
 def visible(text: str, *, lines: bool = True) -> str:
@@ -47,6 +49,12 @@ def head(text: str, characters: int, *, lines: bool = True) -> str:
     return shortened(visible(text[: characters + 1], lines=lines), max(characters, 1))
 
 
+def first_lines(text: str, lines: int) -> str:
+    """Return the first lines of a text, with an ellipsis if there are more."""
+    parts = text.split("\n")
+    return text if len(parts) <= lines else "\n".join([*parts[:lines], "…"])
+
+
 def columns(text: str) -> int:
     """Return how many columns of a terminal a text takes; a Japanese character takes two."""
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
@@ -67,6 +75,15 @@ def fitted(text: str, width: int) -> str:
     return "".join(kept) + "…"
 
 
+def _cut(line: str) -> int:
+    """Return where a line that is one character too long is broken: not before a closing mark, if it can be helped."""
+    cut = len(line) - 1
+    for _ in range(3):
+        if line[cut] in _CLOSING and cut > 1:
+            cut -= 1
+    return cut
+
+
 def wrapped(text: str, width: int, indent: str = "") -> list[str]:
     """Return a text as lines of at most `width` columns, broken at blanks where there are any, else between characters."""
     room = max(8, width - columns(indent))
@@ -76,7 +93,7 @@ def wrapped(text: str, width: int, indent: str = "") -> list[str]:
         for character in paragraph:
             size = columns(character)
             if used + size > room:
-                cut = blank if blank > len(line) // 2 else len(line)
+                cut = blank if blank > len(line) // 2 else _cut(line + character)
                 found.append(indent + line[:cut].rstrip())
                 line = line[cut:].lstrip()
                 used, blank = columns(line), -1

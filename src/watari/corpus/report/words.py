@@ -73,7 +73,7 @@ WORDS: dict[str, tuple[str, str]] = {
     # account
     "account": ("The account", "収支"),
     "account_note": (
-        "The ledger holds one row for each row that was read. Hashes are the sum of the texts' 64-bit hashes modulo "
+        "The ledger holds one row for each row that was read. Hashes are the sum of the texts' 64\u2011bit hashes modulo "
         "2⁶⁴: a row lost or counted twice changes it.",
         "台帳には読み込んだ行ごとに1行あります。ハッシュはテキストの64ビットハッシュの和（2⁶⁴を法とする）で、行が失われ"
         "ても二重に数えられても値が変わります。",
@@ -147,9 +147,9 @@ WORDS: dict[str, tuple[str, str]] = {
     "examples": ("Examples", "例"),
     "examples_note": (
         "Up to {n} documents for each reason, and {n} of those kept, drawn by the build's seed and each row's key, not "
-        "by hand. `watari corpus explain` tells the whole history of one.",
+        "by hand. <code>watari corpus explain</code> tells the whole history of one.",
         "除外理由ごと、および採用した文書から、それぞれ最大 {n} 件を、シードと行のキーによる抽選で選びました。手作業での"
-        "選別はしていません。個々の経緯は watari corpus explain で確認できます。",
+        "選別はしていません。個々の経緯は <code>watari corpus explain</code> で確認できます。",
     ),
     "kept_examples": ("Kept", "採用"),
     "value_of": ("measured {value}", "測定値 {value}"),

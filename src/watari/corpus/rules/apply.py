@@ -52,14 +52,14 @@ def apply(table: pa.Table, profile: Profile) -> pa.Table:
         for number, rule in enumerate(group.rules):
             mine = rules == number
             limits[mine] = _broken_limit(values[mine], rule)
-        unknown = np.isnan(values)
+        names = np.array([rule.name for rule in group.rules], object)[rules]
+        rows, known = alive[failed], ~np.isnan(values)
         table = dropped(
-            table,
-            alive[failed],
-            [group.rules[number].name for number in rules.tolist()],
-            value=pa.array(values, mask=unknown),
-            threshold=limits,
-            detail=[NOT_MEASURABLE if nothing else None for nothing in unknown.tolist()],
+            table, rows[known], names[known].tolist(), value=values[known], threshold=limits[known]
+        )
+        nothing = names[~known].tolist()
+        table = dropped(
+            table, rows[~known], nothing, threshold=limits[~known], detail=[NOT_MEASURABLE] * len(nothing)
         )
         kept = np.flatnonzero(~failed)
         alive, texts = alive[kept], texts.take(kept)

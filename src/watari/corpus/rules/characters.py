@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from watari.corpus.rules.metrics import FirstFailing, Values, holds, metric
+from watari.corpus.rules.metrics import FirstFailing, Integers, Values, holds, metric, share
 from watari.corpus.rules.profile import Profile, Rule
 from watari.kernels.classes import Ranges, class_counts
-from watari.kernels.ngrams import ngram_bounds, ngram_figures
+from watari.kernels.ngrams import most_frequent_bound, ngram_bounds, ngram_figures
 from watari.kernels.sentences import SpanFigures, repetition, sentence_figures
 from watari.kernels.texts import Texts
 
@@ -23,22 +23,20 @@ TERMINATORS = "terminators"
 """The class of characters that end a sentence, in every profile that has rules on sentences."""
 
 
-def share(count: npt.NDArray[np.int64], whole: npt.NDArray[np.int64]) -> Values:
-    """Return count / whole as float64, NaN where whole is 0."""
-    quotient = np.full(len(count), np.nan)
-    np.divide(count, whole, out=quotient, where=whole > 0)
-    return quotient
-
-
 def _classes(texts: Texts, rules: Sequence[Rule], profile: Profile, words: Words | None) -> list[Values]:
     names = sorted({name for rule in rules for name in (rule.of, rule.among) if name is not None})
     counts = class_counts(texts, [_ranges(profile, name) for name in names])
-    of: dict[str | None, npt.NDArray[np.int64]] = {name: counts[:, at] for at, name in enumerate(names)}
+    of: dict[str | None, Integers] = {name: counts[:, at] for at, name in enumerate(names)}
     of[None] = texts.lengths
-    return [
-        of[rule.of].astype(np.float64) if rule.metric == "characters" else share(of[rule.of], of[rule.among])
-        for rule in rules
-    ]
+    found = []
+    for rule in rules:
+        if rule.metric == "characters":
+            found.append(of[rule.of].astype(np.float64))
+        elif rule.metric == "characters_per":
+            found.append(share(texts.lengths, of[rule.of]))
+        else:
+            found.append(share(of[rule.of], of[rule.among]))
+    return found
 
 
 @metric("characters", takes=("of",), together=_classes)
@@ -50,6 +48,12 @@ def characters(texts: Texts, rule: Rule, profile: Profile, words: Words | None) 
 @metric("share", takes=("of", "among"), needs=("of",), together=_classes)
 def class_share(texts: Texts, rule: Rule, profile: Profile, words: Words | None) -> Values:
     """Characters of the class `of` for each one of the class `among` (default: of all)."""
+    return _classes(texts, [rule], profile, words)[0]
+
+
+@metric("characters_per", needs=("of",), together=_classes)
+def characters_per(texts: Texts, rule: Rule, profile: Profile, words: Words | None) -> Values:
+    """All characters for each one of the class `of`."""
     return _classes(texts, [rule], profile, words)[0]
 
 
@@ -113,16 +117,27 @@ def duplicate_characters(texts: Texts, rule: Rule, profile: Profile, words: Word
 
 
 def _ngrams(texts: Texts, rules: Sequence[Rule], profile: Profile, words: Words | None) -> list[Values]:
-    return _counted(texts, rules, np.full(len(texts), min(_n(rule) for rule in rules), np.int64))
+    rows = np.arange(len(texts), dtype=np.int64)
+    lengths = [_n(rule) for rule in rules]
+    return _counted(texts, rows, rules, np.full(len(rows), min(lengths)), np.full(len(rows), max(lengths)))
 
 
-def _counted(texts: Texts, rules: Sequence[Rule], lowest: npt.NDArray[np.int64]) -> list[Values]:
-    """Each rule's values; NaN for n-grams shorter than a text's `lowest`, which are not counted."""
-    figures = ngram_figures(texts, lowest, max(_n(rule) for rule in rules))
+def _counted(
+    texts: Texts,
+    rows: Integers,
+    rules: Sequence[Rule],
+    lowest: Integers,
+    highest: Integers,
+) -> list[Values]:
+    """Each rule's values for the texts at `rows`; NaN for n-grams outside a text's `lowest` to `highest`."""
+    figures = ngram_figures(texts, rows, lowest, highest)
     found = []
     for rule in rules:
         n = _n(rule)
-        total = np.where(n >= lowest, texts.lengths - n + 1, 0)
+        if n >= figures.most.shape[1]:
+            found.append(np.full(len(rows), np.nan))
+            continue
+        total = np.where((n >= lowest) & (n <= highest), texts.lengths[rows] - n + 1, 0)
         if rule.metric == "top_ngram":
             found.append(share(figures.most[:, n], total))
         else:
@@ -133,39 +148,53 @@ def _counted(texts: Texts, rules: Sequence[Rule], lowest: npt.NDArray[np.int64])
 def _decide_ngrams(texts: Texts, rules: Sequence[Rule], profile: Profile) -> FirstFailing:
     """Count only where a bound on what could be found does not already tell that a text breaks no rule.
 
-    The most frequent n-gram is no more frequent than the most frequent character. Occurrences beyond the first of
-    their kind do not grow with n, each repeated n-gram has one at least, and with every character that n grows by
-    at most one distinct n-gram is lost: so the share of n-grams that are repeated is at most
-    (n-grams - d) / (d - (n - m)), where d is a lower bound of the number of distinct m-grams and m the smallest n.
-    Quotients of floats keep the order of the real ones, so a bound within a limit proves that the value is.
+    The most frequent n-gram is no more frequent than the most frequent character. Of the positions whose m-gram comes
+    again there are no more for a larger m, and each repeated n-gram stands at two of them at least; with every
+    character that n grows by, at most one distinct n-gram is lost. So for n ≥ m the share of distinct n-grams that
+    are repeated is at most (positions that come again with m) / 2 / (distinct m-grams - (n - m)). Quotients of floats
+    keep the order of the real ones, so a bound within a limit proves that the value is within it.
     """
-    shortest = min((_n(rule) for rule in rules if rule.metric == "duplicate_ngrams"), default=1)
-    bounds = ngram_bounds(texts, shortest)
     size = len(texts)
-    # The length of n-gram from which a text must be counted.
-    lowest = np.full(size, max(_n(rule) for rule in rules) + 1, np.int64)
-    for rule in rules:
-        n = _n(rule)
-        total = texts.lengths - n + 1
+    undecided = np.ones((len(rules), size), bool)
+    most = most_frequent_bound(texts)
+    duplicates = sorted({_n(rule) for rule in rules if rule.metric == "duplicate_ngrams"})
+    for number, rule in enumerate(rules):
         if rule.metric == "top_ngram":
-            bound = share(bounds.most, total)
-        else:
-            extra = texts.lengths - shortest + 1 - bounds.distinct
-            bound = share(extra, np.where(total > 0, bounds.distinct - (n - shortest), 0))
-        upper = rule.model_copy(update={"min": None, "above": None})
-        passed = holds(bound, upper) if rule.min is None and rule.above is None else np.zeros(size, bool)
-        lowest = np.where(passed, lowest, np.minimum(lowest, n))
+            undecided[number] = ~_holds_at_most(share(most, texts.lengths - _n(rule) + 1), rule)
+    # The shortest leaves few open, most of them long texts, for which that two longer leaves hardly any.
+    for m in (*duplicates[:1], *duplicates[2:3], *duplicates[1:2]):
+        asked = [
+            (number, rule)
+            for number, rule in enumerate(rules)
+            if rule.metric == "duplicate_ngrams" and _n(rule) >= m
+        ]
+        rows = np.flatnonzero(undecided[[number for number, _ in asked]].any(axis=0))
+        bounds = ngram_bounds(texts, rows, m)
+        for number, rule in asked:
+            least = bounds.distinct - (_n(rule) - m)
+            bound = share(bounds.again / 2, np.where(texts.lengths[rows] >= _n(rule), least, 0))
+            undecided[number, rows] &= ~_holds_at_most(bound, rule)
     rule_of = np.full(size, -1, np.int64)
     value_of = np.full(size, np.nan)
-    open_ = np.flatnonzero(lowest <= max(_n(rule) for rule in rules))
-    if len(open_):
-        values = _counted(texts.take(open_), rules, lowest[open_])
+    rows = np.flatnonzero(undecided.any(axis=0))
+    if len(rows):
+        lengths = np.array([_n(rule) for rule in rules])[:, None]
+        open_ = undecided[:, rows]
+        lowest = np.where(open_, lengths, lengths.max()).min(axis=0)
+        highest = np.where(open_, lengths, 0).max(axis=0)
+        values = _counted(texts, rows, rules, lowest, highest)
         for number in reversed(range(len(rules))):
-            counted = lowest[open_] <= _n(rules[number])
-            failing = counted & ~holds(values[number], rules[number])
-            rule_of[open_[failing]] = number
-            value_of[open_[failing]] = values[number][failing]
+            failing = open_[number] & ~holds(values[number], rules[number])
+            rule_of[rows[failing]] = number
+            value_of[rows[failing]] = values[number][failing]
     return FirstFailing(rule_of, value_of)
+
+
+def _holds_at_most(bound: Values, rule: Rule) -> npt.NDArray[np.bool_]:
+    """Return where no value up to `bound` breaks the rule; nowhere if it has a lower limit."""
+    if rule.min is not None or rule.above is not None:
+        return np.zeros(len(bound), bool)
+    return holds(bound, rule)
 
 
 @metric("top_ngram", unit="character", needs=("n",), together=_ngrams, decide=_decide_ngrams)

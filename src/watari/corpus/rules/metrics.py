@@ -17,12 +17,13 @@ from watari.kernels.texts import Texts
 if TYPE_CHECKING:
     from watari.corpus.rules.words import Words
 
+Integers = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
 Measure = Callable[[Texts, Rule, Profile, "Words | None"], Values]
 Together = Callable[[Texts, Sequence[Rule], Profile, "Words | None"], Sequence[Values]]
 
-# Where metrics are defined (characters: without words; words_metrics: with them); imported when first asked for.
-_HOMES = ("watari.corpus.rules.characters", "watari.corpus.rules.words_metrics")
+# Where metrics are defined (words_metrics: those of the texts' own words); imported when first asked for.
+_HOMES = ("watari.corpus.rules.characters", "watari.corpus.rules.listed", "watari.corpus.rules.words_metrics")
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,8 @@ def metric_of(rule: Rule) -> Metric:
                 f"unit: {' | '.join(unit or 'none' for unit in units)}",
             )
         raise UserError(
-            f"rule '{rule.name}': no metric '{rule.metric}'", f"known: {', '.join(sorted({name for name, _ in known}))}"
+            f"rule '{rule.name}': no metric '{rule.metric}'",
+            f"known: {', '.join(sorted({name for name, _ in known}))}",
         )
     for field in ("of", "among", "n", "words", "file"):
         given = getattr(rule, field) not in (None, ())
@@ -133,14 +135,22 @@ def check(profile: Profile) -> None:
     """Refuse a profile with a rule that cannot be measured.
 
     Raises:
-        UserError: naming the profile's rule and the field.
+        UserError: naming the profile's rule and the field, or the word list that cannot be read.
     """
+    from watari.corpus.rules.listed import read_words
+
     for rule in profile.rules:
         for name in metric_of(rule).classes:
             if name not in profile.classes:
-                raise UserError(f"profile {profile.name}, rule '{rule.name}': {rule.metric} needs a class '{name}'")
+                raise UserError(
+                    f"profile {profile.name}, rule '{rule.name}': {rule.metric} needs a class '{name}'"
+                )
+        if rule.file is not None:
+            read_words(rule.file)
         if not rule.limits:
-            raise UserError(f"profile {profile.name}, rule '{rule.name}': no limit", "give min, max, above or below")
+            raise UserError(
+                f"profile {profile.name}, rule '{rule.name}': no limit", "give min, max, above or below"
+            )
 
 
 def holds(values: Values, rule: Rule) -> npt.NDArray[np.bool_]:
@@ -155,3 +165,10 @@ def holds(values: Values, rule: Rule) -> npt.NDArray[np.bool_]:
     if rule.below is not None:
         within &= values < rule.below
     return within
+
+
+def share(count: Integers | Values, whole: Integers) -> Values:
+    """Return count / whole as float64, NaN where whole is 0."""
+    quotient = np.full(len(count), np.nan)
+    np.divide(count, whole, out=quotient, where=whole > 0)
+    return quotient

@@ -33,7 +33,9 @@ class Rule(BaseModel):
     below: float | None = Field(None, description="Only values below this one stay.")
     unit: str = Field("", description="Of what: character, word, line, sentence, paragraph; see the metric.")
     of: str | None = Field(None, description="The class of characters that is counted.")
-    among: str | None = Field(None, description="The class that shares are taken of (default: all characters).")
+    among: str | None = Field(
+        None, description="The class that shares are taken of (default: all characters)."
+    )
     n: int | None = Field(None, ge=1, description="Length of the n-grams, in units.")
     words: tuple[str, ...] = Field((), description="Words that the metric looks for.")
     file: str | None = Field(
@@ -59,7 +61,9 @@ class Profile(BaseModel):
     )
     description: str = ""
     source: str = Field("", description="Where the rules and their limits come from.")
-    web: bool = Field(False, description="Made for web pages: their footers are cut unless a build says otherwise.")
+    web: bool = Field(
+        False, description="Made for web pages: their footers are cut unless a build says otherwise."
+    )
     classes: dict[str, tuple[str, ...]] = Field(
         default_factory=dict,
         description="Sets of characters: hexadecimal ranges `3041-3096`, points `U+3005`, single characters, or "
@@ -76,7 +80,9 @@ class Profile(BaseModel):
         for name, items in lists.items():
             for item in items:
                 if not isinstance(item, str):
-                    raise ValueError(f"class '{name}': {item!r} is a number: write a code point as U+{item:0>4}")
+                    raise ValueError(
+                        f"class '{name}': {item!r} is a number: write a code point as U+{item:0>4}"
+                    )
         return lists
 
     @model_validator(mode="after")
@@ -170,7 +176,8 @@ def load_profile(
         text = (resources.files("watari.corpus.profiles") / f"{name}.yaml").read_text("utf-8")
     else:
         raise UserError(
-            f"there is no profile '{name_or_path}'", f"known: {', '.join(profiles())}; or a path that ends in .yaml"
+            f"there is no profile '{name_or_path}'",
+            f"known: {', '.join(profiles())}; or a path that ends in .yaml",
         )
     try:
         content = yaml.safe_load(text)
@@ -179,6 +186,8 @@ def load_profile(
     if not isinstance(content, dict):
         raise UserError(f"profile {path}: a map with `language` and `rules` is wanted")
     rules = content.get("rules")
+    if isinstance(rules, list):
+        rules = content["rules"] = [_beside(path, rule) for rule in rules]
     if overrides and isinstance(rules, list):
         content = {**content, "rules": _overridden(name, rules, overrides)}
     try:
@@ -195,22 +204,37 @@ def load_profile(
     return profile
 
 
+def _beside(path: Path, rule: Any) -> Any:
+    """A word list that a profile file names lies where the file does."""
+    if isinstance(rule, dict) and isinstance(rule.get("file"), str):
+        return {**rule, "file": str(path.parent / rule["file"])}
+    return rule
+
+
 def _overridden(
     profile: str, rules: list[Any], overrides: Mapping[str, Mapping[str, Any] | None]
 ) -> list[dict[str, Any]]:
     known = [rule.get("name") for rule in rules if isinstance(rule, dict)]
     for name, change in overrides.items():
         if name not in known:
-            raise UserError(f"profile {profile} has no rule '{name}'", f"its rules: {', '.join(map(str, known))}")
+            raise UserError(
+                f"profile {profile} has no rule '{name}'", f"its rules: {', '.join(map(str, known))}"
+            )
         if change is not None and not isinstance(change, Mapping):
-            raise UserError(f"profile {profile}, rule '{name}': write {{min: 0.3}}, or null to remove the rule")
+            raise UserError(
+                f"profile {profile}, rule '{name}': write {{min: 0.3}}, or null to remove the rule"
+            )
     changed = []
     for rule in rules:
-        name = rule.get("name") if isinstance(rule, dict) else None
-        if name not in overrides:
+        own = rule.get("name") if isinstance(rule, dict) else None
+        if own not in overrides:
             changed.append(rule)
-        elif (change := overrides[name]) is not None:
-            sides = [pair for pair in (("min", "above"), ("max", "below")) if any(limit in change for limit in pair)]
+        elif (change := overrides[own]) is not None:
+            sides = [
+                pair
+                for pair in (("min", "above"), ("max", "below"))
+                if any(limit in change for limit in pair)
+            ]
             kept = {key: value for key, value in rule.items() if all(key not in pair for pair in sides)}
             changed.append({**kept, **change})
     return changed

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -79,7 +80,18 @@ def _set(ranges: list[tuple[int, int]]) -> str:
 
 def _of_category(category: str, ranges: list[tuple[int, int]]) -> str:
     codes = (code for first, last in ranges for code in range(first, last + 1))
-    return "".join(f"\\U{code:08X}" for code in codes if unicodedata.category(chr(code)) == category)
+    return _set(_joined(code for code in codes if unicodedata.category(chr(code)) == category))
+
+
+def _joined(codes: Iterable[int]) -> list[tuple[int, int]]:
+    """Code points as ranges: a set of single ones beyond U+FFFF is searched one by one."""
+    ranges: list[tuple[int, int]] = []
+    for code in sorted(codes):
+        if ranges and ranges[-1][1] == code - 1:
+            ranges[-1] = (ranges[-1][0], code)
+        else:
+            ranges.append((code, code))
+    return ranges
 
 
 @dataclass(frozen=True)
@@ -139,7 +151,7 @@ def _affixes(hyphen_after_digit: bool) -> _Affixes:
     lower, upper = (_of_category(category, _ranges(_CASED)) + lone for category in ("Ll", "Lu"))
     letter = _set(_ranges(_CASED)) + lone
     icons = [chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) == "So"]
-    icon = _set([(ord(character), ord(character)) for character in icons])
+    icon = _set(_joined(map(ord, icons)))
     marks, quotes = re.escape(_MARKS), re.escape(_QUOTES)
     tail = "|".join(
         (
@@ -421,7 +433,10 @@ def spaced_words(texts: Texts, language: str) -> Spans:
         if shape is None:
             words = split(_text(texts, whole.starts[row], whole.ends[row]), language)
             place = int(run.starts[row] - whole.starts[row])
-            core = int(np.searchsorted(np.cumsum(words), place, side="right"))
+            core = 0
+            while place >= words[core]:
+                place -= words[core]
+                core += 1
             shape = _Shape(words, core, int(run.lengths[row]))
             if len(shapes) >= _KEPT:
                 shapes.clear()

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from watari.artifact.records import Fault, Place
 from watari.corpus import dedup, ingest
-from watari.corpus.cleaning import READ, RULES, kernels
+from watari.corpus.cleaning import FOOTER, READ, RULES, kernels
 from watari.corpus.ingest import Piece
 from watari.corpus.ledger import DROPPED, LEDGER, TableWriter, Tally, Totals, entries
 from watari.corpus.names import KEY, id_hashes, keys_of
@@ -58,6 +58,7 @@ class _Cleaner:
         self._read, self._lost = Totals(), Tally()
         self._sources = Tally()
         self._passed = {name: Totals() for name in (READ, *(name for name, _ in self._kernels))}
+        self._footers = np.zeros(2, np.int64)
         self._ids: list[np.ndarray] = []
         self._id_keys: list[np.ndarray] = []
         self._measured: list[pa.Table] = []
@@ -76,7 +77,12 @@ class _Cleaner:
         for name, kernel in self._kernels:
             if name == RULES:
                 self._measure(table)
-            table = self._settle(kernel(table), name, ledger)
+            table = kernel(table)
+            if FOOTER in table.column_names:
+                cut = np.asarray(table.column(FOOTER))
+                self._footers += np.array([np.count_nonzero(cut), cut.sum()])
+                table = table.drop_columns([FOOTER])
+            table = self._settle(table, name, ledger)
         return table
 
     def _settle(self, table: pa.Table, name: str, ledger: TableWriter) -> pa.Table:
@@ -111,6 +117,7 @@ class _Cleaner:
             "lost": self._lost.plain(),
             "sources": self._sources.plain(),
             "passed": {name: totals.plain() for name, totals in self._passed.items()},
+            "footers": {"documents": int(self._footers[0]), "characters": int(self._footers[1])},
             "cpu_seconds": seconds,
         }
         work.mark(CLEAN, number, counted)

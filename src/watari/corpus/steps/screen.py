@@ -17,7 +17,9 @@ import pyarrow.parquet as pq
 
 from watari.artifact.draws import draw_uniform
 from watari.corpus import dedup, personal, selection
-from watari.corpus.contamination import ContaminationIndex, Findings, findings, merged, screen
+from watari.corpus.contamination import screen
+from watari.corpus.contamination_index import ContaminationIndex
+from watari.corpus.contamination_report import Findings, findings, merged
 from watari.corpus.ledger import DROPPED, LEDGER, TableWriter, Tally, Totals, entries
 from watari.corpus.params import Split
 from watari.corpus.plan import Plan, load_plan
@@ -56,7 +58,7 @@ class Screening:
         params = self._plan.params
         decisions = dedup.load_decisions(self._work.root / FOLDER, self._number)
         index = load_index(self._work) if params.decontaminate else None
-        masking = params.masking
+        masking = self._plan.masking
         start = 0
         with pq.ParquetFile(self._work.file(CLEAN, self._number, "rows.parquet")) as file:
             for group in range(file.num_row_groups):

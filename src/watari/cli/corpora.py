@@ -1,0 +1,310 @@
+"""The bodies of `watari corpus ...`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from watari.errors import UserError
+
+if TYPE_CHECKING:
+    from watari.corpus.params import Params
+
+KIND = "corpus.build"
+RUN = "run.json"
+
+
+def build_command(
+    inputs: Sequence[str],
+    out: Path,
+    *,
+    profile: str | None,
+    language: list[str] | None,
+    decontaminate: Sequence[str],
+    target: Sequence[str],
+    share: float | None,
+    source: str,
+    license_: str | None,
+    settings: Sequence[str],
+    engine: str,
+    workers: int,
+    seed: int,
+    dry_run: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Build a corpus in `out`, or go on with one that was interrupted there.
+
+    Raises:
+        UserError: for an option or file that cannot be used.
+        StageFailed, Interrupted: as the stage does.
+    """
+    given: dict[str, Any] = {
+        "sources": [
+            {"path": place, **({"source": source} if source else {}), **({"license": license_} if license_ else {})}
+            for place in inputs
+        ],
+        "decontaminate": [{"path": place} for place in decontaminate],
+        "engine": engine,
+        "workers": workers,
+        "seed": seed,
+    }
+    if profile is not None:
+        own = profile.endswith((".yaml", ".yml"))
+        given["profile_file" if own else "profile"] = str(Path(profile).absolute()) if own else profile
+    if language:
+        given["language"] = language
+    if target:
+        given["select"] = {"target": [{"path": place} for place in target], "keep": {"share": share or 0.25}}
+    elif share is not None:
+        raise UserError("--share: of what resembles which texts?", "give --target FILE too")
+    params = corpus_params(given, settings)
+    if dry_run:
+        _dry_run(params, as_json=as_json)
+    else:
+        _build(params, out, quiet=quiet, as_json=as_json)
+
+
+def corpus_params(given: dict[str, Any], settings: Sequence[str]) -> Params:
+    """Return the stage's parameters, with those of `--set name=value` laid on.
+
+    Raises:
+        UserError: naming the first that is wrong.
+    """
+    from watari.cli.training_params import lay
+    from watari.corpus.params import Params
+
+    return lay(Params, given, settings, KIND, inputs=("sources", "tokenizer"))
+
+
+def _dry_run(params: Params, *, as_json: bool) -> None:
+    """Check everything that a build checks before it reads, and tell what it would read."""
+    import tempfile
+
+    from watari.artifact.stage import Inputs, Silent
+    from watari.cli.options import print_json
+    from watari.corpus import build
+    from watari.corpus.work import Work
+    from watari.flow.display import size
+
+    with tempfile.TemporaryDirectory(prefix="watari-dry-run-") as scratch:
+        plan = build.planned(params, Inputs(), Work(Path(scratch) / "work"), Silent())
+    files = list(dict.fromkeys(piece.file for piece in plan.pieces))
+    told = {
+        "files": len(files),
+        "bytes": sum(piece.size for piece in plan.pieces),
+        "shards": len(plan.pieces),
+        "profile": plan.profile.name if plan.profile else None,
+        "rules": len(plan.profile.rules) if plan.profile else 0,
+        "languages": plan.languages,
+        "near_duplicates": params.duplicates.near,
+        "evaluation_sets": len(params.decontaminate),
+        "engine": params.engine,
+    }
+    if as_json:
+        print_json(told)
+        return
+    typer.echo(f"{told['files']:,} files, {size(told['bytes'])}, in {told['shards']:,} shards")
+    typer.echo(f"profile: {told['profile'] or 'none'} ({told['rules']} rules)")
+    typer.echo(f"languages: {', '.join(plan.languages or ['all'])}")
+    typer.echo("nothing was written")
+
+
+def _build(params: Params, out: Path, *, quiet: bool, as_json: bool) -> None:
+    from watari.artifact import atomic
+    from watari.artifact.manifest import LOGS, WORK
+    from watari.artifact.stage import Inputs
+    from watari.artifact.store import locked
+    from watari.cli.options import print_json
+    from watari.cli.training import StoppableProgress, resumable
+    from watari.corpus import build
+
+    identity = _identity(params)
+    progress = StoppableProgress(quiet=quiet)
+    resumed = resumable(out, identity)
+    with locked(out / WORK / ".lock", wait=1.0) as free:
+        if not free:
+            raise UserError(
+                f"--out: {out} is being written by another process", "wait for it, or give another"
+            )
+        atomic.write_json(out / WORK / RUN, identity)
+        (out / LOGS).mkdir(exist_ok=True)
+        started, began = _now(), time.monotonic()
+        try:
+            with progress.listening():
+                result = build.run(params, Inputs(), out, progress)
+        except UserError:
+            if not resumed:
+                _empty(out)
+            raise
+        progress.clear()
+        digest = _write_manifest(out, params, identity, result, started, time.monotonic() - began)
+        shutil.rmtree(out / WORK)
+    if as_json:
+        print_json(
+            {
+                "metrics": result.metrics,
+                "performance": result.performance,
+                "digest": digest,
+                "resumed": resumed,
+                "out": str(out),
+            }
+        )
+        return
+    _show(out, result.metrics, time.monotonic() - began)
+
+
+def _show(out: Path, metrics: dict[str, Any], seconds: float) -> None:
+    from watari.flow.display import duration, size
+
+    typer.echo(
+        f"{metrics['rows_in']:,} rows ({size(metrics['bytes_in'])}) in {duration(seconds)}:"
+        f" {metrics['kept']:,} kept, {metrics['dropped']:,} dropped"
+    )
+    by_reason = sorted(metrics["dropped_by_reason"].items(), key=lambda item: (-item[1], item[0]))
+    width = max((len(reason) for reason, _ in by_reason), default=0)
+    for reason, count in by_reason:
+        typer.echo(f"  {reason:<{width}}  {count:>11,}  {count / metrics['rows_in']:6.1%}")
+    for kind, count in metrics["masked"].items():
+        typer.echo(f"masked: {count:,} {kind}")
+    typer.echo(f"report: {out / 'report.html'}")
+
+
+def _identity(params: Params) -> dict[str, Any]:
+    """Return what must be equal for an interrupted build to go on."""
+    from watari.artifact.outside import fingerprint
+    from watari.artifact.params import key_parameters, outside_paths
+    from watari.corpus.build import STAGE
+
+    outside = {path: fingerprint(path) for path in outside_paths(params)}
+    identity = {
+        "stage": KIND,
+        "version": STAGE.version,
+        "parameters": key_parameters(params, outside),
+    }
+    return dict(json.loads(json.dumps(identity)))
+
+
+def _write_manifest(
+    out: Path, params: Params, identity: dict[str, Any], result: Any, started: str, seconds: float
+) -> str:
+    from watari.artifact.hashing import hash_json
+    from watari.artifact.kinds import Kind
+    from watari.artifact.manifest import Manifest, digest_of, list_files, write_manifest
+    from watari.artifact.params import runtime_parameters
+    from watari.artifact.versions import versions
+
+    files = list_files(out)
+    manifest = Manifest(
+        kind=Kind.DOCUMENTS,
+        uses=KIND,
+        stage_version=identity["version"],
+        key=hash_json(identity),
+        digest=digest_of(files),
+        parameters=identity["parameters"],
+        runtime=runtime_parameters(params),
+        files=files,
+        metrics=result.metrics,
+        performance=result.performance,
+        versions=versions(),
+        seed=params.seed,
+        started=started,
+        finished=_now(),
+        seconds=round(seconds, 3),
+    )
+    write_manifest(out, manifest)
+    return manifest.digest
+
+
+def _now() -> str:
+    from watari.artifact.manifest import now
+
+    return now()
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def explain_command(folder: Path, doc_id: str, *, as_json: bool) -> None:
+    """Print what became of a row."""
+    from watari.cli.options import print_json
+    from watari.corpus.report.explain import explain
+
+    found = explain(folder, doc_id)
+    if as_json:
+        print_json(found.as_json())
+    else:
+        typer.echo(found.as_text())
+
+
+def sample_command(folder: Path, dropped: str | None, *, count: int, seed: int, as_json: bool) -> None:
+    """Print rows that were kept, or dropped for a reason."""
+    from watari.cli.options import print_json
+    from watari.corpus.ledger import KEPT
+    from watari.corpus.report.examples import as_text, sample
+
+    found = sample(folder, dropped or KEPT, count, seed)
+    if as_json:
+        print_json([example.as_json() for example in found])
+    else:
+        typer.echo(as_text(found))
+
+
+def report_command(folder: Path, *, as_json: bool) -> None:
+    """Write the report and the cards again, and print the account."""
+    from watari.cli.options import print_json
+    from watari.corpus.report import card
+    from watari.corpus.report.page import report
+
+    page = report(folder)
+    cards = card.write(folder)
+    record = json.loads((folder / "corpus.json").read_text("utf-8"))
+    if as_json:
+        print_json({"report": str(page), "cards": [str(path) for path in cards], "totals": record["totals"]})
+        return
+    totals = record["totals"]
+    rows = [("read", totals["in"]), ("kept", totals["kept"]), *sorted(totals["dropped"].items())]
+    width = max(len(name) for name, _ in rows)
+    for name, sums in rows:
+        typer.echo(f"{name:<{width}}  {sums['documents']:>11,}  {sums['bytes']:>15,} bytes  {sums['hash_sum']}")
+    typer.echo(f"report: {page}")
+
+
+def profiles_command(name: str | None, *, as_json: bool) -> None:
+    """Print the profiles, or one's rules."""
+    from watari.cli.options import print_json
+    from watari.corpus.rules.profile import load_profile, profiles
+
+    if name is None:
+        found = [load_profile(each) for each in profiles()]
+        if as_json:
+            print_json(
+                [{"name": one.name, "language": one.language, "rules": len(one.rules)} for one in found]
+            )
+            return
+        width = max(len(one.name) for one in found)
+        for one in found:
+            typer.echo(f"{one.name:<{width}}  {one.language:<3}  {len(one.rules):>2} rules")
+        typer.echo("watari corpus profiles NAME shows one's rules and thresholds")
+        return
+    profile = load_profile(name)
+    if as_json:
+        print_json(profile.model_dump(mode="json"))
+        return
+    typer.echo(f"{profile.name} ({profile.language}): {profile.description}")
+    typer.echo(f"source: {profile.source}")
+    width = max(len(rule.name) for rule in profile.rules)
+    for rule in profile.rules:
+        limits = ", ".join(f"{side} {limit:g}" for side, limit in rule.limits.items())
+        typer.echo(f"  {rule.name:<{width}}  {limits}")

@@ -1,0 +1,159 @@
+"""The page in a real browser: its script runs under its policy, and its switches work."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from made_corpus import small_rows, write_corpus
+from watari.corpus.report.page import page
+
+BROWSER = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return page(write_corpus(tmp_path_factory.mktemp("corpus"), small_rows()))
+
+
+def dump(html: str, folder: Path, fragment: str = "", extra: str = "") -> str:
+    """Return the page's DOM after its script has run; `extra` is a script that runs after it, before the dump."""
+    assert BROWSER is not None
+    # The policy would refuse the test's own script, so it is taken out of this copy where there is one.
+    if extra:
+        html = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", html)
+        html = html.replace("</body>", f"<script>{extra}</script></body>")
+    path = folder / "page.html"
+    path.write_text(html, "utf-8")
+    done = subprocess.run(
+        [
+            BROWSER,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--enable-logging=stderr",
+            "--lang=en-US",
+            f"--user-data-dir={folder / 'profile'}",
+            "--window-size=1200,900",
+            "--dump-dom",
+            f"{path.as_uri()}{fragment}",
+        ],
+        capture_output=True,
+        timeout=120,
+        check=True,
+    )
+    complaints = [line for line in done.stderr.decode("utf-8", "replace").splitlines() if "CONSOLE" in line]
+    assert complaints == []
+    return done.stdout.decode("utf-8")
+
+
+def said_in(dom: str) -> list[object]:
+    found = re.search(r'data-said="([^"]*)"', dom)
+    assert found is not None
+    said: list[object] = json.loads(found[1].replace("&quot;", '"').replace("&amp;", "&"))
+    return said
+
+
+def test_its_script_runs_under_its_policy(html: str, tmp_path: Path) -> None:
+    dom = dump(html, tmp_path, "#ja/dark/bytes/examples-2")
+    root = dom[: dom.index("<head>")]
+    for attribute in (
+        'data-ready="yes"',
+        'data-lang="ja"',
+        'lang="ja"',
+        'data-theme="dark"',
+        'data-measure="bytes"',
+    ):
+        assert attribute in root
+    assert re.search(r'<details class="group" id="examples-2" open="">', dom)
+    assert 'aria-label="言語"' in dom
+
+
+def test_switches_work(html: str, tmp_path: Path) -> None:
+    script = """
+      const shown = (element) => element.getClientRects().length > 0;
+      const word = (lang) => shown(document.querySelector(`#flow-title .w[lang=${lang}]`));
+      const flows = () => [...document.querySelectorAll(".sankey")].filter(shown).map((svg) => svg.dataset.measure).join();
+      const said = [word("en"), word("ja"), flows()];
+      document.querySelector("[data-set-lang=ja]").click();
+      said.push(word("en"), word("ja"), location.hash);
+      document.querySelector("[data-set-measure=bytes]").click();
+      said.push(flows(), document.querySelector("[data-set-measure=bytes]").getAttribute("aria-pressed"), location.hash);
+      document.querySelector("[data-set-measure=tokens]").click();
+      said.push(flows(), shown(document.querySelector("p.note[data-measure=tokens]")));
+      const before = getComputedStyle(document.body).backgroundColor;
+      document.getElementById("theme").click();
+      said.push(before !== getComputedStyle(document.body).backgroundColor, location.hash);
+      said.push(document.title, document.querySelectorAll("img, b, u, script").length);
+      document.body.dataset.said = JSON.stringify(said);
+    """
+    assert said_in(dump(html, tmp_path, extra=script)) == [
+        *(True, False, "documents"),
+        *(False, True, "#ja"),
+        *("bytes", "true", "#ja/bytes"),
+        *("tokens", True),
+        *(True, "#ja/dark/tokens"),
+        # The page's own script and this one; nothing else of the rows' markup came to life.
+        *("made", 2),
+    ]
+
+
+def test_nothing_is_wider_than_a_phone(html: str, tmp_path: Path) -> None:
+    """At 360 px nothing but the scrolling boxes reaches past the edge, with everything unfolded, in both languages."""
+    script = """
+      const said = [];
+      const source = "<!DOCTYPE html>" + document.documentElement.outerHTML.replace(/<script>[^]*?<\\/script>/g, "");
+      const frame = document.createElement("iframe");
+      frame.style.cssText = "width:360px;height:800px;border:0";
+      document.body.replaceChildren(frame);
+      const inside = frame.contentDocument;
+      inside.open(); inside.write(source); inside.close();
+      for (const part of inside.querySelectorAll("details")) part.open = true;
+      for (const lang of ["en", "ja"]) {
+        inside.documentElement.dataset.lang = lang;
+        said.push(inside.documentElement.scrollWidth);
+        const shown = [...inside.querySelectorAll(".sankey")].filter((svg) => svg.getClientRects().length);
+        said.push(shown.map((svg) => svg.getAttribute("class")).join());
+        for (const text of shown[0].querySelectorAll("text"))
+          if (text.getBoundingClientRect().right > 360) said.push(text.textContent);
+      }
+      document.body.dataset.said = JSON.stringify(said);
+    """
+    first, *rest = said_in(dump(html, tmp_path, extra=script))
+    # The frame's own scroll bar takes some of its width.
+    assert isinstance(first, int)
+    assert 340 <= first <= 360
+    assert rest == ["sankey narrow", first, "sankey narrow"]
+
+
+def test_words_of_the_flow_do_not_overlap(html: str, tmp_path: Path) -> None:
+    script = """
+      const said = [];
+      for (const lang of ["en", "ja"]) {
+        document.documentElement.dataset.lang = lang;
+        const svg = [...document.querySelectorAll(".sankey")].find((one) => one.getClientRects().length);
+        const edge = svg.getBoundingClientRect();
+        const boxes = [...svg.querySelectorAll("text")].map((one) => [one.textContent, one.getBoundingClientRect()]);
+        for (const [name, box] of boxes) {
+          if (box.left < edge.left - 1 || box.right > edge.right + 1) said.push(["outside", name]);
+          for (const [other, next] of boxes)
+            if (other !== name && box.left < next.right - 1 && next.left < box.right - 1 && box.top < next.bottom - 5 && next.top < box.bottom - 5)
+              said.push([name, other]);
+        }
+      }
+      document.body.dataset.said = JSON.stringify(said);
+    """
+    assert said_in(dump(html, tmp_path, extra=script)) == []
