@@ -270,9 +270,12 @@ def test_any_text(tmp_path_factory: pytest.TempPathFactory, texts: list[str | No
             assert decided[key]["reason"] is not None, "an exact duplicate stayed"
 
 
-def test_several_components_at_a_time_or_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole):
+@pytest.mark.parametrize("nodes", [1, 3, 8])
+def test_several_components_at_a_time_or_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: tuple[DedupResult, Any], nodes: int
+):
     """Parts of the global step are as small as one component, and a piece."""
-    monkeypatch.setattr(clusters_module, "_NODES", 1)
+    monkeypatch.setattr(clusters_module, "_NODES", nodes)
     monkeypatch.setattr(clusters_module, "_READ", 2)
     monkeypatch.setattr(clusters_module, "_DECIDED", 1)
     _, decided = deduplicate(tmp_path, [FAMILIES[:20], FAMILIES[20:50], [], FAMILIES[50:]], DedupParams())
@@ -406,8 +409,10 @@ def test_guard_names_the_cluster(tmp_path: Path):
 def test_guard_looks_at_enough_documents_only(tmp_path: Path):
     result, _ = deduplicate(tmp_path, boilerplate(99, 1), DedupParams())
     guard(result, DedupParams())
-    with pytest.raises(StageFailed):
+    with pytest.raises(StageFailed, match="source"):
         guard(result, DedupParams(guard_documents=99))
+    with pytest.raises(StageFailed, match="one cluster"):
+        guard(result, DedupParams(guard_documents=99, max_source_loss=1))
 
 
 def test_guard_lets_ordinary_duplicates_pass(whole: tuple[DedupResult, dict[str, dict[str, Any]]]):
@@ -541,6 +546,19 @@ def test_a_huge_bucket_of_copies(tmp_path: Path):
     assert result.clusters == {len(texts): 1}
     assert result.largest is not None
     assert result.largest.size == len(texts)
+
+
+def test_one_of_the_same_texts_stands_for_all(tmp_path: Path):
+    """A million copies of one page are not a million pairs in each band."""
+    rng = np.random.default_rng(37)
+    base = words(rng, 400)
+    documents = named([base] * 30 + [f"{base}。"] * 30)
+    params = DedupParams()
+    result, decided = deduplicate(tmp_path, [documents], params)
+    check(decided, params, result)
+    pairs = [edges_module.edges_file(tmp_path, kind, 0).stat().st_size // 8 for kind in ("exact", "near")]
+    assert pairs == [58, 1]
+    assert result.clusters == {60: 1}
 
 
 def test_row_columns_are_kept(tmp_path: Path):

@@ -9,7 +9,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watari.corpus.names import KEY, Repeated, id_hashes, keys_of
+from watari.corpus.names import KEY, Repeated, id_hashes, joined, keys_of
 
 ROWS = st.lists(
     st.tuples(st.none() | st.sampled_from(["a", "b", "c", "d~00000000"]), st.integers(0, 2**128 - 1)),
@@ -56,3 +56,6 @@ def test_keys_sort_as_their_digits_do() -> None:
     order = np.lexsort((keys["low"], keys["high"]))
     assert [digits[i] for i in order] == sorted(digits)
     assert keys.dtype == KEY
+    whole = joined([keys[:2], keys[2:2], keys[2:]])
+    assert whole.dtype == KEY
+    assert whole.tobytes() == keys.tobytes()

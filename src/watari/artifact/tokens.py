@@ -268,7 +268,7 @@ class TokenReader:
         if self.info.sequence is None:
             return np.ones(len(self), np.bool_)
         parts = pq.read_table(self._folder / "documents.parquet", columns=["parts"]).column("parts")
-        return np.asarray(parts) == 1
+        return np.equal(np.asarray(parts, np.int32), 1)
 
     def windows(self) -> npt.NDArray[np.int64] | None:
         """Return int64[windows + 1]: window i holds sequences [i] to [i + 1] - 1; None if there are no windows.

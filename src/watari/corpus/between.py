@@ -10,7 +10,7 @@ from watari.artifact import atomic
 from watari.artifact.stage import Inputs, Progress
 from watari.corpus import contamination_index, dedup, evaluation_sets, lists, mix, selection
 from watari.corpus.cleaning import LISTS
-from watari.corpus.names import KEY, Repeated, keys_of
+from watari.corpus.names import KEY, Repeated, joined, keys_of
 from watari.corpus.plan import Plan
 from watari.corpus.samples import TEXTS
 from watari.corpus.steps import CLEAN, SCREEN
@@ -123,7 +123,7 @@ def _write_survivors(work: Work, plan: Plan) -> None:
         records = np.asarray(dedup.load_decisions(work.root / FOLDER, number).records)
         survivors = records["survivor"][records["kind"] != 0]
         gone.append(np.unique(_as_keys(survivors)))
-    wanted = np.unique(np.concatenate([np.zeros(0, KEY), *gone]))
+    wanted = np.unique(joined(gone))
     repeated = Repeated.load(work.root / REPEATED)
     schema = pa.schema([("key", pa.string()), ("name", pa.string())])
     temporary = work.root / f".{SURVIVORS}.writing"

@@ -16,11 +16,12 @@ from pathlib import Path
 from watari.artifact import atomic
 from watari.artifact.kinds import Kind
 from watari.artifact.manifest import WORK
+from watari.artifact.outside import is_url
 from watari.artifact.stage import Inputs, Progress, Stage, StageResult, stop_if_asked
 from watari.corpus import account, between, engines, ingest
 from watari.corpus.params import EvaluationSet, Params, Split
 from watari.corpus.plan import Plan
-from watari.corpus.steps import CLEAN, EDGES, SCORE, SCREEN, WRITE
+from watari.corpus.steps import CLEAN, EDGES, SCORE, SCREEN, WRITE, run_task
 from watari.corpus.steps.edges import FOLDER
 from watari.corpus.steps.write import PLACE
 from watari.corpus.work import Work, read_json
@@ -29,6 +30,8 @@ __all__ = ["KIND", "STAGE", "EvaluationSet", "Params", "Split", "run"]
 
 KIND = "corpus.build"
 PARTS = ("documents", "ledger", "dropped", "measured")
+SMALL = 2 << 20
+"""Bytes of input that are not worth a process of their own."""
 
 
 def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageResult:
@@ -54,7 +57,15 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
     pieces = len(plan.pieces)
     workers = params.workers or os.cpu_count() or 1
 
+    small = params.engine == "pool" and _is_small(plan)
+
     def step(name: str, tasks: int) -> None:
+        if small:
+            # Less work than starting a process for it.
+            for number in range(tasks):
+                stop_if_asked(progress)
+                run_task(work.root, name, number)
+            return
         engines.run(
             params.engine, work.root, name, tasks, workers=workers, progress=progress, options=params.engine_options
         )
@@ -85,6 +96,12 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
         metrics=metrics,
         performance={"megabytes_per_second": round(size / seconds / 1e6, 2) if seconds else None},
     )
+
+
+def _is_small(plan: Plan) -> bool:
+    """True if everything is here and little."""
+    here = all(not is_url(piece.file) or piece.file.startswith("demo://") for piece in plan.pieces)
+    return here and sum(piece.size for piece in plan.pieces) <= SMALL
 
 
 def planned(params: Params, inputs: Inputs, work: Work, progress: Progress) -> Plan:

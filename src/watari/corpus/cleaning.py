@@ -33,7 +33,8 @@ RULES = "rules"
 
 def steps_of(plan: Plan, *, listed: bool) -> list[str]:
     """Return the names of the steps that a plan's rows pass, in order."""
-    names = [NORMALISE, *([LISTED] if listed else []), LANGUAGE, LENGTH]
+    # The length first: a language cannot be told of a word or two.
+    names = [NORMALISE, *([LISTED] if listed else []), LENGTH, LANGUAGE]
     return names + ([RULES] if plan.profile is not None else [])
 
 

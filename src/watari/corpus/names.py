@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,11 @@ KEY = np.dtype([("high", ">u8"), ("low", ">u8")])
 def keys_of(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.void]:
     """Return keys (32 hex digits each) as an array of `KEY`."""
     return np.frombuffer(bytes.fromhex("".join(column.to_pylist())), KEY)
+
+
+def joined(parts: Iterable[npt.NDArray[np.void]]) -> npt.NDArray[np.void]:
+    """Return arrays of `KEY` as one; NumPy's own concatenation would turn them into the machine's byte order."""
+    return np.frombuffer(b"".join(part.tobytes() for part in parts), KEY)
 
 
 def id_hashes(ids: list[str | None]) -> npt.NDArray[np.uint64]:

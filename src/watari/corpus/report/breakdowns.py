@@ -79,22 +79,26 @@ def grouped(tables: Tables, column: str, limit: int = _ROWS) -> Groups:
     """Return the ledger grouped by `source`, `language`, `license` or `host`, the most documents first."""
     name = HOST if column == "host" else column
     where = "WHERE url IS NOT NULL" if column == "host" else ""
-    kept = "disposition = 'kept'"
-    total = tables.rows(f"SELECT count(DISTINCT coalesce({name}, '')) FROM ledger {where}")[0][0]
-    found = tables.rows(
-        f"SELECT coalesce({name}, ''), count(*), coalesce(sum(bytes), 0)::HUGEINT, count(*) FILTER ({kept}),"
-        f" coalesce(sum(bytes) FILTER ({kept}), 0)::HUGEINT FROM ledger {where} GROUP BY 1"
-        f" ORDER BY 2 DESC, 1 LIMIT {int(limit)}"
+    # One pass over the ledger; there may be millions of hosts, and groups spill to disk where DISTINCT does not.
+    tables.rows(
+        "CREATE OR REPLACE TEMP TABLE counted AS"
+        f" SELECT coalesce({name}, '') AS name, disposition = 'kept' AS kept, coalesce(reason, '') AS reason,"
+        f" count(*) AS n, coalesce(sum(bytes), 0)::HUGEINT AS size FROM ledger {where} GROUP BY 1, 2, 3"
     )
-    names = [row[0] for row in found]
+    ((total,),) = tables.rows("SELECT count(*) FROM (SELECT 1 FROM counted GROUP BY name)")
+    found = tables.rows(
+        "SELECT name, sum(n)::BIGINT, sum(size), coalesce(sum(n) FILTER (kept), 0)::BIGINT,"
+        " coalesce(sum(size) FILTER (kept), 0)::HUGEINT"
+        f" FROM counted GROUP BY name ORDER BY 2 DESC, 1 LIMIT {int(limit)}"
+    )
     reasons: dict[str, list[tuple[str, int]]] = {}
     for group, reason, count in tables.rows(
-        f"SELECT coalesce({name}, ''), coalesce(reason, ''), count(*) FROM ledger {where or 'WHERE true'}"
-        f" AND disposition <> 'kept' AND coalesce({name}, '') IN (SELECT unnest(?::VARCHAR[])) GROUP BY 1, 2"
-        " ORDER BY 1, 3 DESC, 2",
-        [names],
+        "SELECT name, reason, n FROM counted WHERE NOT kept AND name IN (SELECT unnest(?::VARCHAR[]))"
+        " ORDER BY name, n DESC, reason",
+        [[row[0] for row in found]],
     ):
         reasons.setdefault(group, []).append((reason, count))
+    tables.rows("DROP TABLE counted")
     groups = [
         Group(name, documents, int(size), stay, int(stay_size), reasons.get(name, [])[:_REASONS])
         for name, documents, size, stay, stay_size in found

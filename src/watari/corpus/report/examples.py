@@ -129,10 +129,10 @@ def document_heads(tables: Tables, ids: Iterable[str], characters: int) -> dict[
     wanted = list(ids)
     if not wanted:
         return {}
+    names = [name for one in wanted for name in (one, f"{one}#00001")]
     found = dict(
         tables.rows(
-            f"SELECT id, left(text, {int(characters)}) FROM documents WHERE id IN (SELECT unnest(?))",
-            [[name for one in wanted for name in (one, f"{one}#00001")]],
+            f"SELECT id, left(text, {int(characters)}) FROM documents WHERE id IN ({_marks(names)})", names
         )
     )
     # A document that was cut begins with its first part.
@@ -170,6 +170,11 @@ def dropped_examples(
     return found
 
 
+def _marks(values: Sequence[str]) -> str:
+    """Return places for values in SQL: named one by one, they are looked for while the files are read."""
+    return ", ".join("?" * len(values))
+
+
 def _pools(tables: Tables, reasons: set[str], size: int) -> dict[str, list[str]]:
     """Return, by reason, the keys of the `size` texts with the smallest draws, smallest first.
 
@@ -195,7 +200,7 @@ def _pools(tables: Tables, reasons: set[str], size: int) -> dict[str, list[str]]
 def _ledger_rows(tables: Tables, keys: list[str]) -> list[tuple[Any, ...]]:
     if not keys:
         return []
-    return tables.rows(f"SELECT {_COLUMNS} FROM ledger WHERE key IN (SELECT unnest(?))", [keys])
+    return tables.rows(f"SELECT {_COLUMNS} FROM ledger WHERE key IN ({_marks(keys)})", keys)
 
 
 def _dropped_texts(tables: Tables, keys: list[str]) -> dict[str, str]:
@@ -203,8 +208,8 @@ def _dropped_texts(tables: Tables, keys: list[str]) -> dict[str, str]:
         return {}
     return dict(
         tables.rows(
-            f"SELECT key, left(text, {HEAD}) FROM dropped WHERE text IS NOT NULL AND key IN (SELECT unnest(?))",
-            [keys],
+            f"SELECT key, left(text, {HEAD}) FROM dropped WHERE text IS NOT NULL AND key IN ({_marks(keys)})",
+            keys,
         )
     )
 

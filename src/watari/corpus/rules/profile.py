@@ -226,7 +226,7 @@ def _overridden(
             )
     changed = []
     for rule in rules:
-        own = rule.get("name") if isinstance(rule, dict) else None
+        own = str(rule.get("name")) if isinstance(rule, dict) else ""
         if own not in overrides:
             changed.append(rule)
         elif (change := overrides[own]) is not None:

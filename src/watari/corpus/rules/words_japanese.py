@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -59,14 +60,14 @@ def japanese_words(texts: Texts) -> Spans:
     return spans.where(spans.lengths > 0)
 
 
-def _parts(text: str) -> list[str]:
-    parts = []
-    while len(text) * 4 > _MOST_BYTES and len(raw := text.encode()) > _MOST_BYTES:
-        head = raw[:_MOST_BYTES].decode("utf-8", "ignore")
-        cut = max((head.rfind(mark) + 1 for mark in "\n"), default=0)
-        for mark in "。 \u3000":
-            cut = cut or head.rfind(mark) + 1
-        cut = cut or len(head)
-        parts.append(text[:cut])
-        text = text[cut:]
-    return [*parts, text]
+def _parts(text: str) -> Iterator[str]:
+    """Parts of a text of at most 40,000 bytes; one of an empty text."""
+    place = 0
+    while len(text) - place > _MOST_BYTES // 4:
+        head = text[place : place + _MOST_BYTES].encode()[:_MOST_BYTES].decode("utf-8", "ignore")
+        cut = len(head)
+        if place + cut < len(text):
+            cut = next((found + 1 for mark in "\n。 \u3000" if (found := head.rfind(mark)) >= 0), cut)
+        yield text[place : place + cut]
+        place += cut
+    yield text[place:]

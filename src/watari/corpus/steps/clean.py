@@ -19,7 +19,7 @@ from watari.corpus import dedup, ingest
 from watari.corpus.cleaning import FOOTER, READ, RULES, kernels
 from watari.corpus.ingest import Piece
 from watari.corpus.ledger import DROPPED, LEDGER, TableWriter, Tally, Totals, entries
-from watari.corpus.names import KEY, id_hashes, keys_of
+from watari.corpus.names import id_hashes, joined, keys_of
 from watari.corpus.plan import Plan, load_plan
 from watari.corpus.rules.apply import measure
 from watari.corpus.samples import TextHeads, sampled, write_small
@@ -109,8 +109,7 @@ class _Cleaner:
         if self._measured:
             write_small(work.file(CLEAN, number, "measured.parquet"), pa.concat_tables(self._measured))
         work.save(CLEAN, number, "ids", np.concatenate([np.zeros(0, np.uint64), *self._ids]))
-        keys = np.concatenate([np.zeros(0, KEY), *self._id_keys])
-        work.save(CLEAN, number, "id_keys", keys.view(np.uint64))
+        work.save(CLEAN, number, "id_keys", joined(self._id_keys).view(np.uint64))
         counted = {
             "read": self._read.plain(),
             "kept": kept,

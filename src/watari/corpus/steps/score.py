@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from watari.corpus import mix, selection
 from watari.corpus.mix_params import MixParams
-from watari.corpus.names import KEY, keys_of
+from watari.corpus.names import KEY, joined, keys_of
 from watari.corpus.plan import load_plan
 from watari.corpus.steps import SCORE, SCREEN
 from watari.corpus.work import Work, read_json
@@ -27,14 +27,14 @@ def run(work: Work, number: int) -> None:
     found = selection.Ratios.load(work.root / RATIOS) if select is not None else None
     scored: list[selection.Scored] = []
     weighed: list[mix.Weighed] = []
-    keys = [np.zeros(0, KEY)]
+    keys: list[np.ndarray] = []
     for table in tables(work, number):
         keys.append(keys_of(table.column("key")))
         if select is not None and found is not None:
             scored.append(selection.score(table, found, select, seed=seed))
         if mixture is not None:
             weighed.append(mix.weigh(table, mixture, seed=seed))
-    work.save(SCORE, number, "keys", np.concatenate(keys).view(np.uint64))
+    work.save(SCORE, number, "keys", joined(keys).view(np.uint64))
     counted: dict[str, object] = {}
     if select is not None:
         _save(work, number, scored, {"score": np.float64, "language": np.int16, "characters": np.int64})
