@@ -37,7 +37,7 @@ from watari.corpus.evaluation_sets import EvaluationText, read  # noqa: E402
 from watari.corpus.personal import MASKED, PersonalParams, find, mask  # noqa: E402
 from watari.corpus.table import WORKING, undecided  # noqa: E402
 
-SHARED = {"BDS00265", "BDS02018"}
+SHARED = {"BDS00818", "CLT00967", "GNM00259", "SNT00355", "TTL00007"}
 """Kyoto articles that share passages with JSQuAD's articles of Wikipedia: read one by one."""
 
 

@@ -1,9 +1,10 @@
-"""MinHash and near duplicates: signatures beside rensa and datatrove, what is found and what is wrongly found.
+"""MinHash and near duplicates: signatures beside rensa and datatrove, what is found and what is wrongly
+found.
 
-Text: Aozora's works, the Japanese side of the Kyoto articles (their sentences joined by nothing) and the paragraphs of
-`ja-text`, from WATARI_TEST_DATA. All sides make 112 permutations. datatrove's Japanese words need `spacy[ja]`; where
-that is installed elsewhere, name the folder with --packages. Without it its words are single characters in fives, which is
-said in the claim and is faster for it.
+Text: Aozora's works, the Japanese side of the Kyoto articles (their sentences joined by nothing) and the
+paragraphs of `ja-text`, from WATARI_TEST_DATA. All sides make 112 permutations. datatrove's Japanese words
+need `spacy[ja]`; where that is installed elsewhere, name the folder with --packages. Without it its words are
+single characters in fives, which is said in the claim and is faster for it.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ def main() -> None:
     _beside_datatrove(books[:60], articles[: 60 if options.quick else 1200], column, size, repeats)
     _recall(books, articles, paragraphs, 60 if options.quick else 1500)
     _false_pairs(books, articles, paragraphs)
+    _chance(options.quick)
     _buckets(20_000 if options.quick else 1_000_000)
 
 
@@ -92,7 +94,7 @@ def _shingles(text: str) -> list[str]:
 
 
 def _beside_rensa(texts: list[str], column: pa.ChunkedArray, repeats: int, sizes: str) -> None:
-    """From the text; from shingles cut beforehand (its own time alone); from hashes of shingles made beforehand."""
+    """From the text; from shingles cut beforehand (its own time alone); from hashes made beforehand."""
     from rensa import RMinHash
 
     def strings() -> None:
@@ -178,7 +180,7 @@ class _Characters:
 def _beside_datatrove(
     books: list[str], articles: list[str], column: pa.ChunkedArray, size: float, repeats: int
 ) -> None:
-    """Each side's whole step: signatures, written, bands sorted; the peer on fewer documents, of the same kinds."""
+    """Each side's whole step: signatures, written, bands sorted; the peer on fewer documents."""
     from datatrove.data import Document
     from datatrove.utils.logging import logger
 
@@ -204,7 +206,8 @@ def _beside_datatrove(
             _megabytes(texts) / statistics.median(seconds["peer"]),
             unit="MB/s",
             peer_packages=("datatrove",),
-            sizes=f"ours {len(keys):,} documents, {size:.1f} MB; peer {len(texts):,}, {_megabytes(texts):.1f} MB",
+            sizes=f"ours {len(keys):,} documents, {size:.1f} MB;"
+            f" peer {len(texts):,}, {_megabytes(texts):.1f} MB",
             less_is_better=False,
         )
 
@@ -214,7 +217,7 @@ def _batched(table: pa.Table) -> list[pa.Table]:
 
 
 def _edited(text: str, share: float, rng: np.random.Generator, letters: str) -> str:
-    """Return the text with this share of its characters replaced, dropped or followed by another, a third each."""
+    """Return the text with a share of its characters replaced, dropped or doubled up, a third each."""
     draws = rng.random(len(text)) / share
     other = rng.integers(len(letters), size=len(text))
     found = []
@@ -227,7 +230,7 @@ def _edited(text: str, share: float, rng: np.random.Generator, letters: str) -> 
 
 
 def _recall(books: list[str], articles: list[str], paragraphs: list[str], most: int) -> None:
-    """Share of copies that meet their original, by kind of document; ours after the check of the signatures."""
+    """Share of copies that meet their original, by kind of document; ours after the check."""
     from rensa import RMinHash
 
     ours = dedup.DedupParams()
@@ -290,7 +293,7 @@ def _found(texts: list[str], copies: list[str], params: dedup.DedupParams) -> fl
 
 
 def _false_pairs(books: list[str], articles: list[str], paragraphs: list[str]) -> None:
-    """Pairs of different texts whose true similarity is below .5, among those that are told to be near duplicates."""
+    """Pairs of different texts of a true similarity below .5 among those told to be near duplicates."""
     originals = books + articles + [text for text in paragraphs if len(text) >= 50]
     rng = np.random.default_rng(9)
     texts = originals + [_edited(text, 0.02, rng, articles[0]) for text in articles]
@@ -332,8 +335,30 @@ def _jaccard(one: str, other: str) -> float:
     return len(left & right) / max(1, len(left | right))
 
 
+def _chance(quick: bool) -> None:
+    """How often two unrelated articles are compared, from the similarities of 200,000 random pairs."""
+    with gzip.open(Path(os.environ["WATARI_TEST_DATA"]) / "kyoto-wiki/docs.jsonl.gz") as file:
+        rows = [json.loads(line) for line in itertools.islice(file, 300 if quick else 3000)]
+    params = dedup.DedupParams()
+    one, other = np.random.default_rng(1).integers(0, len(rows), (2, 200_000))
+    one, other = one[one != other], other[one != other]
+    for length in (params.shingle, 8):
+        chances = []
+        for texts in (["".join(row["ja"]) for row in rows], [" ".join(row["en"]) for row in rows]):
+            signature = minhash.signatures(Texts.of(texts), length=length, count=params.words)
+            similarity = minhash.agreement(signature, one, other) / params.words
+            chances.append(float(np.mean(1 - (1 - similarity**params.rows) ** params.bands)))
+        sides.tell(
+            f"chance that two random articles are compared, shingles of {length}: Japanese, beside English",
+            *chances,
+            unit="probability",
+            peer_name="ours, on English",
+            sizes=f"{len(rows):,} articles of each language",
+        )
+
+
 def _buckets(documents: int) -> None:
-    """LSH, checking and union-find, from signatures on disk to decisions; a third of the documents have a copy."""
+    """LSH, checking and union-find, from signatures on disk to decisions; a third are duplicates."""
     params = dedup.DedupParams()
     pieces = 20
 

@@ -34,7 +34,7 @@ def main() -> None:
     data = os.environ.get("WATARI_TEST_DATA")
     if not data:
         sys.exit("WATARI_TEST_DATA is not set: the folder of real data")
-    texts = list(_texts(Path(data), 60 if options.quick else 1500))
+    texts = list(_texts(Path(data), 60 if options.quick else 4000))
     megabytes = sum(len(text.encode()) for text in texts) / 1e6
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)

@@ -15,6 +15,7 @@ article's sentences joined by line feeds (bar), and by nothing (shown).
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import re
@@ -22,6 +23,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +32,13 @@ from sides import alternate, arguments, one_thread, tell
 one_thread()
 os.environ["NUMBA_NUM_THREADS"] = "1"
 
-import orjson
-import pyarrow as pa
-import pyarrow.parquet as pq
+import orjson  # noqa: E402
+import pyarrow as pa  # noqa: E402
+import pyarrow.parquet as pq  # noqa: E402
 
-from watari.corpus.rules.apply import apply, measure
-from watari.corpus.rules.profile import load_profile
-from watari.corpus.table import parted, undecided
+from watari.corpus.rules.apply import apply, measure  # noqa: E402
+from watari.corpus.rules.profile import load_profile  # noqa: E402
+from watari.corpus.table import parted, undecided  # noqa: E402
 
 BATCH_CHARACTERS, BATCH_ROWS = 5_000_000, 4096
 
@@ -160,7 +162,6 @@ def run_datatrove(source: Path, out: Path) -> int:
     from datatrove.pipeline.filters.base_filter import BaseFilter
     from datatrove.pipeline.readers import JsonlReader
     from datatrove.pipeline.writers import JsonlWriter
-    from loguru import logger
 
     class SwallowFilter(BaseFilter):
         name = "Swallow rules"
@@ -168,9 +169,8 @@ def run_datatrove(source: Path, out: Path) -> int:
         def filter(self, doc: Document) -> bool:
             return kept_by_python(doc.text)
 
-    logger.remove()
     shutil.rmtree(out, ignore_errors=True)
-    LocalPipelineExecutor(
+    executor = LocalPipelineExecutor(
         pipeline=[
             JsonlReader(str(source.parent), glob_pattern=source.name, compression=None),
             SwallowFilter(),
@@ -180,7 +180,9 @@ def run_datatrove(source: Path, out: Path) -> int:
         workers=1,
         logging_dir=str(out / "logs"),
         skip_completed=False,
-    ).run()
+    )
+    with redirect_stderr(io.StringIO()):  # its log
+        executor.run()
     with next((out / "kept").glob("*.jsonl")).open("rb") as file:
         return sum(1 for _ in file)
 
@@ -203,75 +205,83 @@ def main() -> None:
         texts = read(Path(os.environ["WATARI_TEST_DATA"]), joint)
         if args.quick:
             texts = texts[::40]
-        tables = batches(texts)
         megabytes = sum(len(text.encode()) for text in texts) / 1e6
         sizes = f"{len(texts)} texts, {megabytes:.1f} MB, sentences of articles joined by {told}, median of {repeats}"
         verdicts = [kept_by_python(text) for text in texts]
-        if verdicts != kept_by_us(tables):
-            raise SystemExit("the verdicts differ")
-        peer = {"peer_name": "plain Python (re, Counter), stops at the first failing rule", "sizes": sizes}
+        _beside_python(texts, verdicts, told, sizes, repeats)
+        if joint == "\n":
+            _beside_python(texts, verdicts, told, sizes, repeats, kernels="numpy")
+            _all_figures(texts, sizes, repeats)
+            _beside_datatrove(texts, verdicts, sizes, repeats)
+
+
+def _beside_python(
+    texts: list[str], verdicts: list[bool], told: str, sizes: str, repeats: int, kernels: str = "numba"
+) -> None:
+    os.environ["WATARI_KERNELS"] = kernels
+    tables = batches(texts)
+    if verdicts != kept_by_us(tables):
+        raise SystemExit(f"the verdicts differ with {kernels}")
+    ours, theirs = alternate(
+        lambda: kept_by_us(tables),
+        lambda: [kept_by_python(text) for text in texts],
+        repeats=repeats,
+        warm_up=False,
+    )
+    tell(
+        f"ja-swallow rules with {kernels}, articles joined by {told}",
+        ours,
+        theirs,
+        unit="CPU s",
+        peer_name="plain Python (re, Counter), stops at the first failing rule",
+        sizes=sizes,
+    )
+    del os.environ["WATARI_KERNELS"]
+
+
+def _all_figures(texts: list[str], sizes: str, repeats: int) -> None:
+    tables = batches(texts)
+    ours, theirs = alternate(
+        lambda: [measure(table, PROFILE) for table in tables],
+        lambda: [kept_after_all_figures(text) for text in texts],
+        repeats=repeats,
+        warm_up=False,
+    )
+    tell(
+        "ja-swallow, all figures of all texts",
+        ours,
+        theirs,
+        unit="CPU s",
+        peer_name="plain Python (re, Counter), all figures",
+        sizes=sizes,
+    )
+
+
+def _beside_datatrove(texts: list[str], verdicts: list[bool], sizes: str, repeats: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        source, ours_out, theirs_out = (
+            Path(folder, name) for name in ("texts.jsonl", "ours.parquet", "theirs")
+        )
+        with source.open("wb") as file:
+            for number, text in enumerate(texts):
+                file.write(orjson.dumps({"id": str(number), "text": text}) + b"\n")
+        if {run_ours(source, ours_out), run_datatrove(source, theirs_out)} != {sum(verdicts)}:
+            raise SystemExit("the rows kept differ")
         ours, theirs = alternate(
-            lambda tables=tables: kept_by_us(tables),
-            lambda texts=texts: [kept_by_python(text) for text in texts],
+            lambda: run_ours(source, ours_out),
+            lambda: run_datatrove(source, theirs_out),
             repeats=repeats,
             warm_up=False,
         )
-        tell(f"ja-swallow rules, joined by {told}", ours, theirs, unit="CPU s", **peer)
-        if joint == "":
-            break
-        os.environ["WATARI_KERNELS"] = "numpy"
-        if verdicts != kept_by_us(tables):
-            raise SystemExit("numpy's verdicts differ")
-        ours, theirs = alternate(
-            lambda tables=tables: kept_by_us(tables),
-            lambda texts=texts: [kept_by_python(text) for text in texts],
-            repeats=repeats,
-            warm_up=False,
-        )
-        tell("ja-swallow rules without numba", ours, theirs, unit="CPU s", **peer)
-        del os.environ["WATARI_KERNELS"]
-        for table in tables:
-            measure(table, PROFILE)
-        ours, theirs = alternate(
-            lambda tables=tables: [measure(table, PROFILE) for table in tables],
-            lambda texts=texts: [kept_after_all_figures(text) for text in texts],
-            repeats=repeats,
-            warm_up=False,
-        )
-        tell(
-            "ja-swallow, all figures of all texts",
-            ours,
-            theirs,
-            unit="CPU s",
-            peer_name="plain Python (re, Counter), all figures",
-            sizes=sizes,
-        )
-        with tempfile.TemporaryDirectory() as folder:
-            source = Path(folder, "texts.jsonl")
-            with source.open("wb") as file:
-                for number, text in enumerate(texts):
-                    file.write(orjson.dumps({"id": str(number), "text": text}) + b"\n")
-            expected = sum(verdicts)
-            if {
-                run_ours(source, Path(folder, "ours.parquet")),
-                run_datatrove(source, Path(folder, "dt")),
-            } != {expected}:
-                raise SystemExit("the rows kept differ")
-            ours, theirs = alternate(
-                lambda: run_ours(source, Path(folder, "ours.parquet")),
-                lambda: run_datatrove(source, Path(folder, "dt")),
-                repeats=repeats,
-                warm_up=False,
-            )
-        tell(
-            "ja-swallow run: jsonl in, rows kept out",
-            ours,
-            theirs,
-            unit="CPU s",
-            peer_packages=("datatrove",),
-            peer_name="the plain rules as a filter, reader and writer of",
-            sizes=sizes,
-        )
+    tell(
+        "ja-swallow run: jsonl in, rows kept out",
+        ours,
+        theirs,
+        unit="CPU s",
+        peer_packages=("datatrove",),
+        peer_name="the plain rules as a filter, reader and writer of",
+        sizes=sizes,
+    )
 
 
 if __name__ == "__main__":

@@ -86,6 +86,15 @@ def test_a_planted_text_is_found_in_any_layout(layout: str):
     assert found[0]["example"] in texts[0]
 
 
+def test_changed_characters_do_not_end_a_run():
+    # A character in every 25 is another one: no stretch between two of them is long enough by itself.
+    changed = "".join("〆" if place % 25 == 24 else char for place, char in enumerate(PASSAGE))
+    index = index_of(("qa", "p1", PASSAGE))
+    assert reasons(screen(table_of(BEFORE + changed + AFTER), index)) == ["contaminated"]
+    often = "".join("〆" if place % 15 == 14 else char for place, char in enumerate(PASSAGE))
+    assert reasons(screen(table_of(BEFORE + often + AFTER), index)) == [None]
+
+
 def test_kana_are_not_confused():
     index = index_of(("qa", "1", "がっこうのプールでバタあしのれんしゅうをしたのはだれですか"))
     other = "かっこうのフールてハタあしのれんしゆうをしたのはたれてすか"
@@ -204,6 +213,10 @@ def test_train_splits_are_flagged_apart():
     made = screen(table, build_index([train, test], params), params)
     assert reasons(made) == [None, "contaminated", "contaminated"]
     assert QUESTION not in made.column("text")[0].as_py()
+    # What is asked for one split does not soften what is asked for the other.
+    params = ContaminationParams(action="cut", train="drop", keep_characters=50)
+    made = screen(table, build_index([train, test], params), params)
+    assert reasons(made) == ["contaminated", None, "contaminated"]
     # A text that stands in both splits is a text of the test split.
     both = [EvaluationText("qa", "1", QUESTION, "train"), EvaluationText("qa", "1", QUESTION, "test")]
     assert reasons(screen(table.slice(0, 1), build_index(both))) == ["contaminated"]

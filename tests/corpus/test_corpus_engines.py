@@ -22,11 +22,10 @@ from watari.corpus.engines import ENGINES, EngineOptions, process, run
 from watari.errors import Interrupted, StageFailed, UserError
 
 TASKS = 9
-HERE = [
-    "pool",
-    pytest.param("datatrove-local"),
-    pytest.param("datatrove-ray", marks=pytest.mark.slow),
-]
+RAY = pytest.param("datatrove-ray", marks=pytest.mark.slow)
+HERE = ["pool", "datatrove-local", RAY]
+# datatrove's processes take seconds to start; in quick runs they show themselves in a few tests only.
+HERE_SLOWLY = ["pool", pytest.param("datatrove-local", marks=pytest.mark.slow), RAY]
 
 
 class Told(Silent):
@@ -73,8 +72,17 @@ def wait_until(condition: Any, seconds: float = 30) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("name", HERE)
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize(
+    ("name", "workers"),
+    [
+        ("pool", 1),
+        ("pool", 3),
+        pytest.param("datatrove-local", 1, marks=pytest.mark.slow),
+        ("datatrove-local", 3),
+        pytest.param("datatrove-ray", 1, marks=pytest.mark.slow),
+        pytest.param("datatrove-ray", 3, marks=pytest.mark.slow),
+    ],
+)
 def test_every_engine_writes_the_same_files(name: str, workers: int, tmp_path: Path) -> None:
     plan(tmp_path, seconds=0.02)
     told = Told()
@@ -116,7 +124,7 @@ def test_failure_is_one_line_and_the_next_run_does_the_rest(name: str, tmp_path:
     assert not log.exists()
 
 
-@pytest.mark.parametrize("name", HERE)
+@pytest.mark.parametrize("name", HERE_SLOWLY)
 def test_user_errors_arrive_as_such(name: str, tmp_path: Path) -> None:
     plan(tmp_path, fail={"2": "user"})
     with pytest.raises(UserError) as caught:
@@ -124,7 +132,7 @@ def test_user_errors_arrive_as_such(name: str, tmp_path: Path) -> None:
     assert (caught.value.message, caught.value.mend) == ("part-2.jsonl: line 7: not JSON", "mend the line")
 
 
-@pytest.mark.parametrize("name", HERE)
+@pytest.mark.parametrize("name", HERE_SLOWLY)
 def test_our_marks_decide_and_not_the_engine(name: str, tmp_path: Path) -> None:
     plan(tmp_path)
     go(name, tmp_path)
@@ -136,7 +144,7 @@ def test_our_marks_decide_and_not_the_engine(name: str, tmp_path: Path) -> None:
     assert content(tmp_path) == expected(TASKS)
 
 
-@pytest.mark.parametrize("name", HERE)
+@pytest.mark.parametrize("name", HERE_SLOWLY)
 def test_worker_that_is_killed_is_told_with_its_task(name: str, tmp_path: Path) -> None:
     plan(tmp_path, fail={"5": "SIGKILL"})
     with pytest.raises(StageFailed) as caught:
@@ -186,7 +194,7 @@ def test_failure_of_the_smallest_number_is_told_and_nothing_more_begins(tmp_path
     assert {number for number, _ in began(tmp_path)} == {0, 1}
 
 
-@pytest.mark.parametrize("name", HERE)
+@pytest.mark.parametrize("name", HERE_SLOWLY)
 def test_stop_request_ends_the_workers(name: str, tmp_path: Path) -> None:
     plan(tmp_path, seconds=0.5)
     told = Told(stop_at=1)
@@ -219,7 +227,7 @@ def test_progress_is_told_while_nothing_finishes(tmp_path: Path) -> None:
     assert told.lines[-1]["peak_worker_bytes"] > 1 << 20
 
 
-@pytest.mark.parametrize("name", ["pool", "datatrove-local"])
+@pytest.mark.parametrize("name", HERE_SLOWLY[:2])
 def test_tasks_run_in_processes_of_one_thread_with_our_environment(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,9 +71,15 @@ def rows(out: Path, name: str) -> list[dict[str, Any]]:
     return [row for path in sorted((out / name).glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
 
 
-def test_every_row_is_accounted_for(made: MixedInput, tmp_path: Path) -> None:
+def test_every_row_is_accounted_for_and_neither_workers_nor_order_matter(
+    made: MixedInput, reference: dict[str, str], tmp_path: Path
+) -> None:
     out = tmp_path / "corpus"
-    build(made, out, "--workers", "2")
+    files = list(made.files)
+    random.Random(1).shuffle(files)
+    assert files != made.files
+    build(made, out, "--workers", "2", files=files)
+    assert digests(out) == reference
     ledger, documents = rows(out, "ledger"), rows(out, "documents")
     assert len(ledger) == made.rows
     kept = [row for row in ledger if row["disposition"] == "kept"]
@@ -84,36 +90,21 @@ def test_every_row_is_accounted_for(made: MixedInput, tmp_path: Path) -> None:
     assert len({row["doc_id"] for row in ledger}) == made.rows
     assert all(row["reason"] for row in dropped)
     reasons = {row["reason"] for row in dropped}
-    assert {
-        "not JSON",
-        "not UTF-8",
-        "empty",
-        "other language",
-        "exact duplicate",
-        "near duplicate",
-    } <= reasons
-    assert "contaminated" in reasons
-    assert "not selected" in reasons
-    survivors = {row["doc_id"] for row in ledger}
-    assert all(row["survivor"] in survivors for row in dropped if "duplicate" in row["reason"])
+    assert {"not JSON", "not UTF-8", "empty", "other language"} <= reasons
+    assert {"exact duplicate", "near duplicate", "contaminated", "not selected"} <= reasons
+    names = {row["doc_id"] for row in ledger}
+    twins = [row for row in dropped if row["reason"] in ("exact duplicate", "near duplicate")]
+    assert all(row["survivor"] in names for row in twins)
 
 
-@pytest.mark.parametrize("workers", [2, 8])
-def test_any_number_of_workers(
-    workers: int, made: MixedInput, reference: dict[str, str], tmp_path: Path
-) -> None:
-    build(made, tmp_path / "corpus", "--workers", str(workers))
-    assert digests(tmp_path / "corpus") == reference
-
-
-@pytest.mark.parametrize("seed", [1, 2])
-def test_any_order_of_the_input_files(
-    seed: int, made: MixedInput, reference: dict[str, str], tmp_path: Path
+@pytest.mark.slow
+@pytest.mark.parametrize(("workers", "seed"), [(3, 2), (8, 3)])
+def test_any_number_of_workers_and_any_order(
+    workers: int, seed: int, made: MixedInput, reference: dict[str, str], tmp_path: Path
 ) -> None:
     files = list(made.files)
     random.Random(seed).shuffle(files)
-    assert files != made.files
-    build(made, tmp_path / "corpus", "--workers", "2", files=files)
+    build(made, tmp_path / "corpus", "--workers", str(workers), files=files)
     assert digests(tmp_path / "corpus") == reference
 
 
@@ -131,7 +122,7 @@ def test_any_engine(engine: str, made: MixedInput, reference: dict[str, str], tm
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("engine", "kills"), [("pool", 8), ("datatrove-local", 4)])
+@pytest.mark.parametrize(("engine", "kills"), [("pool", 5), ("datatrove-local", 2)])
 @pytest.mark.parametrize("whole_group", [True, False])
 def test_killed_at_random_points(
     engine: str, kills: int, whole_group: bool, made: MixedInput, reference: dict[str, str], tmp_path: Path

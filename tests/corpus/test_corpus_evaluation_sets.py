@@ -112,6 +112,7 @@ def test_other_objects_give_the_rows_of_their_lists(tmp_path: Path):
         ("jsquad_valid-v1.3.jsonl", "test"),
         ("trains.jsonl", "test"),
         ("constraint.jsonl", "test"),
+        ("retrain.jsonl", "test"),
         ("dev_ver1.2.jsonl", "test"),
     ],
 )

@@ -345,6 +345,8 @@ def test_text_files_json_arrays_and_the_demo(tmp_path: Path) -> None:
     assert [row["place"] for row in of(text, unit="paragraph", **form)] == ["line 1", "line 5"]
     assert [row["text"] for row in of(text, unit="line", **form)] == ["一つ。", "二つ。", "三つ。"]
     assert [row["reason"] for row in of(text, unit="line")] == ["not UTF-8"] * 3
+    text.write_bytes(b"\x81\n")
+    assert [row["reason"] for row in of(text, unit="line", **form)] == ["wrong encoding"]
     array = tmp_path / "b.json"
     array.write_text('[{"text": "a"}, 3]', "utf-8")
     assert told(of(array)) == [("item 1", "a", None), ("item 2", None, "not an object")]

@@ -379,6 +379,11 @@ def test_sankey_conserves_widths(made: Path) -> None:
         )
         assert all(float(value) >= 0 for value in re.findall(r'(?:width|height)="(-?[\d.]+)"', svg))
         assert "-nan" not in svg
+        # The stream ends as wide as what was kept.
+        edges = re.findall(r"H([\d.]+)", re.findall(r'class="stream" d="([^"]*)"', svg)[0])
+        kept = canvas.stream * found.kept.documents / found.read.documents
+        assert float(edges[0]) == pytest.approx(canvas.left + canvas.stream, abs=0.1)
+        assert float(edges[-1]) == pytest.approx(canvas.left + kept, abs=0.1)
         # No line of text stands on another one.
         lines = [float(y) for y in re.findall(r'<text class="reason" x="[\d.]+" y="([\d.]+)"', svg)]
         assert all(after - before > 15 for before, after in pairwise(lines))

@@ -47,12 +47,21 @@ def test_every_figure_is_the_builds(made: Path) -> None:
             assert re.search(rf"\| {count} \| {100 * count / len(rows):.1f}% \|", text)
         assert "| hiragana | ≥ 0.2 |" in text
         assert "| sentence length | ≥ 20, ≤ 90 |" in text
-        assert "| niilc | 1 |" in text
+        assert "| niilc | 200 | 1 | – | – |" in text
+        assert "70.0%" in text
         assert "| CC BY-SA 4.0 | 26 |" in text
         assert "30-4" in text or "第30条の4" in text
     assert "| メールアドレス | 5 | 5 |" in texts["ja"]
     assert "no legal advice" in texts["en"]
     assert "法的助言ではありません" in texts["ja"]
+
+
+def test_parameters_of_what_was_asked(tmp_path: Path) -> None:
+    record = {"parameters": {"select": {"share": 0.5}, "mix": None, "dedup": {"bands": 14}, "lists": {}}}
+    for text in card(write_corpus(tmp_path, small_rows(), record=record)).texts.values():
+        assert '`{"share": 0.5}`' in text
+        assert '`{"bands": 14}`' in text
+        assert "`mix`" not in text
 
 
 def test_contact_and_id(made: Path) -> None:

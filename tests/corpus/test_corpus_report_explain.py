@@ -186,6 +186,25 @@ def test_text_forms_fit_a_terminal(made: Path) -> None:
     assert json.loads(json.dumps([one.as_json() for one in sample(made, "empty")]))[0]["text"] == ""
 
 
+def test_what_is_no_number_is_null_in_json(tmp_path: Path) -> None:
+    measures = {
+        "characters": float("inf"),
+        "hiragana": float("nan"),
+        "sentence length": 30.0,
+        "top 2-gram": 0.1,
+    }
+    row = MadeRow(
+        "本文", "characters", "rules", id="a", value=float("nan"), threshold=400.0, measures=measures
+    )
+    folder = write_corpus(tmp_path, [row])
+    made = json.dumps(
+        [explain(folder, "a").as_json(), sample(folder, "characters")[0].as_json()], allow_nan=False
+    )
+    rules = {rule["name"]: (rule["value"], rule["holds"]) for rule in json.loads(made)[0]["rules"]}
+    assert (rules["characters"], rules["hiragana"]) == ((None, True), (None, False))
+    assert "inf" in explain(folder, "a").as_text()
+
+
 def test_samples_are_keyed(made: Path, tmp_path: Path) -> None:
     first = sample(made, n=5)
     assert len({one.doc_id for one in first}) == 5
@@ -206,6 +225,18 @@ def test_dropped_samples_are_those_with_the_smallest_draws(made: Path) -> None:
     found = sample(made, "characters", 4)
     assert [one.key for one in found] == wanted
     assert all(one.text and one.threshold == 400 for one in found)
+
+
+def test_a_large_pool_keeps_the_smallest_draws(tmp_path: Path) -> None:
+    rows = [MadeRow(f"本文{number}", "characters", "rules") for number in range(450)]
+    folder = write_corpus(tmp_path, rows, pieces=3)
+    keys = sorted(
+        (key_of(row, number) for number, row in enumerate(rows, 1)),
+        key=lambda key: draw_uint64(0, "corpus.build/examples", key),
+    )
+    assert [one.key for one in sample(folder, "characters", 20)] == keys[:20]
+    assert {one.key for one in sample(folder, "characters", 20, seed=5)} <= set(keys[:200])
+    assert [one.key for one in sample(folder, "characters", 300)] == keys[:300]
 
 
 def test_rows_without_texts_come_after_those_with(tmp_path: Path) -> None:

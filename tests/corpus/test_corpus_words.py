@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from watari.corpus.rules import words_japanese
 from watari.corpus.rules.words import WITHOUT_SPACES, segment
-from watari.corpus.rules.words_spaced import split
+from watari.corpus.rules.words_affixes import split
 from watari.errors import UserError
 from watari.kernels.texts import Texts
 

@@ -15,13 +15,13 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from spaced_texts import INDONESIAN, KOREAN
 
+from spaced_texts import INDONESIAN, KOREAN
 from watari.corpus.rules.apply import apply, measure
 from watari.corpus.rules.metrics import holds
 from watari.corpus.rules.profile import Profile, load_profile
 from watari.corpus.rules.words import segment
-from watari.corpus.rules.words_spaced import split
+from watari.corpus.rules.words_affixes import split
 from watari.corpus.table import WORKING
 from watari.kernels.texts import Texts
 
@@ -177,9 +177,7 @@ def test_the_limits_are_datatroves():
     for code in PROFILES:
         profile = load_profile(code)
         for name, characters in (("terminal", TERMINAL_PUNCTUATION), ("symbols", PUNCTUATION_SET)):
-            points = {
-                point for first, last in profile.ranges(name) for point in range(first, last + 1)
-            }
+            points = {point for first, last in profile.ranges(name) for point in range(first, last + 1)}
             assert points == set(map(ord, characters)), (code, name)
 
 
@@ -234,7 +232,7 @@ def test_made_texts_are_kept_where_datatroves_filters_keep_them(
     name: str, sentences: tuple[str, ...], blank: str, filters: Callable[[Profile], Callable[[str], bool]]
 ):
     profile = load_profile(name)
-    texts = ["", " ", "\n\n", *made_texts(7, 700, sentences, blank)]
+    texts = ["", " ", "\n\n", *made_texts(7, 300, sentences, blank)]
     if name in ("ko-fineweb2", "id-fineweb2"):
         # Their strings are split without English contractions; the filters are given the same words.
         words = segment(Texts.of(texts), profile.language)
@@ -243,97 +241,86 @@ def test_made_texts_are_kept_where_datatroves_filters_keep_them(
     found = reasons(texts, profile)
     kept = filters(profile)
     texts_wrong = [
-        (text, reason) for text, reason in zip(texts, found, strict=True) if bool(text) and kept(text) != (reason is None)
+        (text, reason)
+        for text, reason in zip(texts, found, strict=True)
+        if bool(text) and kept(text) != (reason is None)
     ]
     assert texts_wrong == []
     assert found[0] is not None, "an empty text has nothing to measure"
-    assert 20 < found.count(None) < 600
+    assert 5 < found.count(None) < 250
 
 
-def deciding() -> dict[str, str]:
-    """Texts of which one rule of en-gopher decides alone."""
-    rng = random.Random(3)
-    vocabulary = [
-        "".join(rng.choice("bcdfgklmnprstvz") + rng.choice("aeiou") for _ in range(rng.choice([1, 2, 2, 3])))
-        for _ in range(4_000)
-    ]
+def made_words(rng: random.Random, count: int) -> list[str]:
+    """Different words of four to eight letters, none of which is a stop word."""
+    words: dict[str, None] = {}
+    while len(words) < count:
+        size = rng.choice([2, 2, 3, 4])
+        words["".join(rng.choice("bcdfgklmnprstvz") + rng.choice("aeiou") for _ in range(size))] = None
+    return list(words)
 
-    def prose(count: int) -> list[str]:
-        return [
-            word
-            for number in range(count)
-            for word in ([vocabulary[number % 4_000]] if number % 15 else ["the", "of"])
+
+def deciding() -> Iterator[str]:
+    """Texts that break one rule of en-gopher, or stay, or break several: repeated parts in growing shares."""
+    rng = random.Random(11)
+    pool = made_words(rng, 3_000)
+
+    def words(count: int) -> list[str]:
+        return ["the", "of", *rng.sample(pool, count)]
+
+    for size in range(1, 14):
+        for length in (40, 120):
+            for share in np.linspace(0.02, 0.6, 20):
+                # An n-gram of `size` words again and again, among words that come once.
+                gram = " ".join(rng.sample(pool, size))
+                text = words(length)
+                times = min(max(2, int(share * len(" ".join(text)) / len(gram))), length)
+                for place in sorted(rng.sample(range(length), times), reverse=True):
+                    text.insert(place, gram)
+                yield " ".join(text)
+    for size in range(5, 12):
+        # Several n-grams, each twice, never in the same company.
+        grams = [" ".join(rng.sample(pool, size)) for _ in range(10)] * 2
+        yield " ".join(["the of", *(f"{gram} {' '.join(rng.sample(pool, size // 2))}" for gram in grams)])
+    lines = [" ".join(words(8)) for _ in range(40)]
+    for count in range(2, 30, 2):
+        # Short lines again; short paragraphs again among longer ones.
+        yield "\n".join([*lines, *["of"] * count])
+        yield "\n\n".join(["\n".join(lines[:5]), *lines[5:10], "\n".join(lines[10:]), *["of"] * count])
+        # Lines of three words, each twice, between others; paragraphs of two such lines.
+        twice = [" ".join(rng.sample(pool, 3)) for _ in range(20)]
+        between = [" ".join(words(count)) for _ in range(30)]
+        yield "\n".join(rng.sample([*twice, *twice, *between], 70))
+    for length in range(10, 60, 2):
+        twice = ["\n".join(rng.sample(pool, 2)) for _ in range(20)]
+        between = [
+            "\n".join(" ".join(rng.sample(pool, 1 + length // 20)) for _ in range(3)) for _ in range(30)
         ]
-
-    base = " ".join(prose(300))
-    lines = [" ".join(prose(300)[start : start + 10]) for start in range(0, 300, 10)]
-    phrase = " ".join(vocabulary[:5])
-
-    def mixed(gram: str, times: int, size: int) -> str:
-        """`gram` between runs of other words."""
-        rest = prose(4_000)
-        return " ".join(
-            f"{gram} {' '.join(rest[size * number : size * (number + 1)])}" for number in range(times)
-        )
-
-    return {
-        "duplicate lines": "\n".join([*lines, *["to"] * 20]),
-        "duplicate line characters": "\n".join([*lines[:20], "\n".join([lines[0] + "!"] * 6)]),
-        "duplicate paragraphs": "\n\n".join([*lines[:20], *["of\nto"] * 10]),
-        "bullet lines": "\n".join(f"- {line}" for line in lines),
-        "ellipsis lines": "\n".join(f"{line}..." if number % 2 else line for number, line in enumerate(lines)),
-        "words": " ".join(prose(40)),
-        "word length": " ".join(word[:2] + " of" * (number % 40 == 0) for number, word in enumerate(prose(300))),
-        "hash signs": " ".join(f"#{word}" if number % 8 == 0 else word for number, word in enumerate(prose(300))),
-        "ellipses": " ".join(f"{word}…" if number % 8 == 0 else word for number, word in enumerate(prose(300))),
-        "letters": " ".join(f"{word} {number}1" if number % 3 else word for number, word in enumerate(prose(300))),
-        "stop words": " ".join(word for word in prose(300) if word not in ("the", "of")),
-        "top 2-gram": mixed("wonderfulness extraordinary", 10, 4),
-        "top 3-gram": mixed("wonderful extraordinary magnificent", 0, 0) or base,
-        "top 4-gram": base,
-        "duplicate 5-grams": base + phrase,
-    }
+        between = [part[: length + 10] for part in between]
+        yield "\n\n".join(["the of", *rng.sample([*twice, *twice, *between], 70)])
+    yield "\n".join(f"- {line}" for line in lines)
+    yield "\n".join(f"{line}..." if number % 2 else line for number, line in enumerate(lines))
+    text = words(300)
+    yield " ".join(text[:40])
+    yield " ".join([*text[:2], *(word[:2] + " " for word in rng.sample(pool, 300))])
+    yield " ".join([*text[:2], *("".join(rng.sample(pool, 3)) for _ in range(100))])
+    yield " ".join(f"#{word}" if number % 8 == 0 else word for number, word in enumerate(text))
+    yield " ".join(f"{word}…" if number % 8 == 0 else word for number, word in enumerate(text))
+    yield " ".join(f"{word} {number}1" if number % 3 else word for number, word in enumerate(text))
+    yield " ".join(text[1:])
 
 
 def test_each_rule_alone_decides(filters: Callable[[Profile], Callable[[str], bool]]):
     """Of generated texts, each rule is the only one broken by some; without the rule those texts stay."""
-    rng = random.Random(11)
     profile = load_profile("en-gopher")
-    texts = [*deciding().values()]
-    pool = [
-        "".join(rng.choice("bcdfgklmnprstvz") + rng.choice("aeiou") for _ in range(rng.choice([1, 2, 3])))
-        for _ in range(2_000)
-    ]
-    for size in range(1, 14):
-        for length in (40, 120):
-            for share in np.linspace(0.02, 0.6, 25):
-                # An n-gram of `size` words again and again, among words that come once.
-                gram = " ".join(rng.sample(pool, size))
-                words = ["the", "of", *rng.sample(pool, length)]
-                times = max(2, int(share * len(" ".join(words)) / len(gram)))
-                places = sorted(rng.sample(range(len(words)), min(times, len(words))), reverse=True)
-                for place in places:
-                    words.insert(place, gram)
-                texts.append(" ".join(words))
-    for length in (12, 14, 16):
-        texts.append(" ".join("".join(rng.choices("abcdefgh", k=length)) for _ in range(100)) + " the of the")
-    lines = [" ".join(rng.sample(pool, 9)) + " the of" for _ in range(40)]
-    for count in range(2, 30, 2):
-        texts.append("\n\n".join([*lines[:20], *[f"{lines[0]}\n{lines[1]}"] * count]))
-        texts.append("\n\n".join([*lines[:20], *["of"] * count]))
-        texts.append("\n".join([*lines[:20], *["of"] * count]))
-        texts.append("\n".join([*lines[:20], *[lines[0]] * count]))
-        texts.append("\n\n".join([*lines[:20], *["\n".join(lines[:count])] * 2]))
+    texts = list(deciding())
     measured = measure(table(texts), profile)
     broken = np.stack([~holds(measured.column(rule.name).to_numpy(), rule) for rule in profile.rules])
     kept = filters(profile)
     for row, text in enumerate(texts):
         assert kept(text) == (not broken[:, row].any())
     alone = broken.sum(axis=0) == 1
-    decided = {
-        rule.name: int((broken[number] & alone).sum()) for number, rule in enumerate(profile.rules)
-    }
-    assert min(decided.values()) > 0, decided
+    decided = {rule.name: int((broken[number] & alone).sum()) for number, rule in enumerate(profile.rules)}
+    assert {name for name, count in decided.items() if not count} == set()
     found = reasons(texts, profile)
     for number, rule in enumerate(profile.rules):
         row = int(np.flatnonzero(broken[number] & alone)[0])
@@ -361,9 +348,7 @@ def disagreements(
     texts: list[str], profile: Profile, kept: Callable[[str], bool]
 ) -> tuple[list[str], list[str | None]]:
     found = reasons(texts, profile)
-    wrong = [
-        text for text, reason in zip(texts, found, strict=True) if kept(text) != (reason is None)
-    ]
+    wrong = [text for text, reason in zip(texts, found, strict=True) if kept(text) != (reason is None)]
     return wrong, found
 
 
@@ -371,7 +356,7 @@ def test_real_english_is_kept_where_datatroves_filters_keep_it(
     test_data: Path, filters: Callable[[Profile], Callable[[str], bool]]
 ):
     profile = load_profile("en-gopher")
-    for name, limit in (("en-books", 500), ("kyoto-wiki", 200)):
+    for name, limit in (("en-books", 200), ("kyoto-wiki", 60)):
         wrong, found = disagreements(pages(test_data, name, "en", limit, every=9), profile, filters(profile))
         assert wrong == []
         assert 0 < found.count(None) < len(found)
@@ -393,8 +378,8 @@ def test_real_japanese_is_kept_where_datatroves_filters_keep_it(
     test_data: Path, filters: Callable[[Profile], Callable[[str], bool]]
 ):
     profile = load_profile("ja-fineweb2")
-    texts = pages(test_data, "kyoto-wiki", "ja", 250, every=12)
-    texts += pages(test_data, "aozora", "ja", 30, every=40)
+    texts = pages(test_data, "kyoto-wiki", "ja", 100, every=30)
+    texts += pages(test_data, "aozora", "ja", 10, every=40)
     wrong, found = disagreements(texts, profile, filters(profile))
     assert wrong == []
     assert 0 < found.count(None) < len(found)
@@ -406,7 +391,9 @@ def several(sentences: Sequence[str], count: int, blank: str = " ") -> list[str]
     for seed in range(count):
         order = random.Random(seed).sample(sentences, len(sentences))
         third = -(-len(order) // 3)
-        found.append("\n".join(blank.join(order[start : start + third]) for start in range(0, len(order), third)))
+        found.append(
+            "\n".join(blank.join(order[start : start + third]) for start in range(0, len(order), third))
+        )
     return found
 
 
@@ -452,14 +439,16 @@ def test_a_new_language_is_a_file(tmp_path: Path):
 
 ANY = st.text(st.characters(exclude_categories=("Cs",)), max_size=120)
 NARROW = st.lists(
-    st.sampled_from(["the ", "of ", "a", "\n", "\n\n", "- ", "…", "...", "#", "12 ", "漢字", "。", "\u3000", "\r\n", "😀"]),
+    st.sampled_from(
+        ["the ", "of ", "a", "\n", "\n\n", "- ", "…", "...", "#", "12 ", "漢字", "。", "\u3000", "\r\n", "😀"]
+    ),
     max_size=60,
 ).map("".join)
 
 
 @pytest.mark.parametrize("name", PROFILES)
 @given(column=st.lists(st.one_of(ANY, NARROW), max_size=6))
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_any_text_is_measured_alike_with_and_without_numba(name: str, column: list[str]):
     profile = load_profile(name)
     found = []
@@ -471,7 +460,9 @@ def test_any_text_is_measured_alike_with_and_without_numba(name: str, column: li
         for field in one.schema:
             left, right = one.column(field.name), other.column(field.name)
             if pa.types.is_floating(field.type):
-                assert left.fill_null(-1).to_numpy().tobytes() == right.fill_null(-1).to_numpy().tobytes(), field
+                assert left.fill_null(-1).to_numpy().tobytes() == right.fill_null(-1).to_numpy().tobytes(), (
+                    field
+                )
             else:
                 assert left.equals(right), field
     assert found[0][1].num_rows == len(column)

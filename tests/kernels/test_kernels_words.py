@@ -107,7 +107,9 @@ def repeated(words: list[str], size: int) -> int:
 
 
 @pytest.mark.parametrize("name", ["numba", "numpy"])
-@given(column=st.lists(st.lists(st.sampled_from(["a", "b", "ab", "aab", "é", "漢字"]), max_size=60), max_size=5))
+@given(
+    column=st.lists(st.lists(st.sampled_from(["a", "b", "ab", "aab", "é", "漢字"]), max_size=60), max_size=5)
+)
 def test_ngrams_are_those_of_counting(name: str, column: list[list[str]]):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WATARI_KERNELS", name)

@@ -113,6 +113,14 @@ def test_the_column_gives_what_the_string_gives(
     assert normal_forms(pa.chunked_array([], pa.large_string()), params).to_pylist() == []
 
 
+def test_bytes_under_a_null_are_no_text() -> None:
+    whole = pa.array(["ab", "ｶﾞ", "c"], pa.large_string())
+    hidden = pa.Array.from_buffers(whole.type, 3, [pa.py_buffer(b"\x06"), *whole.buffers()[1:]])
+    assert hidden.to_pylist() == [None, "ｶﾞ", "c"]
+    assert normal_forms(hidden).to_pylist() == [None, "ガ", "c"]
+    assert normal_forms(hidden.slice(1)).to_pylist() == ["ガ", "c"]
+
+
 def test_every_character_alone_and_behind_a_letter_takes_the_same_way() -> None:
     # The fast path must not pass over a character that the slow one acts on.
     chars = [chr(code) for code in (*range(0xD800), *range(0xE000, 0x20000), *range(0x2F800, 0x2FA20))]

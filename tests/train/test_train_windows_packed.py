@@ -28,7 +28,7 @@ def shard(tmp_path_factory: pytest.TempPathFactory) -> InputArtifact:
     """Documents of two languages in windows of `SEQUENCE` tokens; some are cut."""
     root = tmp_path_factory.mktemp("shard")
     make_tokenizer(root / "tok")
-    lengths = np.random.default_rng(1).integers(1, 20, 90).tolist()
+    lengths = np.random.default_rng(1).integers(1, 20, 40).tolist()
     texts = [(("en", "ja")[n % 2], ("a red ball " * n).strip()) for n in lengths]
     docs = documents("docs", root / "docs", texts)
     params = pack.Params(documents=["docs"], tokenizer="tok", packing="best-fit", sequence=SEQUENCE)

@@ -10,7 +10,7 @@ import typer
 from watari.cli.variadic import VariadicCommand
 
 corpus_app = typer.Typer(
-    help="Build a corpus from raw documents and see why rows were dropped.", no_args_is_help=True
+    help="Build corpora from raw documents; see why rows were dropped.", no_args_is_help=True
 )
 
 
@@ -22,7 +22,7 @@ class CorpusCommand(VariadicCommand):
 
 @corpus_app.callback()
 def _corpus() -> None:
-    """Build a corpus from raw documents and see why rows were dropped."""
+    """Build corpora from raw documents; see why rows were dropped."""
 
 
 FolderArgument = Annotated[
@@ -140,7 +140,7 @@ def sample(
 
 @corpus_app.command("report")
 def report(folder: FolderArgument, json_output: JsonOption = False) -> None:
-    """Write report.html and the dataset cards again, and print the account.
+    """Write the report and the dataset cards again, print the sums.
 
     Example: watari corpus report corpus
     """

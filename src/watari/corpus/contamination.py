@@ -188,8 +188,10 @@ def _decide(
     text: str, listed: Sequence[Run], index: ContaminationIndex, params: ContaminationParams
 ) -> _Finding | None:
     """Return what is done about a document's runs, and about which of them; None if they are below the thresholds."""
-    test = [run for run in listed if any(index.split(owner) == "test" for owner in run.owners)]
-    train = [run for run in listed if run not in test]
+    test: list[Run] = []
+    train: list[Run] = []
+    for run in listed:
+        (test if any(index.split(owner) == "test" for owner in run.owners) else train).append(run)
     chosen: list[Run] = []
     acted: list[Run] = []
     action = ""

@@ -128,7 +128,8 @@ def _checked(table: pa.Table, name: str, before: int) -> pa.Table:
 def _copies(table: pa.Table, name: str) -> npt.NDArray[np.int64]:
     if "copies" not in table.column_names:
         return np.ones(table.num_rows, np.int64)
-    numbers = table.column("copies").fill_null(1).cast(pa.int64()).to_numpy().copy()
+    column = table.column("copies").fill_null(1).cast(pa.int64())
+    numbers: npt.NDArray[np.int64] = column.to_numpy().copy()
     if (numbers < 0).any():
         row = table.column("id")[int(np.flatnonzero(numbers < 0)[0])].as_py()
         raise UserError(f"{name}: document {row}: a number of copies below 0")

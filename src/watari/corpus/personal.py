@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from watari.artifact.draws import draw_uint64
 from watari.artifact.params import OneOrMore
-from watari.corpus.personal_finders import Kind, Span, finders, to_ascii
+from watari.corpus.personal_finders import Kind, Looks, Span, finders, to_ascii
 from watari.corpus.table import with_column
 from watari.corpus.texts import with_texts
 from watari.languages.personal import personal_languages
@@ -116,8 +116,11 @@ def find(text: str, params: PersonalParams) -> list[Span]:
     plain = to_ascii(text)
     spans: list[Span] = []
     taken = bytearray(len(text))
-    for suspect, finder in finders(params.kinds, params.languages):
-        for span in finder(plain) if suspect.search(plain) else ():
+    parts: dict[Looks, list[tuple[int, int]]] = {}
+    for looks, finder in finders(params.kinds, params.languages):
+        if looks not in parts:
+            parts[looks] = looks(plain)
+        for span in (span for start, stop in parts[looks] for span in finder(plain, start, stop)):
             if not any(taken[span.start : span.stop]):
                 taken[span.start : span.stop] = b"\x01" * (span.stop - span.start)
                 spans.append(span)

@@ -44,30 +44,41 @@ def to_ascii(text: str) -> str:
     return text.translate(_ASCII)
 
 
-Finder = Callable[[str], Iterator[Span]]
+Finder = Callable[[str, int, int], Iterator[Span]]
+"""(ASCII text, first place, last place) → what is found between them."""
+Looks = Callable[[str], list[tuple[int, int]]]
+"""ASCII text → the parts of it that are worth a finder's look: a cheap search spares several dear ones."""
 
-# What must be in the ASCII form of a text before a finder looks at it: a cheap search spares five dear ones.
 _AT = re.compile(r"@|[\[(<【] ?(?:at|AT|アット)")
-_NUMBER = re.compile(r"[0-9](?:[-.() ]{0,3}[0-9]){6}")
+_NUMBER = re.compile(r"[0-9](?:[-.() +]{0,3}[0-9]){6,}")
 _IP = re.compile(r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]|[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]")
 
 
-def finders(kinds: Sequence[Kind], languages: Sequence[str]) -> Iterator[tuple[re.Pattern[str], Finder]]:
-    """Yield (what a text must hold before it is worth a look, finder), those that are surest first."""
+def _whole(mark: re.Pattern[str]) -> Looks:
+    return lambda plain: [(0, len(plain))] if mark.search(plain) else []
+
+
+def _rows_of_digits(plain: str) -> list[tuple[int, int]]:
+    # With what may stand before and behind them: `+(`, and the character that ends a number.
+    return [(max(0, match.start() - 3), match.end() + 3) for match in _NUMBER.finditer(plain)]
+
+
+def finders(kinds: Sequence[Kind], languages: Sequence[str]) -> Iterator[tuple[Looks, Finder]]:
+    """Yield (where to look, finder), those that are surest first."""
     if "email" in kinds:
-        yield _AT, _emails
+        yield _whole(_AT), _emails
     if "ip" in kinds:
-        yield _IP, _addresses
+        yield _whole(_IP), _addresses
     if "card" in kinds:
-        yield _NUMBER, _cards
+        yield _rows_of_digits, _cards
     if "identity" in kinds:
         for code in languages:
             for form in personal_forms(code).identity:
-                yield _NUMBER, _identity_finder(form.kind, code)
+                yield _rows_of_digits, _identity_finder(form.kind, code)
     if "phone" in kinds:
         for code in languages:
             if personal_forms(code).phone is not None:
-                yield _NUMBER, _phone_finder(code)
+                yield _rows_of_digits, _phone_finder(code)
 
 
 # A letter of the local part, or of the domain, before it would make it another address. Kana and kanji are none.
@@ -79,33 +90,31 @@ _EMAIL = re.compile(
     rf"(?:{_LABEL}\.)+(?:[A-Za-z]{{2,24}}|xn--[A-Za-z0-9\-]{{2,59}})(?![A-Za-z0-9])"
 )
 _FILES = {
-    *(
-        "png",
-        "jpg",
-        "jpeg",
-        "gif",
-        "webp",
-        "svg",
-        "bmp",
-        "ico",
-        "avif",
-        "css",
-        "js",
-        "mjs",
-        "ts",
-        "html",
-        "htm",
-    ),
-    *("php", "json", "xml", "yaml", "yml", "txt"),
+    "avif",
+    "bmp",
+    "css",
+    "gif",
+    "htm",
+    "html",
+    "ico",
+    "jpeg",
+    "jpg",
+    "js",
+    "json",
+    "mjs",
+    "php",
+    "png",
+    "svg",
 }
+_FILES |= {"ts", "txt", "webp", "xml", "yaml", "yml"}
 """Ends of file names: `icon@2x.png` is none of a domain."""
 _RESERVED = re.compile(
     r"(?:^|\.)(?:example(?:\.(?:com|org|net|jp|co\.jp))?|test|invalid|localhost)$", re.IGNORECASE
 )
 
 
-def _emails(plain: str) -> Iterator[Span]:
-    for match in _EMAIL.finditer(plain):
+def _emails(plain: str, start: int, stop: int) -> Iterator[Span]:
+    for match in _EMAIL.finditer(plain, start, stop):
         value = match[0]
         domain = re.split(r"@|[\])>】]", value)[-1].strip()
         spaced = " @" in value or "@ " in value
@@ -129,8 +138,8 @@ _IP_WORD = re.compile(
 )
 
 
-def _addresses(plain: str) -> Iterator[Span]:
-    for match in _IPV4.finditer(plain):
+def _addresses(plain: str, start: int, stop: int) -> Iterator[Span]:
+    for match in _IPV4.finditer(plain, start, stop):
         value = match[0]
         before = plain[max(0, match.start() - 30) : match.start()]
         octets = value.split(".")
@@ -143,7 +152,7 @@ def _addresses(plain: str) -> Iterator[Span]:
         url = before.endswith("://")
         if url or (not _VERSION.search(before[-12:]) and (not small or _IP_WORD.search(before))):
             yield Span(match.start(), match.end(), "ip", value)
-    for match in _IPV6.finditer(plain):
+    for match in _IPV6.finditer(plain, start, stop):
         if personal_checks.public_address(match[0]):
             documentation = match[0].lower().startswith(("2001:db8:", "2001:0db8:"))
             if not documentation:
@@ -158,8 +167,8 @@ _CARD = re.compile(
 )
 
 
-def _cards(plain: str) -> Iterator[Span]:
-    for match in _CARD.finditer(plain):
+def _cards(plain: str, start: int, stop: int) -> Iterator[Span]:
+    for match in _CARD.finditer(plain, start, stop):
         digits = re.sub("[^0-9]", "", match[0])
         if personal_checks.card(digits):
             yield Span(match.start(), match.end(), "card", digits)
@@ -176,8 +185,8 @@ def _identity_finder(kind: str, language: str) -> Finder:
     words = re.compile("|".join(re.escape(word.translate(_ASCII)) for word in form.context))
     check = personal_checks.CHECKS[form.check]
 
-    def finder(plain: str) -> Iterator[Span]:
-        for match in pattern.finditer(plain):
+    def finder(plain: str, start: int, stop: int) -> Iterator[Span]:
+        for match in pattern.finditer(plain, start, stop):
             digits = re.sub("[^0-9]", "", match[0])
             said = words.search(plain, max(0, match.start() - 20), match.start()) is not None
             if (said or len(digits) < len(match[0])) and check(digits):
@@ -210,9 +219,9 @@ def _phone_finder(language: str) -> Finder:
     )
     context = re.compile("|".join(map(re.escape, words)) or "(?!)")
 
-    def finder(plain: str) -> Iterator[Span]:
-        place = 0
-        while match := pattern.search(plain, place):
+    def finder(plain: str, start: int, stop: int) -> Iterator[Span]:
+        place = start
+        while match := pattern.search(plain, place, stop):
             digits = re.sub("[^0-9]", "", match["after"] or match["bare"] or "")
             if match["country"]:
                 found = personal_checks.phone_digits(f"0{digits}", language, bare=False)

@@ -1,7 +1,7 @@
 """Locality-sensitive hashing of MinHash signatures: texts that agree in all words of a band meet in a bucket.
 
-With b bands of r words, two texts of Jaccard similarity J meet with probability 1 - (1 - J**r)**b (Leskovec, Rajaraman
-and Ullman, Mining of Massive Datasets, §3.4).
+With b bands of r words, two texts of Jaccard similarity J meet with probability 1 - (1 - J**r)**b (Leskovec,
+Rajaraman and Ullman, Mining of Massive Datasets, §3.4).
 """
 
 from __future__ import annotations
@@ -40,12 +40,14 @@ def band_keys(signature: npt.NDArray[np.uint32], bands: int, rows: int) -> Words
 def pairs(buckets: Words64, similar: Similar) -> tuple[Places, Places]:
     """Return the similar pairs of members of the same bucket, as two arrays of places, the earlier one first.
 
-    In a bucket of up to `EVERY_PAIR` members each is compared with each. In a larger one its first member leads: those
-    that are similar to it are paired with it, the first of the others leads next, and so on for `LEADERS` rounds. So no
-    bucket costs the square of its size; what a huge one may lose are pairs of its less common kinds.
+    In a bucket of up to `EVERY_PAIR` members each is compared with each. In a larger one its first member
+    leads: those that are similar to it are paired with it, the first of the others leads next, and so on for
+    `LEADERS` rounds. So no bucket costs the square of its size; what a huge one may lose are pairs of its
+    less common kinds.
 
     Args:
-        buckets: The bucket of each member; members of one bucket lie side by side, in an order that is theirs.
+        buckets: The bucket of each member; members of one bucket lie side by side, in an order that is
+            theirs.
         similar: Asked for many pairs at a time.
     """
     starts = (

@@ -1,10 +1,10 @@
 """MinHash signatures of texts: each shingle of characters is hashed once, then permuted `K` times.
 
-A shingle is `length` characters in a row, white space left out (what layout does to a text is no difference in it). Its hash is
-a polynomial in its characters modulo 2**64, mixed down to 32 bits; permutation k is h → a_k h + b_k modulo 2**32 with
-odd a_k, a bijection, so that the share of positions in which two signatures agree estimates the Jaccard similarity of
-the two sets of shingles (Broder 1997), with a standard deviation of sqrt(J (1 - J) / K). All arithmetic is on unsigned
-integers that wrap, so numba and numpy give the same bytes.
+A shingle is `length` characters in a row, white space left out (what layout does to a text is no difference
+in it). Its hash is a polynomial in its characters modulo 2**64, mixed down to 32 bits; permutation k is h →
+a_k h + b_k modulo 2**32 with odd a_k, a bijection, so that the share of positions in which two signatures
+agree estimates the Jaccard similarity of the two sets of shingles (Broder 1997), with a standard deviation of
+sqrt(J (1 - J) / K). All arithmetic is on unsigned integers that wrap, so numba and numpy give the same bytes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SPACES[list(_WHITE)] = True
 
 
 def permutations(count: int) -> tuple[Words32, Words32]:
-    """Return (a, b), uint32[count] each: the same ones always, the first n of m are those of n (splitmix64)."""
+    """Return (a, b), uint32[count] each, from splitmix64: the first n of m are those of n."""
     drawn = np.array([_splitmix(number) for number in range(2 * count)], np.uint64)
     words = (drawn >> np.uint64(32)).astype(np.uint32)
     return words[0::2] | np.uint32(1), words[1::2]
@@ -52,7 +52,8 @@ def signatures(texts: Texts, *, length: int, count: int) -> Words32:
     """Return uint32[n, count]: the MinHash signature of each text.
 
     Args:
-        texts: Any Unicode; a text with fewer than `length` characters that are not white space has no shingle.
+        texts: Any Unicode; a text with fewer than `length` characters that are not white space has no
+            shingle.
         length: Characters of a shingle.
         count: Permutations.
     """
@@ -77,7 +78,7 @@ def _rolled(
     terms: Words32,
     found: Words32,
 ) -> None:
-    """Fill `found`; the polynomial is rolled along the text: `ring` holds the terms of the current shingle."""
+    """Fill `found`; the polynomial is rolled along the text, `ring` holds the current shingle's terms."""
     length = len(ring)
     hashes = np.empty(_BLOCK, np.uint32)
     for text in range(len(offsets) - 1):

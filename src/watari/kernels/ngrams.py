@@ -86,11 +86,10 @@ def ngram_bounds(texts: Texts, rows: Integers, n: int) -> NgramBounds:
         bounds = _bounds(texts.codes, texts.offsets, rows, n)
     else:
         bounds = np.zeros((2, len(rows)), np.int64)
-        hashes = _hashed(texts.codes, n)
         for number, row in enumerate(rows.tolist()):
-            start, stop = texts.offsets[row], texts.offsets[row + 1] - n + 1
-            if stop > start:
-                part = np.sort(hashes[start:stop])
+            part = _hashed(texts.codes[texts.offsets[row] : texts.offsets[row + 1]], n)
+            if len(part):
+                part.sort()
                 starts = np.flatnonzero(np.append(True, part[1:] != part[:-1]))
                 sizes = np.diff(np.append(starts, len(part)))
                 bounds[:, number] = len(starts), len(part) - np.count_nonzero(sizes == 1)

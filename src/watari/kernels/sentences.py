@@ -7,6 +7,7 @@ is a line without the terminators that belong to no sentence; an empty line is a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -74,7 +75,7 @@ def sentence_figures(texts: Texts, terminators: Ranges, endings: Ranges = ()) ->
     if compiled():
         figures = _figures(texts.codes, texts.offsets, flags)
     else:
-        figures = _figures_numpy(texts, flags)
+        figures = np.concatenate([_figures_numpy(part, flags) for part in _parts(texts)])
     return SentenceFigures(*(np.ascontiguousarray(column) for column in figures.T))
 
 
@@ -84,7 +85,7 @@ def repetition(texts: Texts, terminators: Ranges) -> Repetition:
     if compiled():
         figures = _repetition(texts.codes, texts.offsets, flags)
     else:
-        figures = _repetition_numpy(texts, flags)
+        figures = np.concatenate([_repetition_numpy(part, flags) for part in _parts(texts)])
     columns = [np.ascontiguousarray(column) for column in figures.T]
     return Repetition(SpanFigures(*columns[:4]), SpanFigures(*columns[4:]))
 
@@ -171,6 +172,19 @@ def _cut(texts: Texts, flags: npt.NDArray[np.uint8]) -> _Cut:
         places[positions[order]],
         rows[order],
     )
+
+
+def _parts(texts: Texts) -> Iterator[Texts]:
+    """The texts in parts of about this many characters, of which numpy's arrays stay in the processor's cache."""
+    start = 0
+    while True:
+        stop = int(np.searchsorted(texts.offsets, texts.offsets[start] + (1 << 16), side="right"))
+        stop = min(max(stop - 1, start + 1), len(texts))
+        offsets = texts.offsets[start : stop + 1]
+        yield Texts(texts.codes[offsets[0] : offsets[-1]], offsets - offsets[0])
+        start = stop
+        if start >= len(texts):
+            return
 
 
 def _rows(texts: Texts, positions: Integers) -> Integers:

@@ -1,4 +1,4 @@
-"""Connected components by union-find on an array of parents; every root is the smallest number of its component."""
+"""Connected components by union-find; every root is the smallest number of its component."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def singles(size: int) -> Numbers:
 
 
 def join(parents: Numbers, left: Numbers, right: Numbers) -> None:
-    """Join the nodes `left[i]` and `right[i]`, in place; the larger root gets the smaller one as its parent."""
+    """Join the nodes `left[i]` and `right[i]`, in place; the smaller root becomes the larger one's parent."""
     if compiled():
         _join(parents, left, right)
         return

@@ -176,5 +176,3 @@ def _repeat(
             else:
                 stamps[slot], keys[slot] = text, key
                 gram += 1
-
-

@@ -88,7 +88,7 @@ def _split(text: str, lines: int) -> tuple[str, list[str]]:
 
 
 def _is_footer(line: str, pattern: re.Pattern[str], share: float) -> bool:
-    bare = "".join(line.split())
+    bare = "".join(line.lower().split())
     if not bare:
         return False
     covered = sum(len(match) for match in pattern.findall(bare))
@@ -103,5 +103,5 @@ def _pattern(language: str) -> re.Pattern[str]:
             f"languages/{language}.yaml: no footer words", "footers are not trimmed in this language"
         )
     # The longest first; blanks do not count, neither in words nor in lines.
-    bare = sorted({"".join(word.split()) for word in words}, key=lambda word: (-len(word), word))
-    return re.compile("|".join(map(re.escape, bare)), re.IGNORECASE)
+    bare = sorted({"".join(word.lower().split()) for word in words}, key=lambda word: (-len(word), word))
+    return re.compile("|".join(map(re.escape, bare)))

@@ -9,9 +9,10 @@
     decisions = load_decisions(folder, piece)                  # once a piece
     table = apply(table, decisions.of(start, stop), params)    # every batch, in the same order
 
-Exact duplicates have the same text (xxh128). Near duplicates agree in at least `threshold` of the words of their MinHash
-signatures, and it is the document that stays with which each dropped one agrees: nothing is dropped because
-it resembles something that resembles something else. Of a cluster, the document with the smallest key stays.
+Exact duplicates have the same text (xxh128). Near duplicates agree in at least `threshold` of the words of
+their MinHash signatures, and it is the document that stays with which each dropped one agrees: nothing is
+dropped because it resembles something that resembles something else. Of a cluster, the document with the
+smallest key stays.
 """
 
 from watari.corpus.dedup.arrays import ArraysWriter, signatures, write_arrays

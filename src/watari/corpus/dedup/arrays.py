@@ -1,12 +1,15 @@
-"""What deduplication keeps of every document, in plain arrays on disk: some 700 bytes each, none of them in memory.
+"""What deduplication keeps of every document, in plain arrays on disk: some 700 bytes each, none of them in
+memory.
 
-A piece's folder holds, row by row: `keys` (2 x uint64), `exact` (xxh128 of the text, 2 x uint64), `signature` (uint32 words),
-`source` (uint32, numbers in `piece.json`); and sorted, so that a range of them is one read: `exact.sorted` with
-`exact.rows`, and for each band in turn `bands.sorted` with `bands.rows`. Rows without a shingle have no bands.
+A piece's folder holds, row by row: `keys` (2 x uint64), `exact` (xxh128 of the text, 2 x uint64), `signature`
+(uint32 words), `source` (uint32, numbers in `piece.json`); and sorted, so that a range of them is one read:
+`exact.sorted` with `exact.rows`, and for each band in turn `bands.sorted` with `bands.rows`. Rows without a
+shingle have no bands.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import mmap
 from collections.abc import Iterable
@@ -36,8 +39,9 @@ def piece_folder(folder: Path, piece: int) -> Path:
 def signatures(table: pa.Table, params: DedupParams) -> tuple[Words64, Words32]:
     """Return (exact uint64[n, 2], signature uint32[n, words]) of the column `text`.
 
-    `exact` is the xxh128 of the text's UTF-8; a null counts as an empty text. A text shorter than a shingle has an empty
-    signature (all words `minhash.EMPTY`), and is like no other. With `near: false` there are 0 words.
+    `exact` is the xxh128 of the text's UTF-8; a null counts as an empty text. A text shorter than a shingle
+    has an empty signature (all words `minhash.EMPTY`), and is like no other. With `near: false` there are 0
+    words.
     """
     column = table.column("text")
     if not params.near:
@@ -57,17 +61,13 @@ def signatures(table: pa.Table, params: DedupParams) -> tuple[Words64, Words32]:
 def _hashed(column: pa.ChunkedArray) -> Words64:
     digest = xxhash.xxh3_128_digest
     parts = []
-    for chunk in column.cast(pa.large_string()).chunks:
+    for chunk in column.fill_null("").cast(pa.large_string()).chunks:
         _, ends, data = chunk.buffers()
         if not len(chunk):
             continue
         places = np.frombuffer(ends, np.int64, count=len(chunk) + 1, offset=8 * chunk.offset).tolist()
         view = memoryview(data) if data is not None else memoryview(b"")
-        valid = chunk.is_valid().to_pylist() if chunk.null_count else [True] * len(chunk)
-        parts += [
-            digest(view[start:stop] if given else b"")
-            for start, stop, given in zip(places[:-1], places[1:], valid, strict=True)
-        ]
+        parts += [digest(view[start:stop]) for start, stop in itertools.pairwise(places)]
     return _words(b"".join(parts))
 
 
@@ -96,7 +96,8 @@ class ArraysWriter:
     """Writes the arrays of a piece, batch by batch; whole once closed without an error.
 
     Args:
-        folder: Of all pieces; the piece's own is made below it, and files that an interrupted try left there are written anew.
+        folder: Of all pieces; the piece's own is made below it, and files that an interrupted try left there
+            are written anew.
         piece: Its number.
         params: What is to be kept.
     """
@@ -129,7 +130,7 @@ class ArraysWriter:
             self._sort()
 
     def add(self, table: pa.Table) -> None:
-        """Take the next rows of the piece: the columns `key`, `source`, `text` are read, and `language` where `shingles` asks."""
+        """Take the next rows: `key`, `source`, `text` are read, and `language` for `shingles`."""
         if not table.num_rows:
             return
         exact, signature = signatures(table, self._params)
@@ -243,7 +244,7 @@ class Arrays:
         return found
 
     def agreement(self, left: Rows, right: Rows, block: int = 1 << 16) -> npt.NDArray[np.uint16]:
-        """Return uint16[pairs]: words in which the signatures of two documents agree; `block` pairs are read at a time."""
+        """Return uint16[pairs]: words in which two documents' signatures agree, `block` pairs at a time."""
         same = np.empty(len(left), np.uint16)
         for start in range(0, len(left), block):
             part = slice(start, start + block)
@@ -280,6 +281,6 @@ class Arrays:
 
 
 def _mapped(path: Path, kind: type[Any]) -> npt.NDArray[Any]:
-    """Return a file as an array that is read where it is used (`np.memmap` takes ten times as long to open one)."""
+    """Return a file as an array, read where it is used (`np.memmap` takes ten times as long to open one)."""
     with path.open("rb") as file:
         return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), kind)

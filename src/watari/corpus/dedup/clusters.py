@@ -18,11 +18,11 @@ from watari.corpus.dedup.params import DedupParams
 from watari.kernels import lsh, unionfind
 
 LEADERS = 1024
-"""Survivors of one connected component with which its other documents are compared; past that, a document stays."""
+"""Survivors of a component with which its other documents are compared; past that, a document stays."""
 
-_READ = 1 << 20  # pairs read at a time
+_READ = 1 << 19  # pairs read at a time
 _NODES = 1 << 17  # documents whose signatures are held at a time: some 60 MB
-_DECIDED = 1 << 20  # documents whose decisions are made at a time
+_DECIDED = 1 << 18  # documents whose decisions are made at a time
 
 
 class Cluster(BaseModel):
@@ -77,9 +77,9 @@ class _Clusters:
 def resolve(folder: Path, params: DedupParams, progress: Progress) -> DedupResult:
     """Write the decisions on every row of every piece; return the counts.
 
-    Near duplicates that the pairs connect are one component; in it, the document with the smallest key stays, and all
-    whose signatures agree with its own go; of the others again the smallest stays, and so on. A document whose
-    text is another's goes where that one goes.
+    Near duplicates that the pairs connect are one component; in it, the document with the smallest key stays,
+    and all whose signatures agree with its own go; of the others again the smallest stays, and so on. A
+    document whose text is another's goes where that one goes.
 
     Raises:
         Interrupted: if the user asked to stop.

@@ -36,7 +36,8 @@ class Decisions:
     """Decisions on rows of one piece, in the order in which they were added.
 
     Args:
-        records: One a row: `key`, `survivor`, `size`, `agreement`, `kind` (0 kept, 1 exact duplicate, 2 near duplicate).
+        records: One a row: `key`, `survivor`, `size`, `agreement`, `kind` (0 kept, 1 exact duplicate, 2 near
+            duplicate).
     """
 
     records: npt.NDArray[Any]
@@ -69,7 +70,8 @@ def load_decisions(folder: Path, piece: int) -> Decisions:
 
 
 def apply(table: pa.Table, decisions: Decisions, params: DedupParams) -> pa.Table:
-    """Return the table with the duplicates dropped and a column `cluster_size` (int32; null for what is dropped).
+    """Return the table with the duplicates dropped and a column `cluster_size` (int32; null for what is
+    dropped).
 
     A near duplicate's `value` is the share of words in which its signature agrees with the survivor's.
 

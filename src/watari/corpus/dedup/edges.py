@@ -1,7 +1,8 @@
-"""Which documents are duplicates of which: a task looks at one range of hashes and band keys, over all pieces.
+"""Which documents are duplicates of which: a task looks at one range of hashes and band keys, over all
+pieces.
 
-A pair of documents whose texts differ is written down only if their signatures agree. Texts that are the same meet in
-every band, so the one with the smallest key stands for all.
+A pair of documents whose texts differ is written down only if their signatures agree. Texts that are the same
+meet in every band, so the one with the smallest key stands for all.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from watari.kernels import lsh
 Pairs = npt.NDArray[np.uint64]
 """Pairs of documents, each packed into one word: the first one's number in the high half."""
 
-TASK_DOCUMENTS = 1 << 21
+TASK_DOCUMENTS = 1 << 20
 """Documents of which a task sorts one band's share at a time: some 0.2 GB."""
 
 SMALL_TASK = 20_000
@@ -79,17 +80,20 @@ def _packed(left: Rows, right: Rows) -> Pairs:
 
 
 def find_edges(folder: Path, task: int, params: DedupParams) -> None:
-    """Write the pairs that the task's range holds: exact ones (the one that stands for the text, another), and near ones.
+    """Write the pairs that the task's range holds: exact ones (the one that stands for the text, another),
+    and near ones.
 
     The ranges are parts of the hashes, so that a bucket lies in one range whole, whatever their number.
     """
     arrays, tasks = planned(folder, params)
     first, last = (task << 64) // tasks, (task + 1 << 64) // tasks - 1
-    exact = near = np.zeros(0, np.uint64)
+    exact = near = settled = np.zeros(0, np.uint64)
     if params.exact:
         exact = _exact_pairs(arrays, *arrays.exact_range(first, last))
     for band in range(params.bands if params.near else 0):
-        near = _near_pairs(arrays, *arrays.band_range(band, first, last), near, params)
+        keys, documents = _met(*arrays.band_range(band, first, last))
+        new, settled = _unsettled(keys, documents, settled)
+        near = _near_pairs(arrays, keys[new], documents[new], near, params)
     write_bytes(edges_file(folder, "exact", task), exact.tobytes())
     write_bytes(edges_file(folder, "near", task), near.tobytes())
 
@@ -104,9 +108,24 @@ def _exact_pairs(arrays: Arrays, hashes: Words64, documents: Rows) -> Pairs:
     return np.sort(_packed(standing[~new], documents[~new]))
 
 
+def _unsettled(keys: Words64, documents: Rows, settled: Pairs) -> tuple[npt.NDArray[np.bool_], Pairs]:
+    """Return (which members are to be looked at, `settled` with the buckets of two that are).
+
+    Most buckets are two documents that have met in another band already; what was found of them then still
+    holds.
+    """
+    starts = np.flatnonzero(_changes(keys))
+    two = starts[np.diff(np.append(starts, len(keys))) == 2]
+    one, other = documents[two], documents[two + 1]
+    pairs = _packed(np.minimum(one, other), np.maximum(one, other))
+    met = _among(pairs, settled)
+    new = np.ones(len(keys), bool)
+    new[two[met]] = new[two[met] + 1] = False
+    return new, np.sort(np.concatenate([settled, pairs[~met]]))
+
+
 def _near_pairs(arrays: Arrays, keys: Words64, documents: Rows, known: Pairs, params: DedupParams) -> Pairs:
-    """Return `known` with the similar pairs of one band's share of keys, sorted, each once."""
-    keys, documents = _met(keys, documents)
+    """Return `known` with the similar pairs of some buckets (members side by side), sorted, each once."""
     exact, names = arrays.exact(documents), arrays.keys(documents)
     order = by_key(names, keys, exact[:, 0], exact[:, 1])
     new = _changes(keys[order]) | _changes(exact[order, 0]) | _changes(exact[order, 1])

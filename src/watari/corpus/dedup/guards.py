@@ -11,8 +11,9 @@ def guard(result: DedupResult, params: DedupParams) -> None:
     """Return if the duplicates are believable.
 
     Raises:
-        StageFailed: where one cluster holds more than `max_cluster_share` of the documents, or a source loses more than
-            `max_source_loss` of its own; it names the source, the sizes and the survivor of the largest cluster.
+        StageFailed: where one cluster holds more than `max_cluster_share` of the documents, or a source loses
+            more than `max_source_loss` of its own; it names the source, the sizes and the survivor of the
+            largest cluster.
     """
     for name, source in result.sources.items():
         if source.documents < params.guard_documents or source.largest is None:
@@ -20,9 +21,9 @@ def guard(result: DedupResult, params: DedupParams) -> None:
         share = source.lost / source.documents
         if share > params.max_source_loss:
             raise StageFailed(
-                f"source {name!r} loses {source.lost:,} of {source.documents:,} documents ({share:.1%}) to duplicates"
-                f" ({source.exact:,} exact, {source.near:,} near); its largest cluster has {source.largest.size:,}"
-                f" documents and keeps {source.largest.survivor}",
+                f"source {name!r} loses {source.lost:,} of {source.documents:,} documents ({share:.1%}) to"
+                f" duplicates ({source.exact:,} exact, {source.near:,} near); its largest cluster has"
+                f" {source.largest.size:,} documents and keeps {source.largest.survivor}",
                 "look at that document; if the loss is meant, set dedup max_source_loss: 1",
             )
     largest = result.largest

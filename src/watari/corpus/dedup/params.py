@@ -20,24 +20,24 @@ class DedupParams(BaseModel):
         default=5,
         ge=1,
         le=64,
-        description="characters of a shingle, white space not counted. Default 5, as Swallow's corpus (doubri) and"
-        " HojiChar: with 2 % of the characters of Japanese encyclopaedia articles replaced, 5 finds 97 % of the copies and 8"
-        " finds about 70 %; 8 to 24 (NeMo Curator) tells long English documents of one kind apart better"
-        " (benchmarks/corpus_minhash.py)",
+        description="characters of a shingle, white space not counted. Default 5, as in Swallow's corpus"
+        " (doubri) and HojiChar: where 2 % of the characters of Japanese articles were edited, 5 finds 98 %"
+        " of the copies and 8 finds 76 % (benchmarks/corpus_minhash.py)",
     )
     shingles: dict[str, Annotated[int, Field(ge=1, le=64)]] = Field(
         default_factory=dict,
-        description="another length for the documents of a language: {en: 8}. Default: none. Two unrelated English articles share"
-        " so many runs of 5 letters that one pair in a million is compared for nothing (Japanese: one in a billion); past some"
-        " ten million English documents 8 is worth the copies that it misses (benchmarks/corpus_minhash.py)",
+        description="another length for the documents of a language: {en: 8}. Default: none. Of unrelated"
+        " English articles one pair in a million is compared for nothing (Japanese: one in a billion), so"
+        " that past some ten million English documents 8 is worth the copies that it misses"
+        " (benchmarks/corpus_minhash.py)",
     )
     bands: int = Field(
         default=16,
         ge=1,
         le=256,
-        description="bands of the signature; two documents are compared where all words of one band agree. Default: 16"
-        " bands of 7 words; FineWeb's 14 of 8 cost the same and find fewer copies with 2 % edits"
-        " (93 against 97 %; benchmarks/corpus_minhash.py)",
+        description="bands of the signature; two documents are compared where all words of one band agree."
+        " Default: 16 bands of 7 words; FineWeb's 14 of 8 cost the same and find fewer copies with 2 % of"
+        " their characters edited (95 against 98 %; benchmarks/corpus_minhash.py)",
     )
     rows: int = Field(
         default=7, ge=1, le=64, description="32-bit words of a band; bands x rows permutations are computed"
@@ -46,8 +46,9 @@ class DedupParams(BaseModel):
         default=0.7,
         gt=0,
         le=1,
-        description="share of the words of two signatures that must agree (an estimate of the Jaccard similarity of their"
-        " shingles). Default 0.7: no false pair and no pair of J >= 0.8 lost (facts/corpus.md §2)",
+        description="share of the words of two signatures that must agree, which estimates the Jaccard"
+        " similarity of their shingles. Default 0.7: no false pair, and no pair of J >= 0.8 lost"
+        " (facts/corpus.md §2)",
     )
     max_cluster_share: float = Field(
         default=0.01,
@@ -60,8 +61,8 @@ class DedupParams(BaseModel):
         default=0.9,
         gt=0,
         le=1,
-        description="stop where a source loses a larger share of its documents to duplicates; 1 never stops. Default"
-        " 90 %: marin's #6854 lost 97 to 99.99 % of whole sources unnoticed",
+        description="stop where a source loses a larger share of its documents to duplicates; 1 never stops."
+        " Default 90 %: marin's #6854 lost 97 to 99.99 % of whole sources unnoticed",
     )
     guard_documents: int = Field(
         default=100,

@@ -119,15 +119,9 @@ def _texts(batch: pa.RecordBatch, name: str) -> tuple[pa.Array, pa.Array, pa.Arr
         said = pa.array([broken.get(at) for at in range(count)], pa.string())
         reason, detail = pc.if_else(bad, "not UTF-8", reason), pc.if_else(bad, said, detail)
     characters = pc.fill_null(pc.utf8_length(texts).cast(pa.int64()), 0)
-    for at in _blank(texts, characters):
-        reason = pc.if_else(pa.array(np.arange(count) == at), "empty", reason)
+    blank = pc.or_(pc.equal(characters, 0), pc.utf8_is_space(texts))
+    reason = pc.if_else(pc.fill_null(blank, False), "empty", reason)
     return texts, characters, reason, detail
-
-
-def _blank(texts: pa.Array, characters: pa.Array) -> list[int]:
-    """Return the rows with a text of nothing but white space."""
-    blank = pc.fill_null(pc.or_(pc.equal(characters, 0), pc.utf8_is_space(texts)), False)
-    return [int(at) for at in np.flatnonzero(np.asarray(blank))]
 
 
 def _valid(column: pa.Array) -> tuple[pa.Array, dict[int, str]]:

@@ -22,13 +22,11 @@ UNREADABLE = frozenset(
         "no text",
         "not a text",
         "not an id",
+        "wrong encoding",
         "damaged file",
-        "not Shift_JIS",
-        "not EUC-JP",
     }
 )
-"""Reasons that mean a fault of a file, not a property of its text: what `on_error: stop` stops at. A text file in
-another encoding than stated gives "not ENCODING" too."""
+"""Reasons that mean a fault of a file, not a property of its text: what `on_error: stop` stops at."""
 
 BATCH_ROWS = 4096
 BATCH_BYTES = 16 << 20
@@ -69,7 +67,10 @@ class Rows:
     def add(self, item: Record | Fault) -> None:
         """Add a row as the ground floor reads it."""
         if isinstance(item, Fault):
-            self.broken(item.place.where, item.reason, item.detail, item.known)
+            reason, detail = item.reason, item.detail
+            if reason == f"not {self._form.encoding}":
+                reason, detail = "wrong encoding", f"{reason}: {detail}"
+            self.broken(item.place.where, reason, detail, item.known)
         else:
             self.row(item.place.where, item.row)
 
@@ -229,9 +230,7 @@ def hashes_of(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
     raw = memoryview(data) if data is not None else memoryview(b"")
     digest = xxhash.xxh3_64_intdigest
     edges = offsets.tolist()
-    hashes = np.fromiter(
-        (digest(raw[start:stop]) for start, stop in pairwise(edges)), np.uint64, count
-    )
+    hashes = np.fromiter((digest(raw[start:stop]) for start, stop in pairwise(edges)), np.uint64, count)
     sizes = np.diff(offsets)
     if texts.null_count:
         missing = texts.is_null().to_numpy(zero_copy_only=False)

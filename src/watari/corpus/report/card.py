@@ -150,12 +150,14 @@ class _About:
     tasks: list[Task]
     masked: list[tuple[str, int, int | None]]
     clusters: int
+    agreement: float | None
 
 
 def _about(tables: Tables, name: str, contact: str, hub_id: str) -> _About:
     record = tables.record
     files = (tables.folder / "documents").glob("*.parquet")
     ((clusters,),) = tables.rows("SELECT count(*) FROM documents WHERE cluster_size > 1")
+    ((agreement,),) = tables.rows("SELECT max(threshold) FROM ledger WHERE reason = 'near duplicate'")
     return _About(
         record=record,
         flow=flow_of(tables),
@@ -170,6 +172,7 @@ def _about(tables: Tables, name: str, contact: str, hub_id: str) -> _About:
         tasks=contamination_of(tables),
         masked=masked_of(tables),
         clusters=clusters,
+        agreement=agreement,
     )
 
 
@@ -226,6 +229,7 @@ def _rendered(language: str, about: _About) -> str:
         "percent": numbers.percent,
         "figure": numbers.figure,
         "limits": _limits,
+        "figure_of": lambda task, name: numbers.figure(task.figures.get(name)),
         "tokens": lambda amount: f"~{numbers.short(amount.tokens)}" if amount.tokens is not None else "–",
         "parameters": lambda names: _parameters(about.record.parameters, names),
     }
@@ -244,7 +248,7 @@ def markdown(text: str) -> str:
 
 def _code(text: str) -> str:
     """Return a text as inline code, within a table too."""
-    shown = head(text, 200, lines=False).replace("`", "ˋ").replace("|", "\\|").strip()
+    shown = head(text, 1000, lines=False).replace("`", "ˋ").replace("|", "\\|").strip()
     return f"`{shown}`" if shown else ""
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from watari.artifact.draws import draw_uint64
+from watari.corpus.report.numbers import plain
 from watari.corpus.report.tables import MEMORY, Tables, keyed, opened
 from watari.corpus.report.visible import head, visible, wrapped
 from watari.errors import UserError
@@ -16,7 +17,7 @@ from watari.errors import UserError
 KEPT = "kept"
 HEAD = 2000
 POOL = 200
-"""Texts that a build keeps for each reason and piece: those with the smallest draws."""
+"""Rows of a reason that another seed than the build's draws from: those with the smallest draws of the build."""
 
 _STAGE = "corpus.build/examples"
 _COLUMNS = (
@@ -45,7 +46,8 @@ class Example:
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON data."""
-        return asdict(self)
+        made: dict[str, Any] = plain(asdict(self))
+        return made
 
     def as_text(self, width: int = 80, characters: int = 300) -> str:
         """Return it as lines of at most `width` columns."""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from watari.corpus.report.examples import HEAD, document_heads
 from watari.corpus.report.measures import RuleValue, values_of
+from watari.corpus.report.numbers import plain
 from watari.corpus.report.tables import MEMORY, Tables, opened
 from watari.corpus.report.visible import columns, head, visible, wrapped
 from watari.errors import UserError
@@ -101,7 +102,8 @@ class Explanation:
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON data."""
-        return asdict(self)
+        made: dict[str, Any] = plain(asdict(self))
+        return made
 
     def as_text(self, width: int = 80) -> str:
         """Return it for a terminal, in lines of at most `width` columns."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import floor, isfinite, log10
+from typing import Any
 
 
 def whole(value: float | None) -> str:
@@ -61,6 +62,15 @@ def figure(value: float | None) -> str:
         return f"{value:.2e}"
     decimals = max(0, 3 - floor(log10(abs(value))))
     return f"{value:.{min(decimals, 4)}f}".rstrip("0").rstrip(".")
+
+
+def plain(value: Any) -> Any:
+    """Return data as JSON can hold it: what is no finite number is null."""
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def ticks(low: float, high: float, count: int) -> list[float]:

@@ -13,6 +13,7 @@ from watari.corpus.rules.profile import Profile, Rule
 from watari.corpus.rules.words import Words, segment
 from watari.corpus.table import dropped
 from watari.kernels.texts import Texts
+from watari.kernels.utf8 import decode
 
 NOT_MEASURABLE = "nothing to measure"
 """The `detail` of a document that breaks a rule because it holds nothing that the rule could measure."""
@@ -39,8 +40,9 @@ def apply(table: pa.Table, profile: Profile) -> pa.Table:
     The `language` of a row is not looked at.
     """
     alive = np.arange(table.num_rows, dtype=np.int64)
-    texts = Texts.from_arrow(table.column("text"))
-    for group in _groups(profile):
+    texts = decode(table.column("text"))
+    groups = list(_groups(profile))
+    for group in groups:
         if not len(alive):
             break
         first = _first_failing(texts, group, profile)
@@ -62,7 +64,9 @@ def apply(table: pa.Table, profile: Profile) -> pa.Table:
             table, rows[~known], nothing, threshold=limits[~known], detail=[NOT_MEASURABLE] * len(nothing)
         )
         kept = np.flatnonzero(~failed)
-        alive, texts = alive[kept], texts.take(kept)
+        alive = alive[kept]
+        if group is not groups[-1]:
+            texts = texts.take(kept)
     return table
 
 
@@ -71,7 +75,7 @@ def measure(table: pa.Table, profile: Profile) -> pa.Table:
 
     NaN where there is nothing to measure. Rules that are off (no word list given) have no column.
     """
-    texts = Texts.from_arrow(table.column("text"))
+    texts = decode(table.column("text"))
     columns = {"key": table.column("key")}
     for group in _groups(profile):
         words = _words(texts, group, profile)

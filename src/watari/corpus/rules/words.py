@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from watari.corpus.rules.words_spaced import spaced_words
 from watari.errors import UserError
 from watari.kernels.texts import Texts
-from watari.corpus.rules.words_spaced import spaced_words
 from watari.kernels.words import Held, Numbers, Places, Spans, character_flags, held, numbers
 
 WITHOUT_SPACES = ("bo", "dz", "ja", "km", "lo", "my", "th", "yue", "zh")
@@ -58,7 +58,9 @@ class Words:
         whole = self.texts[text]
         return [
             whole[start - begin : end - begin]
-            for start, end in zip(self.spans.starts[part].tolist(), self.spans.ends[part].tolist(), strict=True)
+            for start, end in zip(
+                self.spans.starts[part].tolist(), self.spans.ends[part].tolist(), strict=True
+            )
         ]
 
 

@@ -22,13 +22,15 @@ def _tokenizer() -> Any:
         from sudachipy import Dictionary, SplitMode
     except ImportError:
         raise UserError(
-            "the words of Japanese texts are found by SudachiPy, which is not installed", "pip install 'watari[ja-words]'"
+            "the words of Japanese texts are found by SudachiPy, which is not installed",
+            "pip install 'watari[ja-words]'",
         ) from None
     try:
         return Dictionary(dict="core").create(mode=SplitMode.A)
     except Exception as error:
         raise UserError(
-            f"SudachiPy's dictionary does not open: {' '.join(str(error).split())}", "pip install 'watari[ja-words]'"
+            f"SudachiPy's dictionary does not open: {' '.join(str(error).split())}",
+            "pip install 'watari[ja-words]'",
         ) from error
 
 

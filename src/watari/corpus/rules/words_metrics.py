@@ -14,7 +14,17 @@ from watari.corpus.rules.metrics import Values, metric
 from watari.corpus.rules.profile import Profile, Rule
 from watari.corpus.rules.words import Words
 from watari.kernels.texts import Texts
-from watari.kernels.words import LETTER, SPACE, Flags, Places, Spans, character_flags, held, number_of, trimmed
+from watari.kernels.words import (
+    LETTER,
+    SPACE,
+    Flags,
+    Places,
+    Spans,
+    character_flags,
+    held,
+    number_of,
+    trimmed,
+)
 from watari.kernels.words_lines import (
     any_lines,
     begin_with,
