@@ -36,7 +36,7 @@ from watari.artifact.stage import Silent  # noqa: E402
 from watari.corpus import dedup  # noqa: E402
 from watari.corpus.dedup.arrays import Arrays  # noqa: E402
 from watari.corpus.dedup.edges import edges_file, unpacked  # noqa: E402
-from watari.kernels import lsh, minhash, utf8  # noqa: E402
+from watari.kernels import lsh, minhash  # noqa: E402
 from watari.kernels.texts import Texts  # noqa: E402
 
 WORDS = 112
@@ -86,7 +86,7 @@ def _megabytes(texts: list[str]) -> float:
 
 
 def _signed(column: pa.ChunkedArray) -> np.ndarray:
-    return minhash.signatures(utf8.decode(column), length=LENGTH, count=WORDS)
+    return minhash.signatures(Texts.from_arrow(column), length=LENGTH, count=WORDS)
 
 
 def _shingles(text: str) -> list[str]:

@@ -130,6 +130,7 @@ def peer(folder: Path, data: Path) -> None:
     """Build the corpus with datatrove below `folder/peer`."""
     import numpy as np
     import xxhash
+    from corpus_rules import kept_by_python
     from datatrove.data import Document
     from datatrove.executor import LocalPipelineExecutor
     from datatrove.pipeline.decont import NGramsDecontFilter
@@ -146,8 +147,6 @@ def peer(folder: Path, data: Path) -> None:
     from datatrove.pipeline.writers import JsonlWriter
     from datatrove.utils.text import ngrams, simplify_text
     from datatrove.utils.word_tokenizers import WordTokenizer
-
-    from corpus_rules import kept_by_python
 
     class SwallowFilter(BaseFilter):
         name = "Swallow rules"

@@ -99,8 +99,12 @@ def test_every_engine_writes_the_same_files(name: str, workers: int, tmp_path: P
 
 
 @pytest.mark.parametrize("name", HERE)
-def test_failure_is_one_line_and_the_next_run_does_the_rest(name: str, tmp_path: Path) -> None:
+def test_failure_is_one_line_and_the_next_run_does_the_rest(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plan(tmp_path, fail={"4": "error"})
+    # Output that waits in a buffer must come before the traceback.
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     with pytest.raises(StageFailed) as caught:
         go(name, tmp_path)
     error = caught.value
@@ -309,6 +313,18 @@ def test_pool_works_from_a_thread_and_from_several(tmp_path: Path) -> None:
     assert content(tmp_path / "c") == expected(TASKS)
 
 
+def test_two_runs_over_one_work_folder_never_do_a_task_twice(tmp_path: Path) -> None:
+    # As after kill -9 of a parent whose workers live a moment longer than it takes to start again.
+    plan(tmp_path, seconds=0.1)
+    threads = [threading.Thread(target=go, args=("pool", tmp_path)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(number for number, _ in began(tmp_path)) == list(range(TASKS))
+    assert content(tmp_path) == expected(TASKS)
+
+
 def test_pool_works_from_a_script_without_a_guard(tmp_path: Path) -> None:
     plan(tmp_path)
     script = tmp_path / "script.py"
@@ -418,6 +434,16 @@ def test_kill_of_the_parent_leaves_nobody_and_the_next_run_gives_the_same_bytes(
     plan(tmp_path)
     go(name, tmp_path, tasks=tasks)
     assert content(tmp_path) == expected(tasks)
+
+
+@pytest.mark.parametrize("name", HERE_SLOWLY[:2])
+def test_kill_of_the_parent_ends_a_long_task(name: str, tmp_path: Path) -> None:
+    plan(tmp_path, seconds=600)
+    killed = parent(name, tmp_path, 2)
+    wait_until(lambda: len(began(tmp_path)) == 2, 60)
+    killed.kill()
+    killed.wait()
+    wait_until(lambda: not any(alive(pid) for _, pid in began(tmp_path)), 5)
 
 
 def test_kill_of_a_datatrove_process_does_not_hang(tmp_path: Path) -> None:

@@ -328,6 +328,30 @@ def test_each_rule_alone_decides(filters: Callable[[Profile], Callable[[str], bo
         assert reasons([texts[row]], load_profile("en-gopher", {rule.name: None})) == [None]
 
 
+def test_what_is_measured_by_hand():
+    text = "The cat, the dog.\n\n- The cat…\n#1 !!\n"
+    measured = measure(table([text]), load_profile("en-gopher")).to_pylist()[0]
+    # The · cat · , · the · dog · . · - · The · cat · … · # · 1 · ! · !
+    assert segment(Texts.of([text]), "en").counts.tolist() == [14]
+    assert measured["words"] == 7
+    assert measured["word length"] == 19 / 7
+    assert measured["hash signs"] == measured["ellipses"] == 1 / 14
+    assert measured["letters"] == 6 / 14
+    assert measured["stop words"] == 1, "'The' is not 'the'"
+    assert measured["bullet lines"] == measured["ellipsis lines"] == 1 / 4
+    assert measured["top 2-gram"] == 2 * len("The cat") / len(text)
+    assert measured["top 3-gram"] == len("The cat ,") / len(text)
+    assert (
+        measured["duplicate 5-grams"] == measured["duplicate lines"] == measured["duplicate paragraphs"] == 0
+    )
+    again = "of it\n\nof it\nof it\n\nof it"
+    measured = measure(table([again]), load_profile("en-gopher")).to_pylist()[0]
+    assert measured["duplicate lines"] == 3 / 4
+    assert measured["duplicate line characters"] == 15 / len(again)
+    assert measured["duplicate paragraphs"] == 1 / 3
+    assert measured["duplicate paragraph characters"] == 5 / len(again)
+
+
 def pages(folder: Path, name: str, language: str, limit: int, *, every: int = 1) -> list[str]:
     """Real texts: books cut into pages of 3,000 characters with Unix line ends, articles with a sentence a line."""
     found: list[str] = []

@@ -176,6 +176,6 @@ def test_classes_may_overlap(kernels: str, texts: list[str]) -> None:
 def test_too_many_classes_are_refused() -> None:
     with pytest.raises(ValueError, match="63 classes of characters: 62 at most"):
         class_table(tuple(((code, code),) for code in range(63)))
+    bits = [tuple((code, code) for code in range(257) if code >> bit & 1) for bit in range(9)]
     with pytest.raises(ValueError, match="overlap in 257 ways: 255 at most"):
-        bits = [tuple((code, code) for code in range(257) if code >> bit & 1) for bit in range(9)]
         class_table((*bits, ((256, 256),)))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watari.kernels import minhash, utf8
+from watari.kernels import minhash
 from watari.kernels.texts import Texts
 
 WORDS = 112
@@ -142,9 +142,9 @@ def test_utf8_is_decoded_as_python_does(first: list, second: list, kind: pa.Data
     whole = pa.chunked_array([pa.array(first, kind), pa.array(second, kind)])
     for column in (whole, whole.slice(skipped), whole.chunk(1), whole.chunk(1).slice(skipped)):
         with pytest.MonkeyPatch.context() as patch:
-            found = utf8.decode(column)
+            found = Texts.from_arrow(column)
             patch.setenv("WATARI_KERNELS", "numpy")
-            wanted = utf8.decode(column)
+            wanted = Texts.from_arrow(column)
         assert [found[place] for place in range(len(found))] == [text or "" for text in column.to_pylist()]
         assert found.codes.dtype == wanted.codes.dtype
         assert found.offsets.dtype == wanted.offsets.dtype

@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from watari.kernels.fold import BOUNDARY, CODE, WIDE, Folded, fold, fold_table, kept_places, units
-from watari.kernels.jit import compiled
 from watari.kernels.overlap import (
     GramSet,
     HashSet,
@@ -205,9 +204,3 @@ def test_an_empty_set_finds_nothing():
     form = fold(column(["かな", ""]))
     assert len(find_grams(form, grams([], 20))) == 0
     assert len(find_whole(form, 1, 5, HashSet.of(np.zeros(0, np.uint64)))) == 0
-
-
-def test_numba_is_used_where_it_is_installed():
-    pytest.importorskip("numba")
-    assert compiled()
-    assert by_numpy(compiled) is False

@@ -110,7 +110,7 @@ def _dry_run(params: Params, *, as_json: bool) -> None:
     if as_json:
         print_json(told)
         return
-    typer.echo(f"{told['files']:,} files, {size(told['bytes'])}, in {told['shards']:,} shards")
+    typer.echo(f"{told['files']:,} files, {size(sum(piece.size for piece in plan.pieces))}, in {told['shards']:,} shards")
     typer.echo(f"profile: {told['profile'] or 'none'} ({told['rules']} rules)")
     typer.echo(f"languages: {', '.join(plan.languages or ['all'])}")
     typer.echo("nothing was written")
@@ -248,7 +248,7 @@ def explain_command(folder: Path, doc_id: str, *, as_json: bool) -> None:
         typer.echo(found.as_text())
 
 
-def sample_command(folder: Path, dropped: str | None, *, count: int, seed: int, as_json: bool) -> None:
+def sample_command(folder: Path, dropped: str | None, *, count: int, seed: int | None, as_json: bool) -> None:
     """Print rows that were kept, or dropped for a reason."""
     from watari.cli.options import print_json
     from watari.corpus.ledger import KEPT
@@ -261,14 +261,14 @@ def sample_command(folder: Path, dropped: str | None, *, count: int, seed: int, 
         typer.echo(as_text(found))
 
 
-def report_command(folder: Path, *, as_json: bool) -> None:
+def report_command(folder: Path, *, name: str, contact: str, hub_id: str, as_json: bool) -> None:
     """Write the report and the cards again, and print the account."""
     from watari.cli.options import print_json
     from watari.corpus.report import card
     from watari.corpus.report.page import report
 
     page = report(folder)
-    cards = card.write(folder)
+    cards = card.write(folder, name=name, contact=contact, hub_id=hub_id)
     record = json.loads((folder / "corpus.json").read_text("utf-8"))
     if as_json:
         print_json({"report": str(page), "cards": [str(path) for path in cards], "totals": record["totals"]})

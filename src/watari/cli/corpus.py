@@ -126,7 +126,9 @@ def sample(
         str | None, typer.Option("--dropped", metavar="REASON", help="Rows dropped for this reason.")
     ] = None,
     count: Annotated[int, typer.Option("-n", min=1, help="How many.")] = 20,
-    seed: Annotated[int, typer.Option("--seed", help="Another draw.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Another draw [default: the report's].")
+    ] = None,
     json_output: JsonOption = False,
 ) -> None:
     """Show rows that were kept, or dropped for a reason.
@@ -139,14 +141,22 @@ def sample(
 
 
 @corpus_app.command("report")
-def report(folder: FolderArgument, json_output: JsonOption = False) -> None:
+def report(
+    folder: FolderArgument,
+    name: Annotated[str, typer.Option("--name", help="What the dataset card calls it.")] = "",
+    contact: Annotated[
+        str, typer.Option("--contact", help="Whom the card says to ask for a takedown: an address or URL.")
+    ] = "",
+    hub_id: Annotated[str, typer.Option("--hub-id", help="Its id on the Hub, org/name, for the card.")] = "",
+    json_output: JsonOption = False,
+) -> None:
     """Write the report and the dataset cards again, print the sums.
 
     Example: watari corpus report corpus
     """
     from watari.cli.corpora import report_command
 
-    report_command(folder, as_json=json_output)
+    report_command(folder, name=name, contact=contact, hub_id=hub_id, as_json=json_output)
 
 
 @corpus_app.command("profiles")

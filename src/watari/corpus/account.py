@@ -65,7 +65,7 @@ def close(work: Work, plan: Plan, out: Path, inputs: Inputs, progress: Progress)
             for task, one in screened["contamination"].items()
         }
         found = contaminated.merged([found, part])
-        for kind, count in screened["masked"].items():
+        for kind, count in last["masked"].items():
             masked[kind] = masked.get(kind, 0) + count
     prove(read, kept, lost, early)
     check_left(plan, marks, kept.documents)
@@ -73,7 +73,7 @@ def close(work: Work, plan: Plan, out: Path, inputs: Inputs, progress: Progress)
     told = read_json(work.root / CHOOSE / "told.json") if plan.chosen else {}
     index = ContaminationIndex.load(work.root / INDEX) if plan.params.decontaminate else None
     tasks = contaminated.report(index, found) if index is not None else []
-    metrics = {
+    metrics: dict[str, Any] = {
         "rows_in": read.documents,
         "kept": kept.documents,
         "dropped": read.documents - kept.documents,
@@ -88,6 +88,7 @@ def close(work: Work, plan: Plan, out: Path, inputs: Inputs, progress: Progress)
         "masked": dict(sorted(masked.items())),
     }
     record = {
+        "source_datasets": _hub_datasets(plan),
         "name": _title(metrics["sources"]),
         "seed": plan.params.seed,
         "parameters": parameters(plan),
@@ -110,6 +111,13 @@ def close(work: Work, plan: Plan, out: Path, inputs: Inputs, progress: Progress)
     report(out)
     card.write(out)
     return metrics
+
+
+def _hub_datasets(plan: Plan) -> list[str]:
+    """Return the datasets of the hub that were read, as `org/name`."""
+    prefix = "hf://datasets/"
+    files = [piece.file.removeprefix(prefix) for piece in plan.pieces if piece.file.startswith(prefix)]
+    return sorted({"/".join(file.split("/")[:2]).split("@")[0] for file in files})
 
 
 def _title(sources: Mapping[str, Any]) -> str:

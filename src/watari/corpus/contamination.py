@@ -188,26 +188,23 @@ def _decide(
     text: str, listed: Sequence[Run], index: ContaminationIndex, params: ContaminationParams
 ) -> _Finding | None:
     """Return what is done about a document's runs, and about which of them; None if they are below the thresholds."""
-    test: list[Run] = []
-    train: list[Run] = []
+    parts: dict[str, list[Run]] = {"test": [], "train": []}
     for run in listed:
-        (test if any(index.split(owner) == "test" for owner in run.owners) else train).append(run)
-    chosen: list[Run] = []
-    acted: list[Run] = []
-    action = ""
-    for part, wanted in ((test, params.action), (train, params.train)):
-        if (
-            not part
-            or sum(run.ngrams for run in part) < params.min_ngrams
-            or _share(text, part) < params.share
-        ):
-            continue
-        chosen += part
-        if not action or _STRICT.index(wanted) >= _STRICT.index(action):
-            acted = [*acted, *part] if wanted == action else part
-            action = wanted
+        for split in {index.split(owner) for owner in run.owners}:
+            parts[split].append(run)
+    wanted = {"test": params.action, "train": params.train}
+    passing = {
+        split: part
+        for split, part in parts.items()
+        if part
+        and sum(run.ngrams for run in part) >= params.min_ngrams
+        and _share(text, part) >= params.share
+    }
+    chosen = [run for run in listed if any(index.split(owner) in passing for owner in run.owners)]
     if not chosen:
         return None
+    action = max((wanted[split] for split in passing), key=_STRICT.index)
+    acted = [run for split, part in passing.items() if wanted[split] == action for run in part]
     tasks: dict[str, dict[str, Any]] = {}
     for run in chosen:
         for owner in run.owners:

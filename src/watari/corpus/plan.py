@@ -68,7 +68,7 @@ class Plan:
     @property
     def examples(self) -> int:
         """Dropped texts a reason that a task keeps the heads of."""
-        return max(10, self.params.examples // max(1, len(self.pieces)))
+        return max(20, self.params.examples // max(1, len(self.pieces)))
 
     @property
     def chosen(self) -> bool:

@@ -23,7 +23,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import watari
 from watari.artifact import atomic
 from watari.artifact.hashing import canonical_json
 from watari.artifact.manifest import LOGS, InputEntry, Manifest, digest_of, list_files, now, read_manifest

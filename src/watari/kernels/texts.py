@@ -9,6 +9,10 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
+
+from watari.kernels.jit import compiled
+from watari.kernels.utf8 import decode
 
 
 @dataclass(frozen=True)
@@ -57,20 +61,39 @@ class Texts:
     @staticmethod
     def from_arrow(column: pa.Array | pa.ChunkedArray) -> Texts:
         """Return a string column as code points; a null is an empty text."""
-        array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-        if isinstance(array, pa.ChunkedArray):
-            array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
-        if array.null_count:
-            array = array.fill_null("")
-        array = array.cast(pa.large_string())
-        if len(array) == 0:
-            return Texts(np.zeros(0, np.uint32), np.zeros(1, np.int64))
-        _, ends, data = array.buffers()
-        ends = np.frombuffer(ends, np.int64, count=len(array) + 1, offset=8 * array.offset)
-        start, stop = int(ends[0]), int(ends[-1])
-        raw = data.to_pybytes()[start:stop] if data is not None and stop > start else b""
-        codes = np.frombuffer(raw.decode("utf-8").encode("utf-32-le"), np.uint32)
-        # A character starts at every byte that does not continue one.
-        starts = np.zeros(len(raw) + 1, np.int64)
-        np.cumsum((np.frombuffer(raw, np.uint8) & 0xC0) != 0x80, out=starts[1:])
-        return Texts(codes, starts[ends - start])
+        chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+        # Bytes may lie under a null.
+        parts = [
+            (chunk.fill_null("") if chunk.null_count else chunk).cast(pa.large_string())
+            for chunk in chunks
+            if len(chunk)
+        ]
+        if compiled():
+            return _decoded(parts)
+        offsets = np.zeros(sum(map(len, parts)) + 1, np.int64)
+        sizes = [np.asarray(pc.utf8_length(part), np.int64) for part in parts]
+        np.cumsum(np.concatenate([np.zeros(0, np.int64), *sizes]), out=offsets[1:])
+        return Texts(np.concatenate([np.zeros(0, np.uint32), *map(_by_python, parts)]), offsets)
+
+
+def _edges(part: pa.Array) -> npt.NDArray[np.int64]:
+    """Return int64[n + 1]: where each text of a large_string array begins and ends in its data."""
+    return np.frombuffer(part.buffers()[1], np.int64, count=len(part) + 1, offset=8 * part.offset)
+
+
+def _decoded(parts: list[pa.Array]) -> Texts:
+    lengths = np.zeros(sum(map(len, parts)) + 1, np.int64)
+    codes = np.empty(sum(int(edges[-1] - edges[0]) for edges in map(_edges, parts)), np.uint32)
+    row = filled = 0
+    for part in parts:
+        data = part.buffers()[2]
+        raw = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
+        filled = decode(raw, _edges(part), codes, filled, lengths[row + 1 : row + 1 + len(part)])
+        row += len(part)
+    return Texts(codes[:filled], np.cumsum(lengths, dtype=np.int64))
+
+
+def _by_python(part: pa.Array) -> npt.NDArray[np.uint32]:
+    edges, data = _edges(part), part.buffers()[2]
+    raw = memoryview(data)[edges[0] : edges[-1]] if data is not None else memoryview(b"")
+    return np.frombuffer(str(raw, "utf-8").encode("utf-32-le"), np.uint32)

@@ -88,8 +88,8 @@ _PAGE: dict[str, tuple[str, str]] = {
     "invalid_is": ("{n} invalid", "無効 {n}"),
     "data_table": ("Corpora and data", "コーパスとデータ"),
     "data_note": (
-        "Rows read, kept and dropped by each stage. A dropped row is in its dropped.parquet, with the reason.",
-        "各ステージが読み込んだ行、残した行、除外した行の数です。除外した行とその理由は dropped.parquet にあります。",
+        "Rows read, kept and dropped by each stage. A dropped row is in its dropped.parquet (corpora: ledger), with the reason.",
+        "各ステージが読み込んだ行、残した行、除外した行の数です。除外した行とその理由は dropped.parquet（コーパスでは ledger）にあります。",
     ),
     "stage": ("Stage", "ステージ"),
     "rows_in": ("Rows read", "入力行"),

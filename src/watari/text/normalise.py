@@ -168,7 +168,7 @@ def normal_forms(column: pa.Array | pa.ChunkedArray, params: NormaliseParams = D
     if isinstance(array, pa.ChunkedArray):
         return pa.array([], pa.large_string())
     array = array.cast(pa.large_string())
-    texts = _code_points(array)
+    texts = Texts.from_arrow(array)
     needs, loose = _needs(texts, params)
     rows = np.flatnonzero((needs != 0) | loose)
     if not len(rows):
@@ -185,21 +185,6 @@ def normalise_table(table: pa.Table, params: NormaliseParams = DEFAULT) -> pa.Ta
     """Return a table with its `text` in normal form (a kernel of a corpus: same rows, same order)."""
     place = table.schema.get_field_index("text")
     return table.set_column(place, table.schema.field(place), normal_forms(table.column("text"), params))
-
-
-def _code_points(array: pa.Array) -> Texts:
-    """Return large_string texts as code points, without a look at every byte for where characters begin."""
-    if not len(array):
-        return Texts.of([])
-    # Bytes may lie under a null.
-    array = array.fill_null("") if array.null_count else array
-    _, ends, data = array.buffers()
-    edges = np.frombuffer(ends, np.int64, count=len(array) + 1, offset=8 * array.offset)
-    raw = memoryview(data)[edges[0] : edges[-1]] if data is not None else memoryview(b"")
-    codes = np.frombuffer(str(raw, "utf-8").encode("utf-32-le"), np.uint32)
-    offsets = np.zeros(len(array) + 1, np.int64)
-    np.cumsum(np.asarray(pc.utf8_length(array)), out=offsets[1:])
-    return Texts(codes, offsets)
 
 
 def _needs(texts: Texts, params: NormaliseParams) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:

@@ -24,7 +24,8 @@ import xxhash
 
 from watari.artifact.atomic import write_json
 from watari.corpus.dedup.params import DedupParams
-from watari.kernels import lsh, minhash, utf8
+from watari.kernels import lsh, minhash
+from watari.kernels.texts import Texts
 
 Words32 = npt.NDArray[np.uint32]
 Words64 = npt.NDArray[np.uint64]
@@ -46,7 +47,7 @@ def signatures(table: pa.Table, params: DedupParams) -> tuple[Words64, Words32]:
     column = table.column("text")
     if not params.near:
         return _hashed(column), np.zeros((table.num_rows, 0), np.uint32)
-    texts = utf8.decode(column)
+    texts = Texts.from_arrow(column)
     if not params.shingles:
         return _hashed(column), minhash.signatures(texts, length=params.shingle, count=params.words)
     languages = table.column("language").to_pylist()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import faulthandler
+import fcntl
 import gc
 import importlib
 import os
@@ -101,25 +102,35 @@ def main(connection: int, life: int) -> None:
 
 def _serve(order: Order) -> Done | Failed:
     log = log_path(order.work, order.step, order.number)
+    mark = mark_path(order.work, order.step, order.number)
     try:
         _redirect_output(log)
-        _function(order.task)(order.work, order.step, order.number)
-        if not mark_path(order.work, order.step, order.number).is_file():
+        if not mark.is_file():
+            os.ftruncate(1, 0)
+            _function(order.task)(order.work, order.step, order.number)
+        if not mark.is_file():
             raise StageFailed(f"{order.step}, task {order.number}: it ended without its mark")
+        with suppress(OSError):
+            _flush()
+            if log.stat().st_size == 0:
+                log.unlink()
+        return Done(order.number, peak_memory())
     except BaseException as error:
         # On a full disk the log cannot be written either.
         with suppress(OSError):
+            _flush()
             traceback.print_exc()
-            sys.stderr.flush()
         return Failed(_failure(error, order, log))
     finally:
         with suppress(OSError):
-            sys.stdout.flush()
-            sys.stderr.flush()
-    with suppress(OSError):
-        if log.stat().st_size == 0:
-            log.unlink()
-    return Done(order.number, peak_memory())
+            _flush()
+        with suppress(OSError):
+            fcntl.flock(1, fcntl.LOCK_UN)
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
 
 
 def _function(task: str) -> Callable[[Path, str, int], object]:
@@ -148,8 +159,14 @@ def _failure(error: BaseException, order: Order, log: Path) -> Failure:
 
 
 def _redirect_output(log: Path) -> None:
+    """Send our output to a task's log, once nobody else does: the worker of a killed run may still be on its way out.
+
+    Two workers then never write the same files at a time, at least where the file system knows locks.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    with suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)

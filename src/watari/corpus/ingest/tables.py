@@ -19,6 +19,8 @@ from watari.corpus.ingest.jsonlines import read_lines
 from watari.corpus.ingest.piece import Piece
 from watari.corpus.ingest.rows import BATCH_BYTES, BATCH_ROWS, Rows
 
+_BUFFER = 1 << 20
+
 
 def read(piece: Piece) -> Iterator[pa.Table]:
     """Yield the rows of a piece as `WORKING` tables of at most 4,096 rows or 16 MB of text, in order.
@@ -74,7 +76,8 @@ def _parquet(piece: Piece, found: RowFile) -> Iterator[pa.Table]:
 
     with closing(found.open()) as raw:
         try:
-            table = pq.ParquetFile(raw)
+            # Buffered: a whole column chunk, which may be all of a file, need not be in memory.
+            table = pq.ParquetFile(raw, buffer_size=_BUFFER, pre_buffer=False)
         except (pa.ArrowException, OSError) as error:
             yield from _broken(piece, [""], first_line(error))
             return
@@ -147,7 +150,7 @@ def _artifact_batches(piece: Piece) -> Iterator[tuple[pa.RecordBatch, list[str]]
     whole = folder.is_dir()
     for path in row_files(folder) if whole else [folder]:
         name = f"{path.relative_to(folder).as_posix()}: " if whole else ""
-        table = pq.ParquetFile(path)
+        table = pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False)
         number = piece.line
         for group in range(piece.start, table.num_row_groups if piece.stop is None else piece.stop):
             for batch in _group_batches(table, group, table.schema_arrow.names):

@@ -9,7 +9,7 @@ from typing import Any
 
 from watari.corpus.report.examples import document_heads
 from watari.corpus.report.tables import HOST, Tables
-from watari.corpus.report.words import FIGURES
+from watari.corpus.report.terms import FIGURES
 
 _ROWS = 200
 """Groups at most in a table; what is beyond is told as a number."""

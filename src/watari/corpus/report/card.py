@@ -22,8 +22,8 @@ from watari.corpus.report.breakdowns import Groups, Task, contamination_of, grou
 from watari.corpus.report.flow import Flow, flow_of
 from watari.corpus.report.record import BuildRecord, RecordedRule
 from watari.corpus.report.tables import MEMORY, Tables, opened
+from watari.corpus.report.terms import TERMS
 from watari.corpus.report.visible import head, visible
-from watari.corpus.report.words import TERMS
 
 CARDS = {"en": "README.md", "ja": "README.ja.md"}
 

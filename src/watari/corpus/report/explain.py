@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from watari.corpus.report.examples import HEAD, document_heads
+from watari.corpus.report.lookup import found_row
 from watari.corpus.report.measures import RuleValue, values_of
 from watari.corpus.report.numbers import plain
 from watari.corpus.report.tables import MEMORY, Tables, opened
 from watari.corpus.report.visible import columns, head, visible, wrapped
-from watari.errors import UserError
 
-_COLUMNS = (
-    "key, doc_id, id, disposition, reason, value, threshold, survivor, detail, step, source, path, place,"
-    " language, license, url, characters, bytes, raw_hash"
-)
-_NEAR = 5
-_ALIKE = 0.75
-_OTHERS = 20
 _SURVIVOR_HEAD = 200
 
 
@@ -182,7 +174,8 @@ def explain(folder: Path, wanted: str, *, memory: str = MEMORY) -> Explanation:
         UserError: if there is no such row; it names near ones.
     """
     with opened(folder, memory=memory) as tables:
-        found_by, row, others = _find(tables, wanted)
+        found = found_row(tables, wanted)
+        row = found.row
         key, doc_id, own_id, disposition, reason, value, threshold, survivor, detail, step = row[:10]
         source, path, place, language, license, url, characters, size, raw_hash = row[10:]
         kept = disposition == "kept"
@@ -193,8 +186,8 @@ def explain(folder: Path, wanted: str, *, memory: str = MEMORY) -> Explanation:
             doc_id=doc_id or key,
             key=key,
             id=own_id,
-            found_by=found_by,
-            others=others,
+            found_by=found.by,
+            others=found.others,
             disposition=disposition,
             reason=reason,
             value=value,
@@ -221,45 +214,6 @@ def explain(folder: Path, wanted: str, *, memory: str = MEMORY) -> Explanation:
             copies=document[2] if document else None,
             masked=document[3] if document else {},
         )
-
-
-def _find(tables: Tables, wanted: str) -> tuple[str, tuple[Any, ...], list[str]]:
-    rows = tables.rows(
-        f"SELECT {_COLUMNS}, CASE WHEN doc_id = $1 THEN 0 WHEN key = $1 THEN 1 WHEN id = $1 THEN 2 ELSE 3 END AS place"
-        " FROM ledger WHERE doc_id = $1 OR key = $1 OR id = $1 OR url = $1 ORDER BY place, key"
-        f" LIMIT {_OTHERS + 1}",
-        [wanted],
-    )
-    if not rows:
-        near = _near(tables, wanted)
-        raise UserError(
-            f"{tables.folder}: no row with the id, key or URL '{visible(wanted, lines=False)}'",
-            "near it: " + ", ".join(visible(name, lines=False) for name in near) if near else "",
-        )
-    first = rows[0]
-    names = ("doc_id", "key", "id", "url")
-    others = [row[1] or row[0] for row in rows[1:] if row[1] != first[1]]
-    return names[first[-1]], first[:-1], others
-
-
-def _near(tables: Tables, wanted: str) -> list[str]:
-    """Return doc_ids or URLs that begin with what was asked for, else those that are most alike."""
-    if not wanted:
-        return []
-    found = tables.rows(
-        "SELECT DISTINCT name FROM (SELECT unnest([doc_id, key, id, url]) AS name FROM ledger)"
-        f" WHERE name IS NOT NULL AND (contains(name, $1) OR contains($1, name)) ORDER BY abs(length(name) - length($1)),"
-        f" name LIMIT {_NEAR}",
-        [wanted],
-    )
-    if not found:
-        kind = "url" if re.match(r"[a-z][a-z0-9+.-]*://", wanted) else "doc_id"
-        found = tables.rows(
-            f"SELECT name FROM (SELECT DISTINCT {kind} AS name, jaro_winkler_similarity({kind}, $1) AS near FROM ledger"
-            f" WHERE {kind} IS NOT NULL) WHERE near >= {_ALIKE} ORDER BY near DESC, name LIMIT {_NEAR}",
-            [wanted],
-        )
-    return [name for (name,) in found]
 
 
 def _history(tables: Tables, dropped_by: str | None) -> list[Passage]:

@@ -20,7 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from watari.artifact import atomic
-from watari.corpus.report import numbers, words
+from watari.corpus.report import numbers, terms, words
 from watari.corpus.report.breakdowns import clusters_of, contamination_of, grouped, masked_of
 from watari.corpus.report.examples import Example, dropped_examples, kept_examples
 from watari.corpus.report.flow import MEASURES, Flow, flow_of
@@ -167,9 +167,9 @@ def _environment() -> Environment:
     helpers: dict[str, Callable[..., object]] = {
         "t": words.t,
         "aria": words.aria,
-        "term": words.term,
-        "figure_term": words.figure_term,
-        "language_term": words.language_term,
+        "term": terms.term,
+        "figure_term": terms.figure_term,
+        "language_term": terms.language_term,
         "written": written,
         "whole": numbers.whole,
         "size": numbers.size,

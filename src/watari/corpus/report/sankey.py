@@ -12,8 +12,9 @@ from markupsafe import Markup
 
 from watari.corpus.report import numbers
 from watari.corpus.report.flow import Amount, Flow, Loss
+from watari.corpus.report.terms import term_svg
 from watari.corpus.report.visible import visible
-from watari.corpus.report.words import t_svg, term_svg
+from watari.corpus.report.words import t_svg
 
 _LINE = 24.0
 _GAP = 4.0

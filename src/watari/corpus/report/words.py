@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from watari.corpus.report.visible import fitted, visible
-
 WORDS: dict[str, tuple[str, str]] = {
     # the page
     "report": ("Corpus report", "コーパスレポート"),
@@ -224,84 +222,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "profile_source": ("Source of the thresholds", "しきい値の出典"),
 }
 
-TERMS: dict[str, str] = {
-    # steps
-    "read": "読み込み",
-    "normalise": "正規化",
-    "lists": "リスト照合",
-    "language": "言語判定",
-    "length": "長さ",
-    "rules": "ルール",
-    "duplicates": "重複除去",
-    "split": "分割",
-    "contamination": "混入除去",
-    "personal": "個人情報のマスク",
-    "selection": "選択",
-    "mixture": "配合",
-    # reasons
-    "empty": "空",
-    "no text": "本文なし",
-    "no main text": "本文を抽出できない",
-    "not a text": "本文が文字列でない",
-    "not an id": "ID が不正",
-    "not an object": "オブジェクトでない",
-    "not UTF-8": "UTF-8 でない",
-    "not JSON": "JSON でない",
-    "not HTML": "HTML でない",
-    "unknown encoding": "文字コード不明",
-    "too large": "大きすぎる",
-    "damaged file": "ファイルの破損",
-    "too short": "短すぎる",
-    "other language": "他言語",
-    "listed host": "リストにあるホスト",
-    "listed URL": "リストにある URL",
-    "licence": "ライセンス",
-    "opted out": "オプトアウト",
-    "exact duplicate": "完全重複",
-    "near duplicate": "近似重複",
-    "other part of the split": "分割の別の部分",
-    "contaminated": "評価データの混入",
-    "not selected": "選択外",
-    "over quota": "割当超過",
-    # kinds of personal data
-    "email": "メールアドレス",
-    "phone": "電話番号",
-    "my_number": "マイナンバー",
-    "my number": "マイナンバー",
-    "ip": "IP アドレス",
-    "card": "カード番号",
-    # languages
-    "ja": "日本語",
-    "en": "英語",
-    "ko": "韓国語",
-    "zh": "中国語",
-    "id": "インドネシア語",
-    "und": "不明",
-}
-"""Names that the build's files give in English, in Japanese. A rule's name stays as its profile has it."""
-
-FIGURES: dict[str, tuple[str, str]] = {
-    "items": ("items", "項目"),
-    "texts": ("texts", "テキスト"),
-    "whole": ("looked for whole", "全文で照合"),
-    "too_short": ("too short", "短すぎる項目"),
-    "items_found": ("items found", "見つかった項目"),
-    "documents": ("documents", "該当文書"),
-    "dropped": ("dropped", "除外"),
-    "cut": ("cut", "切除"),
-    "flagged": ("flagged", "記録のみ"),
-}
-"""Names of figures that the build gives of an evaluation set."""
-
-_ENGLISH = {
-    "ja": "Japanese",
-    "en": "English",
-    "ko": "Korean",
-    "zh": "Chinese",
-    "id": "Indonesian",
-    "und": "unknown",
-}
-
 
 def t(key: str, **values: object) -> Markup:
     """Return a label in both languages; the page's style shows one of them. Values are escaped.
@@ -310,7 +230,7 @@ def t(key: str, **values: object) -> Markup:
         KeyError: if there is no such label.
     """
     english, japanese = (Markup(text).format(**values) for text in WORDS[key])
-    return _both(english, japanese)
+    return both(english, japanese)
 
 
 def t_svg(key: str) -> Markup:
@@ -320,46 +240,14 @@ def t_svg(key: str) -> Markup:
     )
 
 
-def term(name: str) -> Markup:
-    """Return the name of a step, reason or kind: in Japanese too where it is a known one; whatever it holds is escaped."""
-    shown = visible(name, lines=False)
-    if name not in TERMS:
-        return Markup("<bdi>{}</bdi>").format(shown)
-    return _both(Markup.escape(shown), Markup.escape(TERMS[name]))
-
-
-def figure_term(name: str) -> Markup:
-    """Return the name of a figure, in both languages where it is a known one."""
-    pair = FIGURES.get(name, (visible(name, lines=False),) * 2)
-    return _both(*(Markup.escape(text) for text in pair))
-
-
-def language_term(code: str) -> Markup:
-    """Return a language's name with its code; `–` for none."""
-    if not code:
-        return t("without")
-    if code not in _ENGLISH:
-        return Markup("<bdi>{}</bdi>").format(visible(code, lines=False))
-    return _both(Markup.escape(f"{_ENGLISH[code]} ({code})"), Markup.escape(f"{TERMS[code]} ({code})"))
-
-
-def term_svg(name: str, room: int) -> Markup:
-    """Return a name as `term` does, for inside an SVG text, cut to a width in columns."""
-    shown = fitted(visible(name, lines=False) or "?", room)
-    if name not in TERMS:
-        return Markup.escape(shown)
-    return Markup('<tspan class="w" lang="en">{}</tspan><tspan class="w" lang="ja">{}</tspan>').format(
-        shown, fitted(TERMS[name], room)
-    )
-
-
 def aria(key: str) -> Markup:
     """Return an `aria-label` in English with its Japanese form beside it, for the page's script to exchange."""
     english, japanese = WORDS[key]
     return Markup('aria-label="{}" data-en="{}" data-ja="{}"').format(english, english, japanese)
 
 
-def _both(english: Markup, japanese: Markup) -> Markup:
+def both(english: Markup, japanese: Markup) -> Markup:
+    """Return markup in both languages; the page's style shows one of them."""
     return Markup('<span class="w" lang="en">{}</span><span class="w" lang="ja">{}</span>').format(
         english, japanese
     )

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from watari.corpus.rules.metrics import FirstFailing, Metric, Values, holds, metric_of
+from watari.corpus.rules.metrics import FirstFailing, Integers, Metric, Values, holds, metric_of
 from watari.corpus.rules.profile import Profile, Rule
 from watari.corpus.rules.words import Words, segment
 from watari.corpus.table import dropped
 from watari.kernels.texts import Texts
-from watari.kernels.utf8 import decode
 
 NOT_MEASURABLE = "nothing to measure"
 """The `detail` of a document that breaks a rule because it holds nothing that the rule could measure."""
+
+# Texts that are out are left among the others until they are this share of their characters.
+_COPIED = 0.15
 
 
 @dataclass(frozen=True)
@@ -39,35 +41,40 @@ def apply(table: pa.Table, profile: Profile) -> pa.Table:
     asked only of documents that passed those before; the verdict is that of asking them one by one.
     The `language` of a row is not looked at.
     """
-    alive = np.arange(table.num_rows, dtype=np.int64)
-    texts = decode(table.column("text"))
-    groups = list(_groups(profile))
-    for group in groups:
-        if not len(alive):
+    texts = Texts.from_arrow(table.column("text"))
+    # The rows of the table that `texts` holds, and which of them have broken no rule yet.
+    rows = np.arange(table.num_rows, dtype=np.int64)
+    alive = np.ones(table.num_rows, bool)
+    for group in _groups(profile):
+        dead = int(texts.lengths[~alive].sum())
+        # Judging a few texts for nothing costs less than copying all the others; finding words never does.
+        if dead > _COPIED * len(texts.codes) or (group.needs_words and not alive.all()):
+            kept = np.flatnonzero(alive)
+            texts, rows, alive = texts.take(kept), rows[kept], np.ones(len(kept), bool)
+        if not alive.any():
             break
         first = _first_failing(texts, group, profile)
-        failed = first.rule >= 0
-        if not failed.any():
-            continue
-        rules, values = first.rule[failed], first.value[failed]
-        limits = np.zeros(len(rules))
-        for number, rule in enumerate(group.rules):
-            mine = rules == number
-            limits[mine] = _broken_limit(values[mine], rule)
-        names = np.array([rule.name for rule in group.rules], object)[rules]
-        rows, known = alive[failed], ~np.isnan(values)
-        table = dropped(
-            table, rows[known], names[known].tolist(), value=values[known], threshold=limits[known]
-        )
-        nothing = names[~known].tolist()
-        table = dropped(
-            table, rows[~known], nothing, threshold=limits[~known], detail=[NOT_MEASURABLE] * len(nothing)
-        )
-        kept = np.flatnonzero(~failed)
-        alive = alive[kept]
-        if group is not groups[-1]:
-            texts = texts.take(kept)
+        failed = alive & (first.rule >= 0)
+        if failed.any():
+            table = _with_verdicts(table, rows[failed], group, first.rule[failed], first.value[failed])
+            alive &= ~failed
     return table
+
+
+def _with_verdicts(
+    table: pa.Table, rows: Integers, group: _Group, broken: Integers, values: Values
+) -> pa.Table:
+    """Return the table with a verdict on `rows`: which rule of the group each broke, and what was measured."""
+    limits = np.zeros(len(rows))
+    for number, rule in enumerate(group.rules):
+        mine = broken == number
+        limits[mine] = _broken_limit(values[mine], rule)
+    names = np.array([rule.name for rule in group.rules], object)[broken]
+    known = ~np.isnan(values)
+    table = dropped(table, rows[known], names[known].tolist(), value=values[known], threshold=limits[known])
+    nothing = names[~known].tolist()
+    details = [NOT_MEASURABLE] * len(nothing)
+    return dropped(table, rows[~known], nothing, threshold=limits[~known], detail=details)
 
 
 def measure(table: pa.Table, profile: Profile) -> pa.Table:
@@ -75,7 +82,7 @@ def measure(table: pa.Table, profile: Profile) -> pa.Table:
 
     NaN where there is nothing to measure. Rules that are off (no word list given) have no column.
     """
-    texts = decode(table.column("text"))
+    texts = Texts.from_arrow(table.column("text"))
     columns = {"key": table.column("key")}
     for group in _groups(profile):
         words = _words(texts, group, profile)

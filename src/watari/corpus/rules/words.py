@@ -1,4 +1,12 @@
-"""Words of texts: by blanks and punctuation where a language has spaces, by SudachiPy where it is Japanese."""
+"""Words of texts: by blanks and punctuation where a language has spaces, by SudachiPy where it is Japanese.
+
+Where they are not datatrove's (0.10.1 with spaCy 3.8), so that a rule may say something else:
+    English     a listed string that spaCy finds across a blank (`' 'em`) hides one of ours; symbols that are newer than
+                spaCy's table of them; strings of more than 1,000 characters, which are cut here.
+    Japanese    texts of more than 40,000 bytes are cut here between sentences, there anywhere.
+    others      spaCy's rules for all languages, without its lists for one (Indonesian has 4,000 words, some of them
+                doublings with a hyphen); Korean by blanks and punctuation, there by kiwipiepy's morphemes.
+"""
 
 from __future__ import annotations
 

@@ -51,7 +51,6 @@ class Screening:
         self._work, self._number, self._plan = work, number, plan
         self.passed = {name: Totals() for name in NAMES}
         self.findings: Findings = {}
-        self.masked: dict[str, int] = {}
 
     def tables(self, lose: Lose) -> Iterator[pa.Table]:
         """Yield the rows that pass, a row group at a time; `lose` is told of the others and the step that dropped them."""
@@ -75,7 +74,6 @@ class Screening:
                     table = self._settle(judged, CONTAMINATION, lose)
                 if masking is not None:
                     table = self._settle(personal.mask(table, masking), PERSONAL, lose)
-                    self._count_masked(table)
                 if table.num_rows:
                     yield table
 
@@ -86,19 +84,11 @@ class Screening:
         self.passed[name].add(kept)
         return kept
 
-    def _count_masked(self, table: pa.Table) -> None:
-        import json
-
-        for note in table.column("masked").drop_null().to_pylist():
-            for kind, count in json.loads(note).items():
-                self.masked[kind] = self.masked.get(kind, 0) + count
-
     def counted(self) -> dict[str, Any]:
         """Return what was found, for the mark."""
         return {
             "passed": {name: totals.plain() for name, totals in self.passed.items()},
             "contamination": {task: found.model_dump() for task, found in self.findings.items()},
-            "masked": dict(sorted(self.masked.items())),
         }
 
 

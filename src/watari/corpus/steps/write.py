@@ -7,7 +7,6 @@ a kill writes the same.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from watari.artifact.records import meta_of
-from watari.corpus import mix, selection
+from watari.corpus import mix, personal, selection
 from watari.corpus.ledger import DROPPED, KEPT, LEDGER, TableWriter, Tally, Totals, entries
 from watari.corpus.names import Repeated
+from watari.corpus.personal import MASKED
 from watari.corpus.plan import Plan, load_plan
 from watari.corpus.samples import TextHeads, write_small
-from watari.corpus.steps import CLEAN, SCORE, SCREEN, WRITE
+from watari.corpus.steps import CLEAN, SCREEN, WRITE
 from watari.corpus.steps.score import mixture_of, scored_of, tables, weighed_of
 from watari.corpus.steps.screen import Screening
 from watari.corpus.table import parted, undecided, with_column
@@ -86,6 +86,7 @@ class _Writer:
         self._languages: dict[str, list[int]] = {}
         self._sources: dict[str, list[int]] = {}
         self._licenses: dict[str, int] = {}
+        self._masked: dict[str, int] = {}
         self._texts = TextHeads(plan.examples, plan.params.seed, by="reason")
         parts = [pq.read_table(work.file(CLEAN, number, "texts.parquet"))]
         if plan.chosen:
@@ -121,6 +122,7 @@ class _Writer:
             "languages": self._languages,
             "sources": self._sources,
             "licenses": self._licenses,
+            "masked": self._masked,
         }
 
     def _chosen(self, ledger: TableWriter) -> Iterator[pa.Table]:
@@ -160,6 +162,8 @@ class _Writer:
         names = self._enter(entries(table, KEPT, None), ledger)
         own = table.column("id").to_pylist()
         self._renamed += sum(name != given for name, given in zip(names, own, strict=True) if given is not None)
+        for kind, found in (personal.counts(table) if MASKED in table.column_names else {}).items():
+            self._masked[kind] = self._masked.get(kind, 0) + found["masked"]
         if "copies" not in table.column_names:
             table = with_column(table, "copies", pa.array(np.ones(table.num_rows, np.int32)))
         table = with_column(table, "id", pa.array(names, pa.string()))
