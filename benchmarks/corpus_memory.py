@@ -20,41 +20,40 @@ import threading
 import time
 from pathlib import Path
 
+from sides import arguments, tell
+
+BAR = 700
+"""MiB a worker."""
 CHANGED = 0.12
 """Share of characters that each copy changes: a character 5-gram survives with 0.53, so copies agree in 0.2."""
 
 
 def main() -> None:
-    """Write the input, build, print one line of JSON."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--gigabytes", type=float, default=2.0)
+    """Write the input, build, and print the peak of the largest worker beside the bar."""
+    options = arguments(__doc__, _more)
+    size = options.gigabytes or (0.02 if options.quick else 2.0)
+    with tempfile.TemporaryDirectory(dir=options.folder) as scratch:
+        source = Path(scratch) / "pages.jsonl"
+        documents = write(source, int(size * 1e9))
+        began = time.monotonic()
+        peaks = build(source, Path(scratch) / "corpus", options.workers)
+        seconds = time.monotonic() - began
+        driver = peaks.pop("driver")
+        tell(
+            "peak memory of a worker of corpus.build (ja-swallow, near duplicates, report)",
+            max(peaks.values()) / 1024,
+            BAR,
+            unit="MiB",
+            peer_name="the bar",
+            sizes=f"{source.stat().st_size / 1e9:.2f} GB, {documents:,} documents, {options.workers} workers,"
+            f" {len(peaks)} processes; the command itself {driver / 1024:.0f} MiB; {seconds:.0f} s",
+        )
+
+
+def _more(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--gigabytes", type=float, help="size of the input (default: 2)")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", type=Path, help="where to write (default: a temporary folder)")
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=given.folder) as scratch:
-        source = Path(scratch) / "pages.jsonl"
-        documents = write(source, int(given.gigabytes * 1e9))
-        began = time.monotonic()
-        peaks = build(source, Path(scratch) / "corpus", given.workers)
-        workers = sorted((peak for name, peak in peaks.items() if name != "driver"), reverse=True)
-        print(
-            json.dumps(
-                {
-                    "claim": "memory of a worker, corpus.build, ja-swallow with near duplicates",
-                    "input_bytes": source.stat().st_size,
-                    "documents": documents,
-                    "workers": given.workers,
-                    "driver_mib": round(peaks["driver"] / 1024),
-                    "largest_worker_mib": round(workers[0] / 1024) if workers else None,
-                    "processes": len(peaks),
-                    "seconds": round(time.monotonic() - began),
-                    "bar_mib": 700,
-                }
-            ),
-            flush=True,
-        )
 
 
 def write(path: Path, size: int) -> int:
@@ -85,7 +84,7 @@ def build(source: Path, out: Path, workers: int) -> dict[str, int]:
         *(sys.executable, "-m", "watari", "corpus", "build", "--profile", "ja-swallow"),
         *("--input", str(source), "--out", str(out), "--workers", str(workers), "--quiet"),
     ]
-    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
     peaks: dict[str, int] = {}
     done = threading.Event()
 
