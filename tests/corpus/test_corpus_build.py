@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -99,6 +100,24 @@ def test_unknown_columns_go_into_meta(tmp_path: Path) -> None:
     assert json.loads(row["meta"]) == {"author": "X", "k": 1}
     _, (row,) = build(tmp_path / "p", sources={"path": str(path), "text": "ja", "keep": ["en"]})
     assert json.loads(row["meta"]) == {"en": ["One."], "k": 1}
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_licences_are_read_in_both_spellings_and_broken_rows_keep_their_id(tmp_path: Path, form: str) -> None:
+    rows = [
+        {"id": "a", "text": "一つ目の文です。", "licence": "CC0-1.0", "license": None},
+        {"id": "b", "text": None, "licence": "CC0-1.0", "license": None},
+    ]
+    if form == "jsonl":
+        for row in rows:
+            del row["license"]
+        path = jsonl(tmp_path / "a.jsonl", rows)
+    else:
+        path = tmp_path / "a.parquet"
+        pq.write_table(pa.Table.from_pylist(rows).drop_columns(["license"]), path)
+    _, (kept,) = build(tmp_path / "o", sources={"path": str(path)})
+    assert (kept["license"], kept["meta"]) == ("CC0-1.0", None)
+    assert dropped(tmp_path / "o") == {"b": ("no text", None)}
 
 
 def test_an_id_given_twice_is_renamed_not_lost(tmp_path: Path) -> None:

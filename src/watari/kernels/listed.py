@@ -66,6 +66,7 @@ def longest_matches(texts: Texts, words: Trie) -> npt.NDArray[np.int32]:
     at = np.flatnonzero(nodes)
     nodes = nodes[at]
     stops = texts.offsets[1:][np.searchsorted(texts.offsets, at, side="right") - 1]
+    known = np.append(words.keys, -1)  # where a key larger than all would stand
     length = 0
     while len(at):
         length += 1
@@ -75,8 +76,7 @@ def longest_matches(texts: Texts, words: Trie) -> npt.NDArray[np.int32]:
         at, nodes, stops = at[going], nodes[going], stops[going]
         keys = (nodes.astype(np.int64) << _CODE_BITS) | texts.codes[at + length]
         step = np.searchsorted(words.keys, keys)
-        found = step < len(words.keys)
-        found[found] = words.keys[step[found]] == keys[found]
+        found = known[step] == keys
         at, nodes, stops = at[found], words.nodes[step[found]], stops[found]
     return longest
 

@@ -12,15 +12,22 @@ import pyarrow.compute as pc
 
 from watari.artifact.records import first_line, meta_of, plain
 from watari.corpus.ingest.piece import Piece
-from watari.corpus.ingest.rows import BATCH_BYTES, BATCH_ROWS, OWN, finished, id_of, word_of
-
-_KNOWN = ("id", "text", *OWN)
+from watari.corpus.ingest.rows import (
+    BATCH_BYTES,
+    BATCH_ROWS,
+    BRITISH,
+    KNOWN,
+    OWN,
+    finished,
+    id_of,
+    word_of,
+)
 
 
 def columns_read(piece: Piece, schema: pa.Schema) -> list[str]:
     """Return the names of the columns that have to be read: the known ones, and those that go into `meta`."""
     form = piece.form
-    wanted = {*_KNOWN, form.text, form.id, "meta"} if form.keep is None else {*_KNOWN, form.text, form.id}
+    wanted = {*KNOWN, form.text, form.id, "meta"} if form.keep is None else {*KNOWN, form.text, form.id}
     if form.keep is not None:
         wanted |= {"meta", *form.keep}
         return [name for name in schema.names if name in wanted]
@@ -150,6 +157,8 @@ def _is_text(kind: pa.DataType) -> bool:
 def _own(batch: pa.RecordBatch, name: str, piece: Piece) -> tuple[pa.Array, npt.NDArray[np.bool_], str]:
     """Return (values as text, which of them cannot be one, what is said of those) of a column."""
     column = None if name == piece.form.text else _column(batch, name)
+    if column is None and name == "license":
+        column = _column(batch, BRITISH)
     return _words(column, batch.num_rows, name, word_of)
 
 
@@ -185,7 +194,7 @@ def _words(
 def _meta(batch: pa.RecordBatch, piece: Piece) -> pa.Array:
     """Return the `meta` JSON of each row: its own, and every kept column beside the known ones."""
     form = piece.form
-    used = {*_KNOWN, form.text, form.id}
+    used = {*KNOWN, form.text, form.id}
     if form.keep is not None:
         names = [name for name in batch.schema.names if name == "meta" or name in form.keep]
     else:

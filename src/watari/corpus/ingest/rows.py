@@ -34,7 +34,10 @@ BATCH_BYTES = 16 << 20
 
 OWN = ("source", "language", "license", "url", "date")
 """Columns that a row may bring itself."""
-_KNOWN = ("id", "text", *OWN)
+BRITISH = "licence"
+"""Another spelling of `license`, read where that is not there."""
+KNOWN = ("id", "text", *OWN, BRITISH)
+"""Columns that do not go into `meta`."""
 
 
 @dataclass
@@ -49,7 +52,7 @@ class Rows:
 
     def __post_init__(self) -> None:
         self._form = self.piece.form
-        self._used = {*_KNOWN, self._form.text, self._form.id, "meta"}
+        self._used = {*KNOWN, self._form.text, self._form.id, "meta"}
         self._kept = None if self._form.keep is None else ("meta", *self._form.keep)
         self._plain = self._form.text == "text" and self._form.id == "id"
         self._start()
@@ -83,11 +86,13 @@ class Rows:
     def row(self, place: str, row: dict[str, Any]) -> None:
         """Add a row with its columns."""
         form = self._form
+        if BRITISH in row and "license" not in row:
+            row = {**row, "license": row[BRITISH]}
         text = row.get(form.text)
         if type(text) is not str:
             text, reason, detail = _joined(row, form.text)
             if text is None:
-                self._append(place, None, {}, None, reason, detail)
+                self._append(place, None, row, None, reason, detail)
                 return
         reason = detail = None
         if not text or text.isspace():
