@@ -145,7 +145,7 @@ def test_killed_at_random_points(
             stderr=subprocess.DEVNULL,
         )
         # Some tasks further than the last time, in whatever step that is.
-        goal = marks(out) + draw.randint(1, 14)
+        goal = marks(out) + draw.randint(1, 11)
         while process.poll() is None and marks(out) < goal:
             time.sleep(0.02)
         time.sleep(draw.uniform(0, 0.3))
@@ -155,11 +155,13 @@ def test_killed_at_random_points(
             else:
                 process.kill()
             killed += 1
-        if process.wait() == 0:
+        process.wait()
+        if (out / MANIFEST).is_file():
             break
         if not whole_group:
             # The next run may find workers of this one that are still ending.
             time.sleep(draw.choice((0, 0.5)))
     assert killed
-    build(made, out, "--workers", "2", "--engine", engine)
+    if not (out / MANIFEST).is_file():
+        build(made, out, "--workers", "2", "--engine", engine)
     assert digests(out) == reference

@@ -137,7 +137,9 @@ def prove(read: Totals, kept: Totals, lost: Tally, early: Tally) -> None:
     for totals in lost.by.values():
         total.merge(totals)
     if total != read:
-        raise AssertionError(f"rows are unaccounted for: read {read.plain()}, kept and dropped {total.plain()}")
+        raise AssertionError(
+            f"rows are unaccounted for: read {read.plain()}, kept and dropped {total.plain()}"
+        )
     for reason, totals in early.by.items():
         later = lost.by.get(reason, Totals())
         if later.documents < totals.documents:

@@ -158,7 +158,9 @@ def rate(work: Work, plan: Plan, inputs: Inputs) -> None:
     if tokenizer is not None:
         from watari.pretrained import load_tokenizer
 
-        heads = pa.concat_tables([pq.read_table(work.file(SCREEN, number, "heads.parquet")) for number in numbers])
+        heads = pa.concat_tables(
+            [pq.read_table(work.file(SCREEN, number, "heads.parquet")) for number in numbers]
+        )
         texts = heads.rename_columns(["language" if name == "group" else name for name in TEXTS.names])
         rates = mix.measured_rates(texts, load_tokenizer(tokenizer.path))
         atomic.write_json(work.root / RATES, {"tokens_per_character": rates})

@@ -52,10 +52,10 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
     """
     began = time.monotonic()
     work = Work(out / WORK)
-    plan = planned(params, inputs, work, progress)
+    workers = params.workers or os.cpu_count() or 1
+    plan = planned(params, inputs, work, progress, workers=workers)
     atomic.write_json(work.root / PLACE, {"out": os.path.relpath(out, work.root)})
     pieces = len(plan.pieces)
-    workers = params.workers or os.cpu_count() or 1
 
     small = params.engine == "pool" and _is_small(plan)
 
@@ -67,7 +67,13 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
                 run_task(work.root, name, number)
             return
         engines.run(
-            params.engine, work.root, name, tasks, workers=workers, progress=progress, options=params.engine_options
+            params.engine,
+            work.root,
+            name,
+            tasks,
+            workers=workers,
+            progress=progress,
+            options=params.engine_options,
         )
 
     def once(name: str, action: Callable[[], None]) -> None:
@@ -104,8 +110,8 @@ def _is_small(plan: Plan) -> bool:
     return here and sum(piece.size for piece in plan.pieces) <= SMALL
 
 
-def planned(params: Params, inputs: Inputs, work: Work, progress: Progress) -> Plan:
-    """Return the plan, with everything checked and compiled that tasks will ask for."""
+def planned(params: Params, inputs: Inputs, work: Work, progress: Progress, *, workers: int = 0) -> Plan:
+    """Return the plan, with everything checked and compiled that tasks will ask for; `workers` are started meanwhile."""
     profile = params.resolved_profile()
     pieces = ingest.plan(params.sources, inputs.many("sources"), seed=params.seed, stage=KIND)
     plan = Plan(params, pieces, profile)
@@ -117,6 +123,8 @@ def planned(params: Params, inputs: Inputs, work: Work, progress: Progress) -> P
         for name in PARTS:
             shutil.rmtree(work.root.parent / name, ignore_errors=True)
     work.root.mkdir(parents=True, exist_ok=True)
+    if workers and not _is_small(plan):
+        engines.prepare(params.engine, work.root, min(workers, len(pieces)))
     between.prepare(work, plan, progress)
     plan.write(work)
     return plan

@@ -157,11 +157,11 @@ class Params(StageParams):
         default="drop",
         description="what a row that cannot be read does: drop gives it a row in the ledger, stop ends the build",
     )
-    engine: Annotated[
-        Literal["pool", "datatrove-local", "datatrove-ray", "datatrove-slurm"], RUNTIME
-    ] = Field(
-        default="pool",
-        description="who runs the shards: processes of this machine, or one of datatrove's executors",
+    engine: Annotated[Literal["pool", "datatrove-local", "datatrove-ray", "datatrove-slurm"], RUNTIME] = (
+        Field(
+            default="pool",
+            description="who runs the shards: processes of this machine, or one of datatrove's executors",
+        )
     )
     engine_options: Annotated[EngineOptions, RUNTIME] = Field(
         default_factory=EngineOptions, description="how machines are asked for"

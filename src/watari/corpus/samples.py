@@ -17,9 +17,7 @@ from watari.artifact.draws import draw_uint64
 HEAD = 2000
 """Characters of a text that are kept."""
 
-TEXTS = pa.schema(
-    [("key", pa.string()), ("id", pa.string()), ("group", pa.string()), ("text", pa.string())]
-)
+TEXTS = pa.schema([("key", pa.string()), ("id", pa.string()), ("group", pa.string()), ("text", pa.string())])
 
 
 class TextHeads:

@@ -1,9 +1,9 @@
 """The work folder of a build: what each task writes, and the mark that says that it is done.
 
-    plan.json                 pieces and parameters; what every task reads
-    <step>/00012.json         the mark of task 12: written last, with what it counted
-    <step>/00012.<name>       its files
-    <global step>.json, …     what the driver wrote between two steps
+plan.json                 pieces and parameters; what every task reads
+<step>/00012.json         the mark of task 12: written last, with what it counted
+<step>/00012.<name>       its files
+<global step>.json, …     what the driver wrote between two steps
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from watari.kernels.jit import compiled
-from watari.kernels.utf8 import decode
+from watari.kernels.utf8 import decode, gather
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,10 @@ class Texts:
         """Return the texts at `rows` (int64, any order) as a new column."""
         lengths = self.lengths[rows]
         offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+        if compiled():
+            codes = np.empty(offsets[-1], np.uint32)
+            gather(self.codes, self.offsets, np.ascontiguousarray(rows, np.int64), codes)
+            return Texts(codes, offsets)
         # Position in `codes` of every character: its text's start there, less the start here, plus its place here.
         shift = np.repeat(self.offsets[:-1][rows] - offsets[:-1], lengths)
         return Texts(self.codes[shift + np.arange(offsets[-1], dtype=np.int64)], offsets)

@@ -1,4 +1,4 @@
-"""UTF-8 to code points, compiled: five times as fast as by way of a Python string."""
+"""Code points, compiled: from UTF-8 (five times as fast as by way of a Python string), and some texts of many."""
 
 from __future__ import annotations
 
@@ -47,3 +47,18 @@ def decode(
             filled += 1
         lengths[text] = filled - before
     return filled
+
+
+@jit
+def gather(
+    codes: npt.NDArray[np.uint32],
+    offsets: npt.NDArray[np.int64],
+    rows: npt.NDArray[np.int64],
+    out: npt.NDArray[np.uint32],
+) -> None:
+    """Write the texts at `rows` back to back into `out`."""
+    filled = 0
+    for row in rows:
+        for place in range(offsets[row], offsets[row + 1]):
+            out[filled] = codes[place]
+            filled += 1

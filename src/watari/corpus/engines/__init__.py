@@ -5,6 +5,6 @@ what has left its mark in the work folder, whatever an engine's own records say.
 """
 
 from watari.corpus.engines.options import ENGINES, EngineOptions
-from watari.corpus.engines.running import RUN_TASK, run
+from watari.corpus.engines.running import RUN_TASK, prepare, run
 
-__all__ = ["ENGINES", "RUN_TASK", "EngineOptions", "run"]
+__all__ = ["ENGINES", "RUN_TASK", "EngineOptions", "prepare", "run"]

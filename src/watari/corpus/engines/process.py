@@ -22,7 +22,7 @@ from pathlib import Path
 
 from watari.corpus.engines import worker
 from watari.corpus.engines.records import Failure, died, log_path
-from watari.corpus.engines.worker import Begun, Done, Failed, Order, Rest, Setting
+from watari.corpus.engines.worker import Begun, Done, Failed, Order, Prepare, Rest, Setting
 
 ONE_THREAD = {
     # Read by Arrow's CPU pool too.
@@ -101,6 +101,11 @@ class Worker:
                 self._set = True
             self.connection.send(order)
 
+    def prepare(self, function: str) -> None:
+        """Let it call a function, `module:name`, before its first task."""
+        with suppress(OSError):
+            self.connection.send(Prepare(function))
+
     def heard(self, order: Order) -> Begun | Done | Failed | None:
         """Return what it says of an order, once its connection is ready.
 
@@ -171,6 +176,17 @@ def keep(workers: Iterable[Worker]) -> None:
     resting = [one for one in workers if one.rest()]
     with _lock:
         _kept.extend(resting)
+
+
+def prepare(count: int, log: Path, function: str) -> None:
+    """Start workers until `count` are kept, and let each call `function`: work for the time until their first task."""
+    with _lock:
+        missing = count - len(_kept)
+    started = [Worker(log) for _ in range(missing)]
+    for worker in started:
+        worker.prepare(function)
+    with _lock:
+        _kept.extend(started)
 
 
 def _end_kept() -> None:

@@ -12,6 +12,18 @@ from watari.errors import UserError
 RUN_TASK = "watari.corpus.steps:run_task"
 
 
+WARM = "watari.corpus.steps:warm"
+
+
+def prepare(name: str, work: Path, workers: int) -> None:
+    """Let the workers of an engine start while there is something else to do; of use to `pool` alone."""
+    if name == "pool":
+        from watari.corpus.engines import process
+        from watari.corpus.engines.records import folder_of
+
+        process.prepare(workers, folder_of(work.absolute(), "start") / "workers.log", WARM)
+
+
 def run(
     name: str,
     work: Path,

@@ -61,6 +61,13 @@ class Rest:
 
 
 @dataclass(frozen=True)
+class Prepare:
+    """Sent down: call a function without arguments, `module:name`, while there is nothing else to do."""
+
+    function: str
+
+
+@dataclass(frozen=True)
 class Begun:
     """Sent up first: the task begins. A worker that ends without it has not touched the task."""
 
@@ -94,6 +101,10 @@ def main(connection: int, life: int) -> None:
             os.environ.update(order.environment)
         elif isinstance(order, Rest):
             _give_back()
+        elif isinstance(order, Prepare):
+            # What goes wrong here goes wrong in the first task too, where it is told.
+            with suppress(Exception):
+                _function(order.function)()
         elif isinstance(order, Order):
             orders.send(Begun())
             orders.send(_serve(order))
@@ -133,9 +144,9 @@ def _flush() -> None:
     sys.stderr.flush()
 
 
-def _function(task: str) -> Callable[[Path, str, int], object]:
+def _function(task: str) -> Callable[..., object]:
     module, _, name = task.partition(":")
-    found: Callable[[Path, str, int], object] = getattr(importlib.import_module(module), name)
+    found: Callable[..., object] = getattr(importlib.import_module(module), name)
     return found
 
 

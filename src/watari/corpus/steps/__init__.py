@@ -27,3 +27,14 @@ def run_task(work: Path, step: str, number: int) -> None:
     folder = Work(work)
     if folder.marked(step, number) is None:
         importlib.import_module(_HOMES[step]).run(folder, number)
+
+
+def warm() -> None:
+    """Import what tasks need and make the tables that they look things up in: what a worker may do before its first."""
+    import pyarrow as pa
+
+    from watari.text.normalise import normal_forms
+
+    for step in (CLEAN, EDGES, WRITE):
+        importlib.import_module(_HOMES[step])
+    normal_forms(pa.array(["渡り"]))

@@ -31,7 +31,12 @@ from watari.corpus.work import Work
 
 INDEX = "contamination.npz"
 SCREENED = pa.schema(
-    [*ROW, pa.field("cluster_size", pa.int32()), pa.field("masked", pa.string()), pa.field("overlap", pa.string())]
+    [
+        *ROW,
+        pa.field("cluster_size", pa.int32()),
+        pa.field("masked", pa.string()),
+        pa.field("overlap", pa.string()),
+    ]
 )
 """Rows that passed."""
 

@@ -161,7 +161,9 @@ class _Writer:
             return
         names = self._enter(entries(table, KEPT, None), ledger)
         own = table.column("id").to_pylist()
-        self._renamed += sum(name != given for name, given in zip(names, own, strict=True) if given is not None)
+        self._renamed += sum(
+            name != given for name, given in zip(names, own, strict=True) if given is not None
+        )
         for kind, found in (personal.counts(table) if MASKED in table.column_names else {}).items():
             self._masked[kind] = self._masked.get(kind, 0) + found["masked"]
         if "copies" not in table.column_names:
@@ -230,13 +232,19 @@ class _Writer:
             "reason": heads.column("group"),
             "text": heads.column("text"),
         }
-        write_small(out / "dropped" / name, pa.table(columns).sort_by([("reason", "ascending"), ("key", "ascending")]))
+        write_small(
+            out / "dropped" / name, pa.table(columns).sort_by([("reason", "ascending"), ("key", "ascending")])
+        )
         if self._measured is not None:
             known = [self._wanted[key] for key in self._measured.column("key").to_pylist()]
             measured = self._measured
-            measured = measured.append_column("doc_id", pa.array([doc_id for doc_id, _ in known], pa.string()))
+            measured = measured.append_column(
+                "doc_id", pa.array([doc_id for doc_id, _ in known], pa.string())
+            )
             measured = measured.append_column("kept", pa.array([reason is None for _, reason in known]))
-            measured = measured.append_column("reason", pa.array([reason for _, reason in known], pa.string()))
+            measured = measured.append_column(
+                "reason", pa.array([reason for _, reason in known], pa.string())
+            )
             write_small(out / "measured" / name, measured)
 
 
@@ -245,7 +253,9 @@ def _cut(table: pa.Table, limit: int | None) -> Iterator[pa.Table]:
     if limit is None or not (pc.utf8_length(table.column("text")).to_numpy() > limit).any():
         yield table
         return
-    for row in table.select(DOCUMENTS.names if "masked" in table.column_names else table.column_names).to_pylist():
+    for row in table.select(
+        DOCUMENTS.names if "masked" in table.column_names else table.column_names
+    ).to_pylist():
         if len(row["text"]) <= limit:
             yield pa.Table.from_pylist([row], schema=DOCUMENTS)
             continue
