@@ -58,7 +58,9 @@ def _more(parser: argparse.ArgumentParser) -> None:
 
 def write(path: Path, size: int) -> int:
     """Write a .jsonl of about `size` bytes and return how many documents it holds."""
-    with gzip.open(Path(os.environ["WATARI_TEST_DATA"]) / "kyoto-wiki" / "docs.jsonl.gz", "rt", "utf-8") as lines:
+    with gzip.open(
+        Path(os.environ["WATARI_TEST_DATA"]) / "kyoto-wiki" / "docs.jsonl.gz", "rt", "utf-8"
+    ) as lines:
         texts = ["\n".join(json.loads(line)["ja"]) for line in lines]
     letters = sorted({letter for text in texts[:500] for letter in text if letter.isalpha()})
     draws = random.Random(7)

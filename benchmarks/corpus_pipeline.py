@@ -176,7 +176,11 @@ def peer(folder: Path, data: Path) -> None:
 
     def run(name: str, steps: list[Any], tasks: int, workers: int) -> None:
         LocalPipelineExecutor(
-            pipeline=steps, tasks=tasks, workers=workers, logging_dir=str(out / "logs" / name), skip_completed=False
+            pipeline=steps,
+            tasks=tasks,
+            workers=workers,
+            logging_dir=str(out / "logs" / name),
+            skip_completed=False,
         ).run()
 
     out = folder / "peer"
@@ -199,7 +203,12 @@ def peer(folder: Path, data: Path) -> None:
     ruled = JsonlReader(str(out / "ruled"), compression=None)
     run("rules", [read, SwallowFilter(), JsonlWriter(str(out / "ruled"), compression=None)], WORKERS, WORKERS)
     run("signatures", [ruled, signature], WORKERS, WORKERS)
-    run("buckets", [MinhashDedupBuckets(str(out / "signatures"), str(out / "buckets"), config=config)], 14, WORKERS)
+    run(
+        "buckets",
+        [MinhashDedupBuckets(str(out / "signatures"), str(out / "buckets"), config=config)],
+        14,
+        WORKERS,
+    )
     run("clusters", [MinhashDedupCluster(str(out / "buckets"), str(out / "remove"), config=config)], 1, 1)
     run(
         "final",

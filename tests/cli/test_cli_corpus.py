@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -39,7 +40,11 @@ def sentence(number: int) -> str:
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("pages") / "pages.jsonl"
     rows: list[dict[str, Any]] = [
-        {"id": f"d{n}", "text": "\n".join(sentence(13 * n + k) for k in range(12)), "url": f"https://a.jp/{n}"}
+        {
+            "id": f"d{n}",
+            "text": "\n".join(sentence(13 * n + k) for k in range(12)),
+            "url": f"https://a.jp/{n}",
+        }
         for n in range(40)
     ]
     rows += [{"id": "copy", "text": rows[3]["text"]}, {"id": "short", "text": "短い。"}]
@@ -78,7 +83,18 @@ def test_a_build_leaves_what_it_promises(corpus: Path, pages: Path) -> None:
 
 def test_the_same_command_gives_the_same_digest(corpus: Path, pages: Path, tmp_path: Path) -> None:
     done = watari(
-        *("build", "--input", pages, "--out", tmp_path / "again", "--only", "ja", "--workers", "1", "--quiet"),
+        *(
+            "build",
+            "--input",
+            pages,
+            "--out",
+            tmp_path / "again",
+            "--only",
+            "ja",
+            "--workers",
+            "1",
+            "--quiet",
+        ),
         *("--set", "min_characters=10", "--json"),
     )
     told = json.loads(done.stdout)
@@ -103,9 +119,7 @@ def test_explain_by_any_name(corpus: Path) -> None:
 
 
 def test_sample_of_what_was_dropped(corpus: Path) -> None:
-    (row,) = json.loads(
-        watari("sample", corpus, "--dropped", "exact duplicate", "-n", "20", "--json").stdout
-    )
+    (row,) = json.loads(watari("sample", corpus, "--dropped", "exact duplicate", "-n", "20", "--json").stdout)
     assert {row["doc_id"], row["survivor"]} == {"copy", "d3"}
     assert row["text"].startswith(sentence(39))
     kept = json.loads(watari("sample", corpus, "-n", "5", "--json").stdout)
@@ -195,3 +209,31 @@ def test_killed_and_run_again(pages: Path, tmp_path: Path) -> None:
     again = json.loads(watari("build", *given, "--out", tmp_path / "killed").stdout)
     assert again["resumed"]
     assert again["digest"] == calm["digest"]
+
+
+@pytest.mark.parametrize("left", [["run.json", "plan.json"], ["run.json"], []])
+def test_killed_while_the_work_folder_was_removed(
+    corpus: Path, pages: Path, tmp_path: Path, left: list[str]
+) -> None:
+    """The corpus is whole by then: the same command says so and removes the rest; another is refused."""
+    out = tmp_path / "corpus"
+    shutil.copytree(corpus, out)
+    given = ["--input", pages, "--out", out, "--only", "ja", "--set"]
+    (out / "work" / "clean").mkdir(parents=True)
+    for name in left:
+        # What stands in them is of no matter: the steps' files beside them are gone.
+        (out / "work" / name).write_text("{}", "utf-8")
+    other = watari("build", *given, "min_characters=11", check=False)
+    assert other.returncode == 1
+    assert "Traceback" not in other.stderr
+    again = json.loads(watari("build", *given, "min_characters=10", "--json").stdout)
+    assert again["digest"] == json.loads((corpus / "manifest.json").read_text("utf-8"))["digest"]
+    assert again["metrics"]["rows_in"] == 44
+    assert not (out / "work").exists()
+
+
+def test_a_place_that_cannot_be_written_is_one_line(pages: Path) -> None:
+    done = watari("build", "--input", pages, "--out", pages / "below", check=False)
+    assert done.returncode == 1
+    assert "not a directory" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -78,7 +78,7 @@ def test_its_script_runs_under_its_policy(html: str, tmp_path: Path) -> None:
         'data-measure="bytes"',
     ):
         assert attribute in root
-    assert re.search(r'<details class="group" id="examples-2" open="">', dom)
+    assert re.search(r'<details class="group arrived" id="examples-2" open="">', dom)
     assert 'aria-label="言語"' in dom
 
 

@@ -15,8 +15,8 @@ from watari.artifact.draws import draw_uint64
 from watari.corpus.report.examples import as_text, dropped_examples, kept_examples, sample
 from watari.corpus.report.explain import explain
 from watari.corpus.report.tables import opened
-from watari.corpus.report.visible import columns
 from watari.errors import UserError
+from watari.pages.visible import columns
 
 
 @pytest.fixture(scope="module")

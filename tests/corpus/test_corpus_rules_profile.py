@@ -80,7 +80,7 @@ def test_overrides_change_limits_and_remove_rules() -> None:
         (
             "{name: a, metric: characters, max: 1, mux: 2}",
             "{}",
-            "rules.0.mux: Extra inputs are not permitted",
+            "rule 'a': mux: Extra inputs are not permitted",
         ),
         (
             "{name: a, metric: characters, max: 1}",

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from watari.artifact.kinds import Kind
 from watari.artifact.manifest import Manifest
 from watari.artifact.stage import InputArtifact
-from watari.report.axes import even, logarithmic, short, ticks
 from watari.report.drawing import Drawing, Measure, Point
-from watari.report.graph import NARROW, WIDE, fit, rounded
+from watari.report.graph import NARROW, WIDE, rounded
 from watari.report.layout import lay_out
 from watari.report.stages import ReportStage, Source, read_stages
 from watari.report.thinning import smoothed, strided, thinned
@@ -166,62 +165,8 @@ def test_no_stages_no_boxes() -> None:
     assert drawing.width > 0
 
 
-def test_names_are_cut_to_fit() -> None:
-    assert fit("tokenizer", 20) == "tokenizer"
-    assert fit("a_very_long_stage_name", 10) == "a_very_lo…"
-    assert fit("日本語の事前学習コーパス", 10) == "日本語の…"
-
-
 def test_corners_are_rounded() -> None:
     assert rounded([Point(0, 0), Point(20, 0), Point(20, 20)]) == "M0 0L14 0Q20 0 20 6L20 20"
-
-
-@given(st.floats(-1e9, 1e9, allow_nan=False), st.floats(1e-6, 1e9, allow_nan=False), st.integers(1, 10))
-def test_ticks_cover_the_axis(low: float, span: float, count: int) -> None:
-    high = low + span
-    if not span > abs(low) * 1e-6:
-        return
-    marks = ticks(low, high, count)
-    slack = span * 1e-6
-    assert marks[0] <= low + slack
-    assert marks[-1] >= high - slack
-    assert 2 <= len(marks) <= count + 3
-    assert all(two > one for one, two in pairwise(marks))
-
-
-def test_ticks_refuse_what_is_no_number() -> None:
-    with pytest.raises(ValueError, match="no axis"):
-        ticks(float("nan"), 1, 5)
-
-
-@given(st.floats(1e-12, 1e9), st.floats(1.0, 1e9), st.integers(2, 6))
-def test_a_logarithmic_axis_has_round_numbers_within(low: float, ratio: float, count: int) -> None:
-    scale = logarithmic(low, low * ratio, count)
-    assert 1 <= len(scale.marks) <= count + 3
-    assert all(scale.low <= mark <= scale.high for mark in scale.marks)
-    assert all(two > one for one, two in pairwise(scale.marks))
-    assert scale.share(scale.low) == 0
-    assert isclose(scale.share(scale.high), 1)
-    assert isclose(scale.share((scale.low * scale.high) ** 0.5), 0.5, abs_tol=1e-6)
-    assert scale.share(0.0) == scale.share(-1.0) == 0
-
-
-def test_a_logarithmic_axis_needs_values_above_zero() -> None:
-    with pytest.raises(ValueError, match="no logarithmic axis"):
-        logarithmic(0.0, 1.0, 3)
-
-
-def test_logarithmic_marks() -> None:
-    assert logarithmic(0.9, 12.0, 5).marks == [1, 2, 5, 10]
-    assert logarithmic(2e-4, 12.0, 5).marks == [1e-3, 1e-2, 0.1, 1, 10]
-    assert logarithmic(3e-31, 5e-30, 3).marks == [5e-31, 1e-30, 2e-30, 5e-30]
-    assert logarithmic(1.1, 1.2, 3).marks == [1.1, 1.15, 1.2]
-
-
-def test_an_even_axis_keeps_what_is_beyond_it_at_its_ends() -> None:
-    scale = even(0.0, 7.0, 4)
-    assert (scale.low, scale.high, scale.marks) == (0.0, 8.0, [0, 2, 4, 6, 8])
-    assert [scale.share(value) for value in (-5, 0, 2, 8, 100)] == [0, 0, 0.25, 1, 1]
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=300))
@@ -246,17 +191,6 @@ def test_thinning_keeps_ends_and_extremes(values: list[float], most: int) -> Non
 def test_strides_reach_both_ends() -> None:
     assert strided(5, 10) == [0, 1, 2, 3, 4]
     assert strided(100, 3) == [0, 50, 99]
-
-
-def test_tick_labels() -> None:
-    assert short(1_500_000, 5e6) == "1.5M"
-    assert short(20_000, 1e5) == "20k"
-    assert short(5_000, 1e5) == "5k"
-    assert short(1_200, 2e3) == "1200"
-    assert short(2e-5, 1e-4) == "2e-5"
-    assert short(2.5e-4, 1e-3) == "2.5e-4"
-    assert short(0.25, 1) == "0.25"
-    assert short(0, 1) == "0"
 
 
 def test_charts_share_pre_training(page_charts: list[str]) -> None:

@@ -11,7 +11,8 @@ from types import ModuleType
 import pytest
 
 from watari.artifact.stage import InputArtifact
-from watari.report.page import Page, build, json_block, run_times, with_run_times, writable
+from watari.pages.page import writable
+from watari.report.page import Page, build, json_block, run_times, with_run_times
 
 VOID = {"meta", "br", "img", "input", "link", "hr", "source", "wbr", "col"}
 

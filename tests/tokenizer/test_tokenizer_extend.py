@@ -359,7 +359,9 @@ def test_other_bases_are_refused_in_words(mistral: Made, tmp_path: Path) -> None
     path.write_text(json.dumps(content), "utf-8")
     with pytest.raises(UserError, match=r"added tokens behind its pieces \('<\|im_start\|>'\)"):
         run(tmp_path / "out2", tmp_path / "chat", TEXTS)
-    with pytest.raises(ValidationError, match="no language pack; known: ar, el, he, hi, ja, ko, ru, th, zh"):
+    with pytest.raises(
+        ValidationError, match="no language pack; known: ar, el, he, hi, id, ja, ko, ru, th, zh"
+    ):
         extend.Params(base="b", text="t", language="fr")
 
 

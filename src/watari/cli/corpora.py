@@ -47,7 +47,11 @@ def build_command(
     """
     given: dict[str, Any] = {
         "sources": [
-            {"path": place, **({"source": source} if source else {}), **({"license": license_} if license_ else {})}
+            {
+                "path": place,
+                **({"source": source} if source else {}),
+                **({"license": license_} if license_ else {}),
+            }
             for place in inputs
         ],
         "decontaminate": [{"path": place} for place in decontaminate],
@@ -110,7 +114,9 @@ def _dry_run(params: Params, *, as_json: bool) -> None:
     if as_json:
         print_json(told)
         return
-    typer.echo(f"{told['files']:,} files, {size(sum(piece.size for piece in plan.pieces))}, in {told['shards']:,} shards")
+    typer.echo(
+        f"{told['files']:,} files, {size(sum(piece.size for piece in plan.pieces))}, in {told['shards']:,} shards"
+    )
     typer.echo(f"profile: {told['profile'] or 'none'} ({told['rules']} rules)")
     typer.echo(f"languages: {', '.join(plan.languages or ['all'])}")
     typer.echo("nothing was written")
@@ -127,6 +133,10 @@ def _build(params: Params, out: Path, *, quiet: bool, as_json: bool) -> None:
 
     identity = _identity(params)
     progress = StoppableProgress(quiet=quiet)
+    if _ended(out, identity):
+        # Killed while its work folder was being removed: what is left of that is no state to go on from.
+        _tell_ended(out, as_json=as_json)
+        return
     resumed = resumable(out, identity)
     with locked(out / WORK / ".lock", wait=1.0) as free:
         if not free:
@@ -147,17 +157,49 @@ def _build(params: Params, out: Path, *, quiet: bool, as_json: bool) -> None:
         digest = _write_manifest(out, params, identity, result, started, time.monotonic() - began)
         shutil.rmtree(out / WORK)
     if as_json:
-        print_json(
-            {
-                "metrics": result.metrics,
-                "performance": result.performance,
-                "digest": digest,
-                "resumed": resumed,
-                "out": str(out),
-            }
-        )
+        print_json(_told(out, result.metrics, result.performance, digest, resumed=resumed))
         return
     _show(out, result.metrics, time.monotonic() - began)
+
+
+def _told(
+    out: Path, metrics: dict[str, Any], performance: dict[str, Any], digest: str, *, resumed: bool
+) -> dict[str, Any]:
+    return {
+        "metrics": metrics,
+        "performance": performance,
+        "digest": digest,
+        "resumed": resumed,
+        "out": str(out),
+    }
+
+
+def _ended(out: Path, identity: dict[str, Any]) -> bool:
+    """Return whether `out` holds just this build, whole, and what is left of its work folder."""
+    from watari.artifact.hashing import hash_json
+    from watari.artifact.manifest import MANIFEST, WORK, read_manifest
+
+    # The manifest is written last of all: with it, everything is there.
+    if not (out / WORK).is_dir() or not (out / MANIFEST).is_file():
+        return False
+    return read_manifest(out).key == hash_json(identity)
+
+
+def _tell_ended(out: Path, *, as_json: bool) -> None:
+    """Remove the rest of the work folder of a build that ended, and tell what came of it."""
+    from watari.artifact.manifest import WORK, read_manifest
+    from watari.artifact.store import locked
+    from watari.cli.options import print_json
+
+    with locked(out / WORK / ".lock", wait=1.0) as free:
+        # Else it is being removed by its own build right now.
+        if free:
+            shutil.rmtree(out / WORK)
+    manifest = read_manifest(out)
+    if as_json:
+        print_json(_told(out, manifest.metrics, manifest.performance, manifest.digest, resumed=True))
+    else:
+        _show(out, manifest.metrics, manifest.seconds)
 
 
 def _show(out: Path, metrics: dict[str, Any], seconds: float) -> None:
@@ -277,7 +319,9 @@ def report_command(folder: Path, *, name: str, contact: str, hub_id: str, as_jso
     rows = [("read", totals["in"]), ("kept", totals["kept"]), *sorted(totals["dropped"].items())]
     width = max(len(name) for name, _ in rows)
     for name, sums in rows:
-        typer.echo(f"{name:<{width}}  {sums['documents']:>11,}  {sums['bytes']:>15,} bytes  {sums['hash_sum']}")
+        typer.echo(
+            f"{name:<{width}}  {sums['documents']:>11,}  {sums['bytes']:>15,} bytes  {sums['hash_sum']}"
+        )
     typer.echo(f"report: {page}")
 
 

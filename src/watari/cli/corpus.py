@@ -126,9 +126,7 @@ def sample(
         str | None, typer.Option("--dropped", metavar="REASON", help="Rows dropped for this reason.")
     ] = None,
     count: Annotated[int, typer.Option("-n", min=1, help="How many.")] = 20,
-    seed: Annotated[
-        int | None, typer.Option("--seed", help="Another draw [default: the report's].")
-    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Another draw [default: the report's].")] = None,
     json_output: JsonOption = False,
 ) -> None:
     """Show rows that were kept, or dropped for a reason.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from typing import Annotated
 
@@ -20,7 +22,7 @@ from watari.cli.tokenizer import tokenizer_app
 from watari.cli.train import train_app
 from watari.cli.variadic import VariadicCommand
 from watari.cli.work import demo, plan, run
-from watari.errors import EXIT_FAILED, EXIT_INTERRUPTED, WatariError, no_space
+from watari.errors import EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED, WatariError, no_space
 
 HELP = """Carry an open-weights language model across to a new language.
 
@@ -31,6 +33,8 @@ First success in minutes, offline:  watari demo
 
 Exit codes: 0 done, 1 the user's input, 2 usage, 3 a stage failed or a check found a fault, 130 interrupted.
 """
+
+_NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
 
 app = typer.Typer(
     name="watari",
@@ -89,6 +93,10 @@ def main() -> None:
         sys.exit(error.exit_code)
     except Exception as error:
         # Every command writes somewhere; whichever library met the full disk, it is no defect of ours.
+        if isinstance(error, OSError) and error.errno in _NO_ACCESS and error.filename:
+            print(f"watari: {error.filename}: {os.strerror(error.errno or 0).lower()}", file=sys.stderr)
+            print("        check the path and its permissions", file=sys.stderr)
+            sys.exit(EXIT_INPUT)
         if not no_space(error):
             raise
         print("watari: no space left on the disk that is written to", file=sys.stderr)

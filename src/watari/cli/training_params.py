@@ -41,7 +41,12 @@ def stage_params(kind: str, given: Mapping[str, list[str]], settings: Sequence[s
 
 
 def lay(
-    model: type[Checked], given: Mapping[str, Any], settings: Sequence[str], kind: str, *, inputs: Sequence[str]
+    model: type[Checked],
+    given: Mapping[str, Any],
+    settings: Sequence[str],
+    kind: str,
+    *,
+    inputs: Sequence[str],
 ) -> Checked:
     """Return a stage's parameters from what options say, with those of `--set name=value` laid on.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -169,6 +170,16 @@ class Params(StageParams):
     workers: Annotated[int, RUNTIME] = Field(
         default=0, ge=0, description="processes; 0: as many as this machine has cores"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _near_follows_the_profile(cls, given: Any) -> Any:
+        """Another limit of `dedup` says nothing of near duplicates: they are looked for where there is a profile."""
+        dedup = given.get("dedup") if isinstance(given, Mapping) else None
+        if not isinstance(dedup, Mapping) or "near" in dedup:
+            return given
+        ruled = given.get("profile") is not None or given.get("profile_file") is not None
+        return {**given, "dedup": {**dedup, "near": ruled}}
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

@@ -1,4 +1,4 @@
-"""Axes: round numbers to stand at them, even and logarithmic, and how they are written."""
+"""Axes of charts: round numbers to stand at them, even and logarithmic."""
 
 from __future__ import annotations
 
@@ -86,17 +86,3 @@ def ticks(low: float, high: float, count: int) -> list[float]:
     first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
     # Rounded by their digits, not their decimals: rates of 1e-12 are numbers too.
     return [float(f"{place * step:.12g}") for place in range(first, last + 1)]
-
-
-def short(value: float, span: float) -> str:
-    """Return a tick's label: 1.5M, 20k, 0.25, 2e-5; decimals as the axis's span needs."""
-    size = abs(value)
-    for unit, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
-        # Steps of a short training stay as they are: 1200, not 1.2k.
-        if size >= unit and (letter != "k" or span >= 1e4):
-            return f"{round(value / unit, 3):g}{letter}"
-    if size and size < 1e-3:
-        mantissa, _, power = f"{value:.1e}".partition("e")
-        return f"{mantissa.removesuffix('.0')}e{int(power)}"
-    decimals = max(0, min(6, 2 - floor(log10(span)))) if span > 0 else 0
-    return f"{round(value, decimals):g}"

@@ -35,13 +35,9 @@ def upright(kind: str, x: float, top: float, bottom: float) -> Markup:
 
 def box(kind: str, x: float, y: float, width: float, height: float, title: str = "") -> Markup:
     """Return a rectangle of a class, with what is said of it when it is pointed at."""
-    return Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"{}').format(
-        kind,
-        number(x),
-        number(y),
-        number(width),
-        number(height),
-        Markup("><title>{}</title></rect>").format(title) if title else Markup("/>"),
+    inside = Markup("<title>{}</title>").format(title) if title else ""
+    return Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}">{}</rect>').format(
+        kind, number(x), number(y), number(width), number(height), inside
     )
 
 

@@ -7,8 +7,6 @@ import unicodedata
 _PICTURES = {code: chr(0x2400 + code) for code in range(0x20)} | {0x7F: "␡"}
 _JOINERS = "\u200c\u200d"
 """Format characters that Persian, Indic scripts and emoji are written with."""
-_CLOSING = frozenset("、。，．・：；！？）」』】〕〉》”’…ーぁぃぅぇぉっゃゅょァィゥェォッャュョ,.!?)]}")
-"""What no line begins with."""
 
 
 def visible(text: str, *, lines: bool = True) -> str:
@@ -57,9 +55,12 @@ def first_lines(text: str, lines: int) -> str:
 
 def columns(text: str) -> int:
     """Return how many columns of a terminal a text takes; a Japanese character takes two."""
-    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
-    marks = sum(unicodedata.combining(character) > 0 for character in text)
-    return len(text) + wide - marks
+    marks = [unicodedata.combining(character) > 0 for character in text]
+    wide = sum(
+        unicodedata.east_asian_width(character) in "WF" and not mark
+        for character, mark in zip(text, marks, strict=True)
+    )
+    return len(text) + wide - sum(marks)
 
 
 def fitted(text: str, width: int) -> str:
@@ -73,33 +74,3 @@ def fitted(text: str, width: int) -> str:
             break
         kept.append(character)
     return "".join(kept) + "…"
-
-
-def _cut(line: str) -> int:
-    """Return where a line that is one character too long is broken: not before a closing mark, if it can be helped."""
-    cut = len(line) - 1
-    for _ in range(3):
-        if line[cut] in _CLOSING and cut > 1:
-            cut -= 1
-    return cut
-
-
-def wrapped(text: str, width: int, indent: str = "") -> list[str]:
-    """Return a text as lines of at most `width` columns, broken at blanks where there are any, else between characters."""
-    room = max(8, width - columns(indent))
-    found = []
-    for paragraph in text.split("\n"):
-        line, used, blank = "", 0, -1
-        for character in paragraph:
-            size = columns(character)
-            if used + size > room:
-                cut = blank if blank > len(line) // 2 else _cut(line + character)
-                found.append(indent + line[:cut].rstrip())
-                line = line[cut:].lstrip()
-                used, blank = columns(line), -1
-            if character == " ":
-                blank = len(line)
-            line += character
-            used += size
-        found.append((indent + line).rstrip())
-    return found

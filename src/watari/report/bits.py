@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from watari.pages.labels import language_name, language_svg
 from watari.report.cards import language_rank
 from watari.report.chart import Panel
 from watari.report.figures import Figure, Figures, Origin
 from watari.report.logs import BITS, EVAL_LOG, TrainLog, trained_before
 from watari.report.table import Cell, Column, Row, Table, trimmed, two_lines
-from watari.report.words import language_name, language_svg, t, t_svg
+from watari.report.words import t, t_svg
 
 
 @dataclass(frozen=True)

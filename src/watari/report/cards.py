@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from markupsafe import Markup
 
 from watari.artifact.kinds import Kind
+from watari.pages.labels import language_name
 from watari.report.figures import Figure, Figures, Origin, Score, dig, number, pointer
 from watari.report.stages import ReportStage, graph_order
-from watari.report.words import language_name, t
+from watari.report.words import t
 from watari.stats.intervals import wilson
 
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from watari.report.axes import Scale, even, logarithmic, short, ticks
-from watari.report.graph import fit
+from watari.pages import svg
+from watari.pages.axes import Scale, even, logarithmic
+from watari.pages.numbers import tick_label
+from watari.pages.visible import fitted
 
 _LEFT, _RIGHT, _TOP, _GAP, _BOTTOM = 50.0, 14.0, 10.0, 22.0, 34.0
 _SHORTEST = 6
@@ -140,11 +142,7 @@ def chart_svg(
         y += panel.height + _GAP
     bottom = y - _GAP
     body += _labels(axis, at_x, bottom + 16, width)
-    body.append(
-        Markup('<text class="axis" x="{}" y="{}" text-anchor="end">{}</text>').format(
-            _n(width - _RIGHT), _n(bottom + 31 + (4 if axis.bands else 0)), x_title
-        )
-    )
+    body.append(svg.text("axis", width - _RIGHT, bottom + 31 + (4 if axis.bands else 0), x_title, "end"))
     body[:0] = _bands(axis, at_x, top - 26, bottom)
     height = bottom + _BOTTOM + (4 if axis.bands else 0)
     return Markup(
@@ -152,28 +150,26 @@ def chart_svg(
         'data-chart="{name}" data-low="{low}" data-high="{high}" data-left="{left}" data-right="{right}">'
         '{body}<line class="cursor" x1="0" x2="0" y1="{top}" y2="{bottom}" visibility="hidden"/></svg>'
     ).format(
-        w=_n(width),
-        h=_n(height),
+        w=svg.number(width),
+        h=svg.number(height),
         by=labelled_by,
         name=name,
         low=repr(float(low)),
         high=repr(float(high)),
-        left=_n(_LEFT),
-        right=_n(width - _RIGHT),
+        left=svg.number(_LEFT),
+        right=svg.number(width - _RIGHT),
         body=Markup("").join(body),
-        top=_n(top + 16),
-        bottom=_n(bottom),
+        top=svg.number(top + 16),
+        bottom=svg.number(bottom),
     )
 
 
 def _even_axis(panels: Sequence[Panel]) -> Axis:
     xs = [x for panel in panels for line in panel.lines for x, _ in line.points]
     xs += [mark.x for panel in panels for mark in panel.marks]
-    low, high = (min(xs), max(xs)) if xs else (0.0, 1.0)
-    if low == high:
-        low, high = low - 0.5, high + 0.5
-    labels = [(tick, short(tick, high - low)) for tick in ticks(low, high, 5) if low <= tick <= high]
-    return Axis(low, high, labels, ())
+    scale = even(*((min(xs), max(xs)) if xs else (0.0, 1.0)), 5, exact=True)
+    labels = [(mark, tick_label(mark, scale.high - scale.low)) for mark in scale.marks]
+    return Axis(scale.low, scale.high, labels, ())
 
 
 def _labels(axis: Axis, at_x: Callable[[float], float], y: float, width: float) -> list[Markup]:
@@ -183,7 +179,7 @@ def _labels(axis: Axis, at_x: Callable[[float], float], y: float, width: float) 
     if axis.bands:
         *others, (x, label) = axis.labels
         end = at_x(x) + 4 - 9.2 * len(label)
-        body.append(_label(at_x(x) + 4, y, "end", label))
+        body.append(svg.text("tick", at_x(x) + 4, y, label, "end"))
     else:
         others = list(axis.labels)
     for x, label in others:
@@ -191,14 +187,8 @@ def _labels(axis: Axis, at_x: Callable[[float], float], y: float, width: float) 
         if half and (at - half < taken or at + half + 6 > end):
             continue
         taken = at + half + 6
-        body.append(_label(at, y, "middle", label))
+        body.append(svg.text("tick", at, y, label, "middle"))
     return body
-
-
-def _label(x: float, y: float, anchor: str, label: str) -> Markup:
-    return Markup('<text class="tick" x="{}" y="{}" text-anchor="{}">{}</text>').format(
-        _n(x), _n(y), anchor, label
-    )
 
 
 def _bands(axis: Axis, at_x: Callable[[float], float], top: float, bottom: float) -> list[Markup]:
@@ -207,25 +197,15 @@ def _bands(axis: Axis, at_x: Callable[[float], float], top: float, bottom: float
     for place, band in enumerate(axis.bands):
         left, right = at_x(band.low), at_x(band.high)
         if place % 2:
-            body.append(
-                Markup('<rect class="band" x="{}" y="{}" width="{}" height="{}"/>').format(
-                    _n(left), _n(top), _n(right - left), _n(bottom - top)
-                )
-            )
+            body.append(svg.box("band", left, top, right - left, bottom - top))
         if place:
-            body.append(
-                Markup('<line class="border" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>').format(
-                    _n(left), _n(top), _n(bottom)
-                )
-            )
+            body.append(svg.upright("border", left, top, bottom))
         # Narrow drawings have letters of 16 units, wide ones of 11.5: about 0.55 of it for each.
         em = 8.8 if at_x(axis.high) < 700 else 6.8
         room = int((right - left - 8) / em) - len(f"{band.number} ")
-        name = fit(band.name, room)
+        name = fitted(band.name, room)
         said = f"{band.number} {name}" if name == band.name or room >= _SHORTEST else str(band.number)
-        body.append(
-            Markup('<text class="band-name" x="{}" y="{}">{}</text>').format(_n(left + 5), _n(top + 17), said)
-        )
+        body.append(svg.text("band-name", left + 5, top + 17, said))
     return body
 
 
@@ -235,35 +215,29 @@ def _panel(panel: Panel, top: float, at_x: Callable[[float], float], right: floa
     def at_y(y: float) -> float:
         return top + panel.height - scale.share(y) * panel.height
 
-    parts = [Markup('<text class="axis" x="{}" y="{}">{}</text>').format(_n(_LEFT), _n(top - 6), panel.title)]
+    parts = [svg.text("axis", _LEFT, top - 6, panel.title)]
     for mark in scale.marks:
         # On a logarithmic axis a number's own size says how many decimals it needs.
-        label = short(mark, abs(mark) if panel.log else scale.high - scale.low)
-        parts.append(
-            Markup(
-                '<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>'
-                '<text class="tick" x="{}" y="{}" text-anchor="end">{}</text>'
-            ).format(
-                _n(_LEFT), _n(right), _n(at_y(mark)), _n(at_y(mark)), _n(_LEFT - 7), _n(at_y(mark) + 4), label
-            )
-        )
+        label = tick_label(mark, abs(mark) if panel.log else scale.high - scale.low)
+        parts.append(svg.level("grid", _LEFT, right, at_y(mark)))
+        parts.append(svg.text("tick", _LEFT - 7, at_y(mark) + 4, label, "end"))
     for line in panel.lines:
         if line.style == "dots" or len(line.points) == 1:
             parts += [
                 Markup('<circle class="dot {}" cx="{}" cy="{}" r="3"/>').format(
-                    _colour(line.colour), _n(at_x(x)), _n(at_y(y))
+                    _colour(line.colour), svg.number(at_x(x)), svg.number(at_y(y))
                 )
                 for x, y in line.points
             ]
             continue
-        path = "".join(
-            f"{'L' if place else 'M'}{_n(at_x(x))} {_n(at_y(y))}" for place, (x, y) in enumerate(line.points)
-        )
+        path = svg.path((at_x(x), at_y(y)) for x, y in line.points)
         parts.append(Markup('<path class="{} {}" d="{}"/>').format(line.style, _colour(line.colour), path))
     for spot in panel.marks:
         x, y = at_x(spot.x), at_y(scale.high if spot.y is None else spot.y)
         shape = (
-            f"M{_n(x - 4)} {_n(y - 4)}l8 8m0 -8l-8 8" if spot.skipped else f"M{_n(x)} {_n(y - 5)}l5 9h-10z"
+            f"M{svg.number(x - 4)} {svg.number(y - 4)}l8 8m0 -8l-8 8"
+            if spot.skipped
+            else f"M{svg.number(x)} {svg.number(y - 5)}l5 9h-10z"
         )
         kind = "skipped" if spot.skipped else "spike"
         parts.append(Markup('<path class="mark {} {}" d="{}"/>').format(kind, _colour(spot.colour), shape))
@@ -272,7 +246,3 @@ def _panel(panel: Panel, top: float, at_x: Callable[[float], float], right: floa
 
 def _colour(index: int) -> str:
     return "cn" if index == NEUTRAL else f"c{index % 8}"
-
-
-def _n(value: float) -> str:
-    return f"{round(value, 1):g}"

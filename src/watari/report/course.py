@@ -13,7 +13,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from watari.report.axes import short
+from watari.pages.numbers import tick_label
 from watari.report.bits import Measured, bits_panels, bits_table, measured
 from watari.report.chart import NEUTRAL, WIDTH, Axis, Band, Line, Panel, chart_svg
 from watari.report.curves import Panels, draw, draw_bits, wrong_note
@@ -188,7 +188,7 @@ def _axis(stretches: Sequence[Stretch]) -> Axis:
     labels, passed = [(0.0, "0")], 0.0
     for stretch in stretches:
         passed += stretch.tokens
-        labels.append((stretch.high, short(passed, whole)))
+        labels.append((stretch.high, tick_label(passed, whole)))
     return Axis(0.0, LENGTH, labels, [Band(s.low, s.high, s.number, s.name) for s in stretches])
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from watari.pages import svg
+from watari.pages.visible import fitted
 from watari.report.drawing import Box, Drawing, Measure, Point
 from watari.report.layout import lay_out
 from watari.report.stages import ReportStage
@@ -31,7 +32,7 @@ def graph_svg(stages: Sequence[ReportStage], measure: Measure, *, labelled_by: s
         Markup(
             '<svg class="graph" viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="group" '
             'aria-labelledby="{by}">'
-        ).format(w=_n(drawing.width), h=_n(drawing.height), by=labelled_by)
+        ).format(w=svg.number(drawing.width), h=svg.number(drawing.height), by=labelled_by)
     ]
     parts.append(Markup('<g class="wires" aria-hidden="true">'))
     for wire in drawing.wires:
@@ -43,7 +44,7 @@ def graph_svg(stages: Sequence[ReportStage], measure: Measure, *, labelled_by: s
         tip = wire.points[-1]
         parts.append(
             Markup('<path class="tip" data-a="{a}" data-b="{b}" d="M{x} {y}l-6 -3.5v7z"/>').format(
-                a=wire.start, b=wire.end, x=_n(tip.x), y=_n(tip.y)
+                a=wire.start, b=wire.end, x=svg.number(tip.x), y=svg.number(tip.y)
             )
         )
     parts.append(Markup("</g>"))
@@ -70,40 +71,32 @@ def _box(index: int, box: Box, drawing: Drawing) -> Markup:
         room=stage.room,
         i=index,
         title=f"{stage.name} · {stage.uses} → {stage.manifest.kind} · {stage.manifest.digest}",
-        x=_n(box.x),
-        y=_n(box.y),
-        w=_n(drawing.measure.width),
-        h=_n(drawing.measure.height),
-        tx=_n(box.x + 14),
-        y1=_n(box.y + 20),
-        name=fit(stage.base, room),
+        x=svg.number(box.x),
+        y=svg.number(box.y),
+        w=svg.number(drawing.measure.width),
+        h=svg.number(drawing.measure.height),
+        tx=svg.number(box.x + 14),
+        y1=svg.number(box.y + 20),
+        name=fitted(stage.base, room),
         lines=Markup("").join(
             Markup('<text class="{}" x="{}" y="{}">{}</text>').format(
-                cls, _n(box.x + 14), _n(box.y + 36 + 15 * place), fit(text, small)
+                cls, svg.number(box.x + 14), svg.number(box.y + 36 + 15 * place), fitted(text, small)
             )
             for place, (cls, text) in enumerate(lines)
         ),
     )
 
 
-def fit(text: str, columns: int) -> str:
-    """Return `text` cut to a width in columns (a Japanese character takes two), with an ellipsis if cut."""
-    width = 0
-    for place, character in enumerate(text):
-        width += 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        if width > columns:
-            return text[: max(1, place - 1)] + "…"
-    return text
-
-
 def rounded(points: Sequence[Point]) -> str:
     """Return an SVG path through right-angled corners, each rounded."""
-    d = [f"M{_n(points[0].x)} {_n(points[0].y)}"]
+    d = [f"M{svg.number(points[0].x)} {svg.number(points[0].y)}"]
     for before, corner, after in zip(points, points[1:], points[2:], strict=False):
         reach = min(_RADIUS, _length(before, corner) / 2, _length(corner, after) / 2)
         enter, leave = _toward(corner, before, reach), _toward(corner, after, reach)
-        d.append(f"L{_n(enter.x)} {_n(enter.y)}Q{_n(corner.x)} {_n(corner.y)} {_n(leave.x)} {_n(leave.y)}")
-    d.append(f"L{_n(points[-1].x)} {_n(points[-1].y)}")
+        d.append(
+            f"L{svg.number(enter.x)} {svg.number(enter.y)}Q{svg.number(corner.x)} {svg.number(corner.y)} {svg.number(leave.x)} {svg.number(leave.y)}"
+        )
+    d.append(f"L{svg.number(points[-1].x)} {svg.number(points[-1].y)}")
     return "".join(d)
 
 
@@ -114,8 +107,3 @@ def _length(a: Point, b: Point) -> float:
 def _toward(a: Point, b: Point, reach: float) -> Point:
     length = _length(a, b)
     return a if not length else Point(a.x + (b.x - a.x) * reach / length, a.y + (b.y - a.y) * reach / length)
-
-
-def _n(value: float) -> str:
-    """Return a coordinate with at most one decimal, so that the same drawing is the same text."""
-    return f"{round(value, 1):g}" if abs(value) < 1e5 else str(round(value))

@@ -1,26 +1,22 @@
 """Assembles the page: one HTML file with everything in it, and its twin in JSON.
 
-Nothing of a run can act on the page: Jinja2 escapes all of it, JSON blocks hold no `<`, and a content security policy
-allows only the page's own script, by its hash, and no network at all.
+Nothing of a run can act on the page: see `watari.pages.page`; JSON blocks hold no `<`.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import PurePath
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from watari.artifact.kinds import Kind
 from watari.artifact.stage import InputArtifact
+from watari.pages.page import Template, writable
+from watari.pages.visible import visible
 from watari.report import numbers, words
 from watari.report.cards import cards_of
 from watari.report.course import Course, course_of
@@ -36,8 +32,6 @@ from watari.report.tables import tables_of
 FORMAT = 1
 _RUN_OPEN = '<script type="application/json" id="watari-run">'
 _RUN_CLOSE = "</script>"
-# Lone surrogates cannot be written as UTF-8, and HTML allows no control characters but tab and line ends.
-_UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True)
@@ -69,33 +63,25 @@ def build(
     course = course_of(logs, figures)
     charts = charts_of(logs, figures, bits=course is None)
     tables = tables_of(stages, scores, figures)
-    script, style = _text("report.js"), _text("report.css")
-    html = (
-        _environment()
-        .get_template("page.html")
-        .render(
-            title=title,
-            stages=stages,
-            rooms=[room for room in _ROOMS if any(stage.room == room for stage in stages)],
-            models=sum(stage.manifest.kind == Kind.MODEL for stage in stages),
-            variants=len({stage.variant for stage in stages if stage.variant}),
-            cards=cards,
-            wide=graph_svg(stages, WIDE, labelled_by="graph-title"),
-            narrow=graph_svg(stages, NARROW, labelled_by="graph-title"),
-            course=course,
-            charts=charts,
-            preflight={stage.anchor: preflight_of(stage, figures) for stage in stages},
-            tables=tables,
-            samples=samples_of(stages, seed=seed, count=samples),
-            examples=examples_of(stages, seed=seed, count=examples),
-            first_rows=FIRST_ROWS,
-            script=Markup(script),
-            style=Markup(style),
-            policy=_policy(script),
-            chart_data=json_block(_chart_data(course, charts)),
-            anchors=json_block({stage.name: stage.anchor for stage in stages}),
-            script_words=json_block(words.for_script()),
-        )
+    html = _TEMPLATE.render(
+        title=title,
+        stages=stages,
+        rooms=[room for room in _ROOMS if any(stage.room == room for stage in stages)],
+        models=sum(stage.manifest.kind == Kind.MODEL for stage in stages),
+        variants=len({stage.variant for stage in stages if stage.variant}),
+        cards=cards,
+        wide=graph_svg(stages, WIDE, labelled_by="graph-title"),
+        narrow=graph_svg(stages, NARROW, labelled_by="graph-title"),
+        course=course,
+        charts=charts,
+        preflight={stage.anchor: preflight_of(stage, figures) for stage in stages},
+        tables=tables,
+        samples=samples_of(stages, seed=seed, count=samples),
+        examples=examples_of(stages, seed=seed, count=examples),
+        first_rows=FIRST_ROWS,
+        chart_data=json_block(_chart_data(course, charts)),
+        anchors=json_block({stage.name: stage.anchor for stage in stages}),
+        script_words=json_block(words.for_script()),
     )
     listed = {
         "format": FORMAT,
@@ -113,7 +99,7 @@ def build(
         "figures": figures.to_json(),
     }
     text = json.dumps(listed, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-    return Page(writable(html), writable(text), len(figures.all))
+    return Page(html, writable(text), len(figures.all))
 
 
 def with_run_times(html: str, run: dict[str, Any]) -> str:
@@ -150,38 +136,7 @@ def json_block(value: Any) -> Markup:
     return Markup(text)
 
 
-def writable(text: str) -> str:
-    """Return `text` with every character that an HTML file cannot hold replaced by U+FFFD."""
-    return _UNWRITABLE.sub("\ufffd", text)
-
-
 _ROOMS = ("data", "tokenizer", "model", "train", "eval", "other")
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("watari.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.globals.update(
-        t=words.t,
-        aria=words.aria,
-        language_name=words.language_name,
-        known=words.WORDS,
-        link=numbers.link,
-        written=numbers.written,
-        interval=numbers.interval,
-        size=numbers.size,
-        manifest_fields=_manifest_fields,
-        outside_files=_outside_files,
-        compact=_compact,
-        title_of=lambda key: words.WORDS[key],
-    )
-    return environment
 
 
 def _chart_data(course: Course | None, charts: Sequence[Chart]) -> dict[str, Any]:
@@ -211,13 +166,17 @@ def _outside_files(stage: ReportStage) -> list[tuple[str, str]]:
     return sorted(pairs)
 
 
-def _policy(script: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    return (
-        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def _text(name: str) -> str:
-    return resources.files("watari.report").joinpath("templates", name).read_text("utf-8")
+_TEMPLATE = Template(
+    "watari.report",
+    words.LABELS,
+    {
+        "link": numbers.link,
+        "written": numbers.written,
+        "interval": numbers.interval,
+        "size": numbers.size,
+        "visible": visible,
+        "manifest_fields": _manifest_fields,
+        "outside_files": _outside_files,
+        "compact": _compact,
+    },
+)

@@ -8,11 +8,12 @@ from markupsafe import Markup
 
 from watari.artifact.hashing import canonical_json
 from watari.artifact.kinds import Kind
+from watari.pages.labels import language_name
 from watari.report.cards import language_rank
 from watari.report.figures import Figure, Score
 from watari.report.stages import ReportStage, graph_order
 from watari.report.table import Cell, Column, Row, Table, two_lines
-from watari.report.words import WORDS, language_name, t
+from watari.report.words import WORDS, t
 
 _HOW = frozenset({"style", "few_shot", "examples", "max_new_tokens", "window", "stride"})
 """Parameters that say how a model was asked, not what: figures that differ in them stand side by side, marked."""

@@ -9,13 +9,14 @@ from typing import Any
 from markupsafe import Markup
 
 from watari.artifact.kinds import Kind
+from watari.pages.labels import language_name
 from watari.report.cards import characters_per_token, language_rank
 from watari.report.figures import Figure, Figures, Origin, Score, number, pointer
 from watari.report.numbers import link, size
 from watari.report.scores import score_tables
 from watari.report.stages import ReportStage
 from watari.report.table import Cell, Column, Row, Table, trimmed, two_lines
-from watari.report.words import language_name, t
+from watari.report.words import t
 
 _ROW_KINDS = (Kind.DOCUMENTS, Kind.TOKENS, Kind.CONVERSATIONS, Kind.PREFERENCES)
 

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from markupsafe import Markup
-
+from watari.pages.labels import FRAME, LANGUAGES, Labels, Pair
 from watari.report.words_training import TRAINING
 
-_PAGE: dict[str, tuple[str, str]] = {
+_PAGE: dict[str, Pair] = {
     # the page
     "report": ("Run report", "実行レポート"),
-    "skip": ("Skip to the figures", "本文へ移動"),
-    "language": ("Language", "言語"),
-    "theme": ("Light or dark", "明暗の切り替え"),
-    "contents": ("Contents", "目次"),
     "stages_count": ("{n} stages", "{n} ステージ"),
     "models_count": ("{n} models", "{n} モデル"),
     "variants_count": ("{n} variants", "{n} バリアント"),
@@ -23,7 +18,6 @@ _PAGE: dict[str, tuple[str, str]] = {
         "report.json にまとめてあります。",
     ),
     # sections
-    "headline": ("Headline figures", "主な結果"),
     "graph": ("How the stages hang together", "ステージのつながり"),
     "curves": ("Training curves", "学習曲線"),
     "tables": ("Tables", "詳細な数値"),
@@ -210,19 +204,13 @@ _PAGE: dict[str, tuple[str, str]] = {
     "read_bits": ("bits/char", "ビット/文字"),
     "read_tokens": ("tokens", "トークン"),
     "read_step": ("steps", "ステップ"),
-    # languages
-    "lang_en": ("English", "英語"),
-    "lang_ja": ("Japanese", "日本語"),
-    "lang_ko": ("Korean", "韓国語"),
-    "lang_zh": ("Chinese", "中国語"),
-    "lang_de": ("German", "ドイツ語"),
-    "lang_fr": ("French", "フランス語"),
-    "lang_es": ("Spanish", "スペイン語"),
 }
 
-WORDS: dict[str, tuple[str, str]] = _PAGE | TRAINING
+WORDS: dict[str, Pair] = FRAME | _PAGE | TRAINING
+LABELS = Labels(WORDS)
+t, t_svg = LABELS.t, LABELS.t_svg
 
-STATES: dict[str, tuple[str, str]] = {
+STATES: dict[str, Pair] = {
     "done": ("done", "完了"),
     "built": ("built", "作成"),
     "cached": ("from the store", "再利用"),
@@ -235,48 +223,9 @@ STATES: dict[str, tuple[str, str]] = {
 """States of a stage in the run's own record, as the page's script names them."""
 
 
-def for_script() -> dict[str, tuple[str, str]]:
+def for_script() -> dict[str, Pair]:
     """Return the labels that the page's script writes itself."""
-    words = {key: pair for key, pair in WORDS.items() if key.startswith(("read_", "lang_"))}
+    words = {key: pair for key, pair in WORDS.items() if key.startswith("read_")}
+    words |= {f"lang_{code}": pair for code, pair in LANGUAGES.items()}
     words |= {f"state_{name}": pair for name, pair in STATES.items()}
-    return words | {"sum": WORDS["sum"], "report": WORDS["report"]}
-
-
-def t(key: str, **values: object) -> Markup:
-    """Return a label in both languages; the page's style shows one of them. Values are escaped.
-
-    Raises:
-        KeyError: if there is no such label.
-    """
-    english, japanese = WORDS[key]
-    return Markup('<span class="w" lang="en">{}</span><span class="w" lang="ja">{}</span>').format(
-        _filled(english, values), _filled(japanese, values)
-    )
-
-
-def t_svg(key: str, **values: object) -> Markup:
-    """Return a label in both languages for inside an SVG text."""
-    english, japanese = WORDS[key]
-    return Markup('<tspan class="w" lang="en">{}</tspan><tspan class="w" lang="ja">{}</tspan>').format(
-        _filled(english, values), _filled(japanese, values)
-    )
-
-
-def aria(key: str) -> Markup:
-    """Return an `aria-label` in English with its Japanese form beside it, for the page's script to exchange."""
-    english, japanese = WORDS[key]
-    return Markup('aria-label="{}" data-en="{}" data-ja="{}"').format(english, english, japanese)
-
-
-def language_name(code: str) -> Markup:
-    """Return a language's name in both languages, or its code if there is none."""
-    return t(f"lang_{code}") if f"lang_{code}" in WORDS else Markup.escape(code)
-
-
-def language_svg(code: str) -> Markup:
-    """Return a language's name in both languages for inside an SVG text, or its code if there is none."""
-    return t_svg(f"lang_{code}") if f"lang_{code}" in WORDS else Markup.escape(code)
-
-
-def _filled(text: str, values: dict[str, object]) -> Markup:
-    return Markup(text).format(**values)
+    return words | {"sum": WORDS["sum"]}

@@ -183,8 +183,8 @@ def prepare(count: int, log: Path, function: str) -> None:
     with _lock:
         missing = count - len(_kept)
     started = [Worker(log) for _ in range(missing)]
-    for worker in started:
-        worker.prepare(function)
+    for one in started:
+        one.prepare(function)
     with _lock:
         _kept.extend(started)
 

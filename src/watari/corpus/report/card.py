@@ -8,12 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, StrictUndefined
 
 from watari.artifact import atomic
 from watari.corpus.licenses import license_name
@@ -23,7 +21,9 @@ from watari.corpus.report.flow import Flow, flow_of
 from watari.corpus.report.record import BuildRecord, RecordedRule
 from watari.corpus.report.tables import MEMORY, Tables, opened
 from watari.corpus.report.terms import TERMS
-from watari.corpus.report.visible import head, visible
+from watari.pages.numbers import percent, short, whole
+from watari.pages.page import environment
+from watari.pages.visible import head, visible
 
 CARDS = {"en": "README.md", "ja": "README.ja.md"}
 
@@ -212,31 +212,24 @@ def _head(tables: Tables, about: _About) -> str:
 
 
 def _rendered(language: str, about: _About) -> str:
-    environment = Environment(
-        # Markdown: everything from outside goes through `md` or `code`.
-        autoescape=False,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     helpers: dict[str, Callable[..., object]] = {
         "md": markdown,
         "code": _code,
         "term": lambda name: markdown(str(TERMS.get(name, name) if language == "ja" else name)),
-        "whole": numbers.whole,
+        "whole": whole,
         "size": numbers.size,
-        "percent": numbers.percent,
+        "percent": percent,
         "figure": numbers.figure,
         "limits": _limits,
         "figure_of": lambda task, name: numbers.figure(task.figures.get(name)),
-        "tokens": lambda amount: f"~{numbers.short(amount.tokens)}" if amount.tokens is not None else "–",
+        "tokens": lambda amount: f"~{short(amount.tokens)}" if amount.tokens is not None else "–",
         "parameters": lambda names: _parameters(about.record.parameters, names),
     }
-    environment.globals.update(helpers)
-    name = f"card.{language}.md"
-    text = resources.files("watari.corpus.report").joinpath("templates", name).read_text("utf-8")
-    made = environment.from_string(text).render(about=about, record=about.record, flow=about.flow)
+    # Markdown: everything from outside goes through `md` or `code`.
+    template = environment("watari.corpus.report", autoescape=False).get_template(
+        f"card.{language}.md", globals=helpers
+    )
+    made = template.render(about=about, record=about.record, flow=about.flow)
     return re.sub(r"\n{3,}", "\n\n", made)
 
 

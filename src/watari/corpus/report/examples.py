@@ -11,8 +11,9 @@ from typing import Any
 from watari.artifact.draws import draw_uint64
 from watari.corpus.report.numbers import plain
 from watari.corpus.report.tables import MEMORY, Tables, keyed, opened
-from watari.corpus.report.visible import head, visible, wrapped
+from watari.corpus.report.wrapping import wrapped
 from watari.errors import UserError
+from watari.pages.visible import head, visible
 
 KEPT = "kept"
 HEAD = 2000

@@ -11,7 +11,8 @@ from watari.corpus.report.lookup import found_row
 from watari.corpus.report.measures import RuleValue, values_of
 from watari.corpus.report.numbers import plain
 from watari.corpus.report.tables import MEMORY, Tables, opened
-from watari.corpus.report.visible import columns, head, visible, wrapped
+from watari.corpus.report.wrapping import wrapped
+from watari.pages.visible import columns, head, visible
 
 _SURVIVOR_HEAD = 200
 

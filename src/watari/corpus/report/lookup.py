@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from watari.corpus.report.tables import Tables
-from watari.corpus.report.visible import visible
 from watari.errors import UserError
+from watari.pages.visible import visible
 
 _COLUMNS = (
     "key, doc_id, id, disposition, reason, value, threshold, survivor, detail, step, source, path, place,"

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from watari.corpus.report.record import RecordedRule
 from watari.corpus.report.tables import Tables, quoted
-from watari.corpus.report.visible import columns, fitted, visible
 from watari.errors import UserError
+from watari.pages.visible import columns, fitted, visible
 
 _SIGNS = {"min": "≥", "above": ">", "max": "≤", "below": "<"}
 

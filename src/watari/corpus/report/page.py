@@ -1,26 +1,16 @@
-"""Assembles the page: one HTML file with everything in it.
-
-Nothing of a text, a URL or a reason can act on the page: Jinja2 escapes all of it, and a content security policy
-allows only the page's own script, by its hash, and no network at all.
-"""
+"""Assembles the page: one HTML file with everything in it, which no text, URL or reason can act on."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from watari.artifact import atomic
-from watari.corpus.report import numbers, terms, words
+from watari.corpus.report import numbers, terms
 from watari.corpus.report.breakdowns import clusters_of, contamination_of, grouped, masked_of
 from watari.corpus.report.examples import Example, dropped_examples, kept_examples
 from watari.corpus.report.flow import MEASURES, Flow, flow_of
@@ -28,7 +18,10 @@ from watari.corpus.report.histogram import histogram_svg
 from watari.corpus.report.rules import RuleFigure, arriving_at_rules, rule_figures
 from watari.corpus.report.sankey import NARROW, WIDE, sankey_svg, written
 from watari.corpus.report.tables import MEMORY, THREADS, Tables, opened
-from watari.corpus.report.visible import first_lines, head, visible
+from watari.corpus.report.words import LABELS
+from watari.pages.numbers import percent, whole
+from watari.pages.page import Template
+from watari.pages.visible import first_lines, head, visible
 
 PAGE = "report.html"
 EXAMPLES = 20
@@ -36,8 +29,6 @@ _HEAD = 280
 _LINES = 12
 _HOSTS = 30
 _LONGEST = 300
-_UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-"""Lone surrogates cannot be written as UTF-8, and HTML allows no control characters but tab and line ends."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +68,7 @@ def report(folder: Path, *, title: str = "", memory: str = MEMORY, threads: int 
 def page(folder: Path, *, title: str = "", memory: str = MEMORY, threads: int = THREADS) -> str:
     """Return the page of a finished build. The same files give the same text: no times, no places on a disk."""
     with opened(folder, memory=memory, threads=threads) as tables:
-        return _UNWRITABLE.sub("\ufffd", _render(tables, title))
+        return _render(tables, title)
 
 
 def _render(tables: Tables, title: str) -> str:
@@ -86,37 +77,29 @@ def _render(tables: Tables, title: str) -> str:
     measured = record.profile.rules if record.profile else []
     arriving = arriving_at_rules(flow, measured)
     figures = rule_figures(tables, arriving)
-    script, style = _text("page.js"), _text("page.css")
     measures = [measure for measure in MEASURES if measure != "tokens" or record.rates]
-    return (
-        _environment()
-        .get_template("page.html")
-        .render(
-            title=visible(title or record.name, lines=False),
-            record=record,
-            flow=flow,
-            arriving=arriving,
-            rates=", ".join(f"{name} {numbers.figure(rate)}" for name, rate in record.rates.items()),
-            measures=measures,
-            drawings=_drawings(flow, measures) if flow.read.documents else [],
-            figures=figures,
-            histograms=_histograms(figures),
-            groups=_example_groups(tables, flow),
-            examples_each=EXAMPLES,
-            breakdowns=[
-                ("source", grouped(tables, "source")),
-                ("language", grouped(tables, "language")),
-                ("license", grouped(tables, "license")),
-                ("host", grouped(tables, "host", _HOSTS)),
-            ],
-            clusters=clusters_of(tables),
-            tasks=contamination_of(tables),
-            masked=masked_of(tables),
-            parameters=_parameters(record.parameters),
-            script=Markup(script),
-            style=Markup(style),
-            policy=_policy(script),
-        )
+    return _TEMPLATE.render(
+        title=visible(title or record.name, lines=False),
+        record=record,
+        flow=flow,
+        arriving=arriving,
+        rates=", ".join(f"{name} {numbers.figure(rate)}" for name, rate in record.rates.items()),
+        measures=measures,
+        drawings=_drawings(flow, measures) if flow.read.documents else [],
+        figures=figures,
+        histograms=_histograms(figures),
+        groups=_example_groups(tables, flow),
+        examples_each=EXAMPLES,
+        breakdowns=[
+            ("source", grouped(tables, "source")),
+            ("language", grouped(tables, "language")),
+            ("license", grouped(tables, "license")),
+            ("host", grouped(tables, "host", _HOSTS)),
+        ],
+        clusters=clusters_of(tables),
+        tasks=contamination_of(tables),
+        masked=masked_of(tables),
+        parameters=_parameters(record.parameters),
     )
 
 
@@ -155,43 +138,22 @@ def _parameters(given: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("watari.corpus.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    helpers: dict[str, Callable[..., object]] = {
-        "t": words.t,
-        "aria": words.aria,
+_TEMPLATE = Template(
+    "watari.corpus.report",
+    LABELS,
+    {
         "term": terms.term,
         "figure_term": terms.figure_term,
         "language_term": terms.language_term,
         "written": written,
-        "whole": numbers.whole,
+        "whole": whole,
         "size": numbers.size,
-        "percent": numbers.percent,
+        "percent": percent,
         "signed": numbers.signed,
         "figure": numbers.figure,
         "visible": lambda text: visible(str(text), lines=False),
         "head": lambda text: first_lines(head(text, _HEAD), _LINES),
         "line": lambda text: head(text, 120, lines=False),
         "hexadecimal": lambda value: f"{value:016x}",
-    }
-    environment.globals.update(known=words.WORDS, **helpers)
-    return environment
-
-
-def _policy(script: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    return (
-        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def _text(name: str) -> str:
-    return resources.files("watari.corpus.report").joinpath("templates", name).read_text("utf-8")
+    },
+)

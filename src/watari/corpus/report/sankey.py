@@ -13,8 +13,10 @@ from markupsafe import Markup
 from watari.corpus.report import numbers
 from watari.corpus.report.flow import Amount, Flow, Loss
 from watari.corpus.report.terms import term_svg
-from watari.corpus.report.visible import visible
-from watari.corpus.report.words import t_svg
+from watari.corpus.report.words import LABELS
+from watari.pages import svg
+from watari.pages.numbers import percent, short
+from watari.pages.visible import visible
 
 _LINE = 24.0
 _GAP = 4.0
@@ -60,7 +62,14 @@ def sankey_svg(flow: Flow, measure: str, canvas: Canvas, *, labelled_by: str) ->
     body, height = drawing.body()
     return Markup(
         '<svg class="sankey {name}" viewBox="0 0 {w} {h}" role="img" aria-labelledby="{by}" data-measure="{measure}">{body}</svg>'
-    ).format(name=canvas.name, w=_n(canvas.width), h=_n(height), by=labelled_by, measure=measure, body=body)
+    ).format(
+        name=canvas.name,
+        w=svg.number(canvas.width),
+        h=svg.number(height),
+        by=labelled_by,
+        measure=measure,
+        body=body,
+    )
 
 
 class _Drawing:
@@ -83,7 +92,7 @@ class _Drawing:
         canvas = self._canvas
         narrow = canvas.name == "narrow"
         self._y = _START
-        self._label(canvas.left, 14, "head", t_svg("flow_read"), self._said(self._flow.read))
+        self._label(canvas.left, 14, "head", LABELS.t_svg("flow_read"), self._said(self._flow.read))
         for place, step in enumerate(self._flow.steps):
             top = self._y
             self._stream(top, top + (22 if narrow else 6))
@@ -100,25 +109,30 @@ class _Drawing:
                     "soft",
                     canvas.node + (0 if narrow else 14),
                     top + (33 if narrow else 18),
-                    t_svg("nothing_dropped"),
+                    LABELS.t_svg("nothing_dropped"),
                 )
             self._stream(self._y, max(self._y + 4, least))
             self._rule(top, place)
         self._stream(self._y, self._y + 16)
-        self._label(canvas.left, self._y + 34, "head", t_svg("flow_kept"), self._said(self._flow.kept))
+        self._label(canvas.left, self._y + 34, "head", LABELS.t_svg("flow_kept"), self._said(self._flow.kept))
         return Markup("").join([*self._branches, self._outline(), *self._parts]), self._y + 46
 
     def _stream(self, top: float, bottom: float) -> None:
         """Carry the stream on from `top` to `bottom`, as wide as it is now."""
         right = max(self._right, self._canvas.left + 1)
-        self._edge.append(f"H{_n(right)}V{_n(max(bottom, top))}")
+        self._edge.append(f"H{svg.number(right)}V{svg.number(max(bottom, top))}")
         self._y = max(bottom, top)
 
     def _outline(self) -> Markup:
         """Return the stream as one shape, with a tip at its end."""
         left, width = self._canvas.left, max(self._right - self._canvas.left, 1.0)
         return Markup('<path class="stream" d="M{} {}{}l{} 10L{} {}Z"/>').format(
-            _n(left), _n(_START), "".join(self._edge), _n(-width / 2), _n(left), _n(self._y)
+            svg.number(left),
+            svg.number(_START),
+            "".join(self._edge),
+            svg.number(-width / 2),
+            svg.number(left),
+            svg.number(self._y),
         )
 
     def _branch(self, loss: Loss, place: int) -> None:
@@ -135,9 +149,9 @@ class _Drawing:
         if canvas.node < right + bend + 10:
             bend = max(1.0, canvas.node - right - 10)
         path = (
-            f"M{_n(right)} {_n(upper - bend)}Q{_n(right)} {_n(upper)} {_n(right + bend)} {_n(upper)}"
-            f"H{_n(canvas.node)}V{_n(lower)}H{_n(right + bend)}"
-            f"Q{_n(inner)} {_n(lower)} {_n(inner)} {_n(upper - bend)}Z"
+            f"M{svg.number(right)} {svg.number(upper - bend)}Q{svg.number(right)} {svg.number(upper)} {svg.number(right + bend)} {svg.number(upper)}"
+            f"H{svg.number(canvas.node)}V{svg.number(lower)}H{svg.number(right + bend)}"
+            f"Q{svg.number(inner)} {svg.number(lower)} {svg.number(inner)} {svg.number(upper - bend)}Z"
         )
         title = f"{visible(loss.step, lines=False)} → {visible(loss.reason, lines=False)}: {self._said(loss.amount)}"
         self._branches.append(
@@ -147,7 +161,7 @@ class _Drawing:
         )
         self._branches.append(
             Markup('<rect class="node" x="{}" y="{}" width="5" height="{}"/></g>').format(
-                _n(canvas.node), _n(upper), _n(shown)
+                svg.number(canvas.node), svg.number(upper), svg.number(shown)
             )
         )
         # The stream beside the bend: what goes on is its inner part.
@@ -162,7 +176,7 @@ class _Drawing:
         canvas = self._canvas
         room = int((canvas.width - canvas.node - 14) / canvas.letter)
         number = self._written(loss.amount)
-        share = numbers.percent(loss.amount.of(self._measure) / self._total) if self._total else "–"
+        share = percent(loss.amount.of(self._measure) / self._total) if self._total else "–"
         if canvas.name == "narrow":
             number, share = share, ""
         name = term_svg(loss.reason, max(6, room - len(number) - len(share) - 4))
@@ -173,30 +187,23 @@ class _Drawing:
 
     def _rule(self, y: float, place: int) -> None:
         if place or self._canvas.name == "narrow":
-            end = self._canvas.width
-            self._branches.append(
-                Markup('<line class="rule" x1="0" x2="{}" y1="{}" y2="{}"/>').format(_n(end), _n(y), _n(y))
-            )
+            self._branches.append(svg.level("rule", 0, self._canvas.width, y))
 
     def _label(self, x: float, y: float, kind: str, words: Markup, said: str) -> None:
         self._parts.append(
             Markup('<text class="{}" x="{}" y="{}">{} <tspan class="name">{}</tspan></text>').format(
-                kind, _n(x), _n(y), words, said
+                kind, svg.number(x), svg.number(y), words, said
             )
         )
 
     def _text(self, kind: str, x: float, y: float, said: str | Markup, anchor: str = "start") -> None:
-        self._parts.append(
-            Markup('<text class="{}" x="{}" y="{}" text-anchor="{}">{}</text>').format(
-                kind, _n(x), _n(y), anchor, said
-            )
-        )
+        self._parts.append(svg.text(kind, x, y, said, anchor))
 
     def _written(self, amount: Amount) -> str:
         return written(amount, self._measure)
 
     def _said(self, amount: Amount) -> str:
-        share = numbers.percent(amount.of(self._measure) / self._total) if self._total else "–"
+        share = percent(amount.of(self._measure) / self._total) if self._total else "–"
         return f"{self._written(amount)} ({share})"
 
 
@@ -206,9 +213,5 @@ def written(amount: Amount, measure: str) -> str:
     if measure == "bytes":
         return numbers.size(value)
     if measure == "tokens":
-        return f"~{numbers.short(value)}" if value else "0"
-    return f"{round(value):,}" if value < 1e9 else numbers.short(value)
-
-
-def _n(value: float) -> str:
-    return f"{round(value, 1):g}"
+        return f"~{short(value)}" if value else "0"
+    return f"{round(value):,}" if value < 1e9 else short(value)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from watari.corpus.report.visible import fitted, visible
-from watari.corpus.report.words import both, t
+from watari.corpus.report.words import LABELS
+from watari.pages.labels import LANGUAGES, both, both_svg
+from watari.pages.visible import fitted, visible
 
 TERMS: dict[str, str] = {
     # steps
@@ -53,13 +54,6 @@ TERMS: dict[str, str] = {
     "my number": "マイナンバー",
     "ip": "IP アドレス",
     "card": "カード番号",
-    # languages
-    "ja": "日本語",
-    "en": "英語",
-    "ko": "韓国語",
-    "zh": "中国語",
-    "id": "インドネシア語",
-    "und": "不明",
 }
 """Names that the build's files give in English, in Japanese. A rule's name stays as its profile has it."""
 
@@ -76,37 +70,29 @@ FIGURES: dict[str, tuple[str, str]] = {
 }
 """Names of figures that the build gives of an evaluation set."""
 
-_ENGLISH = {
-    "ja": "Japanese",
-    "en": "English",
-    "ko": "Korean",
-    "zh": "Chinese",
-    "id": "Indonesian",
-    "und": "unknown",
-}
-
 
 def term(name: str) -> Markup:
     """Return the name of a step, reason or kind: in Japanese too where it is a known one; whatever it holds is escaped."""
     shown = visible(name, lines=False)
     if name not in TERMS:
         return Markup("<bdi>{}</bdi>").format(shown)
-    return both(Markup.escape(shown), Markup.escape(TERMS[name]))
+    return both(shown, TERMS[name])
 
 
 def figure_term(name: str) -> Markup:
     """Return the name of a figure, in both languages where it is a known one."""
-    pair = FIGURES.get(name, (visible(name, lines=False),) * 2)
-    return both(*(Markup.escape(text) for text in pair))
+    pair = FIGURES.get(name) or (visible(name, lines=False),) * 2
+    return both(*pair)
 
 
 def language_term(code: str) -> Markup:
     """Return a language's name with its code; `–` for none."""
     if not code:
-        return t("without")
-    if code not in _ENGLISH:
+        return LABELS.t("without")
+    if code not in LANGUAGES:
         return Markup("<bdi>{}</bdi>").format(visible(code, lines=False))
-    return both(Markup.escape(f"{_ENGLISH[code]} ({code})"), Markup.escape(f"{TERMS[code]} ({code})"))
+    english, japanese = LANGUAGES[code]
+    return both(f"{english} ({code})", f"{japanese} ({code})")
 
 
 def term_svg(name: str, room: int) -> Markup:
@@ -114,6 +100,4 @@ def term_svg(name: str, room: int) -> Markup:
     shown = fitted(visible(name, lines=False) or "?", room)
     if name not in TERMS:
         return Markup.escape(shown)
-    return Markup('<tspan class="w" lang="en">{}</tspan><tspan class="w" lang="ja">{}</tspan>').format(
-        shown, fitted(TERMS[name], room)
-    )
+    return both_svg(shown, fitted(TERMS[name], room))

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from markupsafe import Markup
+from watari.pages.labels import FRAME, Labels, Pair
 
-WORDS: dict[str, tuple[str, str]] = {
+WORDS: dict[str, Pair] = FRAME | {
     # the page
     "report": ("Corpus report", "コーパスレポート"),
-    "skip": ("Skip to the figures", "本文へ移動"),
-    "language": ("Language", "言語"),
-    "theme": ("Light or dark", "明暗の切り替え"),
-    "contents": ("Contents", "目次"),
-    "headline": ("Headline figures", "主な結果"),
     "footer": (
         "Written by Watari from the build's own files: ledger, documents, measured, dropped and corpus.json. The same "
         "files give the same page.",
@@ -222,32 +217,4 @@ WORDS: dict[str, tuple[str, str]] = {
     "profile_source": ("Source of the thresholds", "しきい値の出典"),
 }
 
-
-def t(key: str, **values: object) -> Markup:
-    """Return a label in both languages; the page's style shows one of them. Values are escaped.
-
-    Raises:
-        KeyError: if there is no such label.
-    """
-    english, japanese = (Markup(text).format(**values) for text in WORDS[key])
-    return both(english, japanese)
-
-
-def t_svg(key: str) -> Markup:
-    """Return a label in both languages for inside an SVG text."""
-    return Markup('<tspan class="w" lang="en">{}</tspan><tspan class="w" lang="ja">{}</tspan>').format(
-        *WORDS[key]
-    )
-
-
-def aria(key: str) -> Markup:
-    """Return an `aria-label` in English with its Japanese form beside it, for the page's script to exchange."""
-    english, japanese = WORDS[key]
-    return Markup('aria-label="{}" data-en="{}" data-ja="{}"').format(english, english, japanese)
-
-
-def both(english: Markup, japanese: Markup) -> Markup:
-    """Return markup in both languages; the page's style shows one of them."""
-    return Markup('<span class="w" lang="en">{}</span><span class="w" lang="ja">{}</span>').format(
-        english, japanese
-    )
+LABELS = Labels(WORDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -151,6 +152,13 @@ def check(profile: Profile) -> None:
             raise UserError(
                 f"profile {profile.name}, rule '{rule.name}': no limit", "give min, max, above or below"
             )
+        low = {name: limit for name, limit in rule.limits.items() if name in ("min", "above")}
+        high = {name: limit for name, limit in rule.limits.items() if name in ("max", "below")}
+        for (least, bottom), (most, top) in product(low.items(), high.items()):
+            if bottom > top or (bottom == top and (least, most) != ("min", "max")):
+                raise UserError(
+                    f"profile {profile.name}, rule '{rule.name}': no value has {least} {bottom:g} and {most} {top:g}"
+                )
 
 
 def holds(values: Values, rule: Rule) -> npt.NDArray[np.bool_]:

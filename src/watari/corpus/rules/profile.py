@@ -24,7 +24,7 @@ class Rule(BaseModel):
     A value that cannot be measured in a document (an average over no sentences) breaks the rule.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     name: str = Field(min_length=1, description="The reason that a dropped document is given.")
     metric: str = Field(description="What is measured: a name in `watari.corpus.rules.metrics`.")
     min: float | None = Field(None, description="Smallest value that stays.")
@@ -170,7 +170,10 @@ def load_profile(
     if path.suffix in (".yaml", ".yml"):
         if not path.is_file():
             raise UserError(f"there is no profile file {path}")
-        text, name = path.read_text("utf-8"), path.stem
+        try:
+            text, name = path.read_text("utf-8"), path.stem
+        except UnicodeDecodeError as error:
+            raise UserError(f"profile {path}: not UTF-8 at byte {error.start}") from None
     elif str(name_or_path) in profiles():
         name = str(name_or_path)
         text = (resources.files("watari.corpus.profiles") / f"{name}.yaml").read_text("utf-8")
@@ -194,7 +197,7 @@ def load_profile(
         profile = Profile(**{"name": name, **content})
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = _named(first["loc"], content.get("rules"))
         raise UserError(
             f"profile {path}: {where + ': ' if where else ''}{first['msg'].removeprefix('Value error, ')}"
         ) from error
@@ -202,6 +205,15 @@ def load_profile(
 
     check(profile)
     return profile
+
+
+def _named(place: tuple[int | str, ...], rules: Any) -> str:
+    """Return where in a profile a fault is: a rule by its name, where it has one, not by its number."""
+    if len(place) > 1 and place[0] == "rules" and isinstance(place[1], int) and isinstance(rules, list):
+        rule = rules[place[1]]
+        if isinstance(rule, dict) and isinstance(rule.get("name"), str):
+            return ": ".join([f"rule '{rule['name']}'", *map(str, place[2:])])
+    return ".".join(map(str, place))
 
 
 def _beside(path: Path, rule: Any) -> Any:

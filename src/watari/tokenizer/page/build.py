@@ -1,24 +1,15 @@
-"""Assembles the page: one HTML file with everything in it.
-
-Nothing of a text or a vocabulary can act on the page: Jinja2 escapes all of it, and a content security policy allows
-only the page's own script, by its hash, and no network at all.
-"""
+"""Assembles the page: one HTML file with everything in it, which no text and no vocabulary can act on."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from watari.languages import load_language
+from watari.pages.numbers import percent, short, whole
+from watari.pages.page import Template
+from watari.pages.visible import visible
 from watari.tokenizer.encoder import Encoder
-from watari.tokenizer.page import words
 from watari.tokenizer.page.curves import gain_charts, size_rows
 from watari.tokenizer.page.gain import learning_of, measure_sizes, sizes_up_to
 from watari.tokenizer.page.nested import Nested
@@ -34,14 +25,13 @@ from watari.tokenizer.page.pieces import (
 from watari.tokenizer.page.samples import Sample, samples_for
 from watari.tokenizer.page.segments import Segment, segments
 from watari.tokenizer.page.suspicious import REASONS, Suspicion, suspicious
+from watari.tokenizer.page.words import LABELS
 from watari.tokenizer.texts import Text
 
 HIDDEN = (4096,)
 """Hidden size of a 7B Llama or Mistral."""
 RARE = 10
 _SHOWN = 40
-_UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-"""Lone surrogates cannot be written as UTF-8, and HTML allows no control characters but tab and line ends."""
 
 
 @dataclass(frozen=True)
@@ -90,37 +80,28 @@ def build(
     found = suspicious(
         pieces, load_language(graft.language).boilerplate, _by_source(extended, texts, graft.base_vocabulary)
     )
-    script, style = _text("page.js"), _text("page.css")
-    html = (
-        _environment()
-        .get_template("page.html")
-        .render(
-            title=title,
-            graft=graft,
-            added=len(nested),
-            sizes=sizes,
-            learning=learning,
-            measured=measured,
-            charts=charts,
-            keys=keys,
-            rows=size_rows(learning, measured, sizes, graft.base_vocabulary, hidden),
-            hidden=list(hidden),
-            groups=groups(pieces),
-            lengths=lengths(pieces),
-            commonest=commonest(pieces, _SHOWN),
-            longest=longest(pieces, _SHOWN),
-            rarest=rarest(pieces, _SHOWN),
-            few=sum(piece.frequency < RARE for piece in pieces),
-            suspicious=_by_reason(found),
-            suspicions=len(found),
-            shown=_SHOWN,
-            cuts=_cuts(base, extended, samples_for(graft.language, texts), graft.base_vocabulary),
-            script=Markup(script),
-            style=Markup(style),
-            policy=_policy(script),
-        )
+    return _TEMPLATE.render(
+        title=title,
+        graft=graft,
+        added=len(nested),
+        sizes=sizes,
+        learning=learning,
+        measured=measured,
+        charts=charts,
+        keys=keys,
+        rows=size_rows(learning, measured, sizes, graft.base_vocabulary, hidden),
+        hidden=list(hidden),
+        groups=groups(pieces),
+        lengths=lengths(pieces),
+        commonest=commonest(pieces, _SHOWN),
+        longest=longest(pieces, _SHOWN),
+        rarest=rarest(pieces, _SHOWN),
+        few=sum(piece.frequency < RARE for piece in pieces),
+        suspicious=_by_reason(found),
+        suspicions=len(found),
+        shown=_SHOWN,
+        cuts=_cuts(base, extended, samples_for(graft.language, texts), graft.base_vocabulary),
     )
-    return _UNWRITABLE.sub("\ufffd", html)
 
 
 def _by_source(extended: Encoder, texts: Sequence[Text], base_vocabulary: int) -> dict[str, list[int]]:
@@ -151,51 +132,14 @@ def _by_reason(found: Sequence[Suspicion]) -> list[tuple[str, list[Suspicion]]]:
     ]
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("watari.tokenizer.page", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    helpers: dict[str, Callable[..., object]] = {
-        "t": words.t,
-        "aria": words.aria,
-        "language_name": words.language_name,
-        "million": _million,
-        "visible": _visible,
-        "seen": _seen,
-    }
-    environment.globals.update(known=words.WORDS, **helpers)
-    return environment
-
-
-def _million(value: float) -> str:
-    """Return 33.0M for 33 million parameters."""
-    for unit, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if value >= unit:
-            return f"{value / unit:.{0 if value >= 100 * unit else 1}f}{letter}"
-    return f"{value:.0f}"
-
-
 def _seen(piece: NewPiece) -> str:
-    """Return a piece's text as it can be seen: blanks shown."""
-    return _visible(piece.text if piece.text is not None else "\ufffd")
+    """Return a piece's text as it can be seen: blanks shown too."""
+    text = (piece.text if piece.text is not None else "\ufffd").replace("\t", "⇥")
+    return visible(text, lines=False).replace(" ", "␣").replace("\u3000", "□")
 
 
-def _visible(text: str) -> str:
-    return text.replace(" ", "␣").replace("\u3000", "□").replace("\n", "↵").replace("\t", "⇥")
-
-
-def _policy(script: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    return (
-        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def _text(name: str) -> str:
-    return resources.files("watari.tokenizer.page").joinpath("templates", name).read_text("utf-8")
+_TEMPLATE = Template(
+    "watari.tokenizer.page",
+    LABELS,
+    {"whole": whole, "short": short, "percent": percent, "visible": visible, "seen": _seen},
+)

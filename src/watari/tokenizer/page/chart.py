@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import ceil, floor, log10
 
 from markupsafe import Markup
+
+from watari.pages import axes, svg
+from watari.pages.numbers import tick_label
 
 WIDTH = 560.0
 _LEFT, _RIGHT, _TOP, _BOTTOM, _HEIGHT = 52.0, 16.0, 10.0, 46.0, 270.0
@@ -45,124 +47,59 @@ def chart_svg(
         logarithmic: Whether the y axis is, too; values that are not positive are left out then.
     """
     drawn = [[(x, y) for x, y in line.points if y > 0 or not logarithmic] for line in lines]
-    xs = [x for points in drawn for x, _ in points if x > 0]
-    values = [y for points in drawn for _, y in points]
-    low, high = (min(xs), max(xs)) if xs else (1.0, 10.0)
-    at_x = _across(low, high, any(x <= 0 for points in drawn for x, _ in points))
-    at_y, marks = (_log_scale if logarithmic else _linear_scale)(values)
-    body: list[Markup] = []
-    for mark in marks:
-        body.append(
-            Markup('<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
-                _n(_LEFT), _n(WIDTH - _RIGHT), _n(at_y(mark)), _n(at_y(mark))
-            )
-        )
-        body.append(_text("tick", _LEFT - 7, at_y(mark) + 4, "end", _short(mark)))
+    xs = [x for points in drawn for x, _ in points]
+    from_zero = any(x <= 0 for x in xs)
+    across = axes.logarithmic(*_ends([x for x in xs if x > 0], 1.0, 10.0), 10)
+    up = _up([y for points in drawn for _, y in points], logarithmic)
+    start, end = _LEFT + (_ZERO if from_zero else 6), WIDTH - _RIGHT - 4
     bottom = _TOP + _HEIGHT
-    for x, label in _sizes(low, high):
-        if x > 0 or any(px <= 0 for points in drawn for px, _ in points):
-            body.append(_text("tick", at_x(x), bottom + 19, "middle", label))
-    body.append(_text("axis", WIDTH - _RIGHT, bottom + 39, "end", x_title))
+
+    def at_x(x: float) -> float:
+        return _LEFT + 6 if x <= 0 else start + across.share(x) * (end - start)
+
+    def at_y(y: float) -> float:
+        return bottom - up.share(y) * _HEIGHT
+
+    body: list[Markup] = []
+    for mark in up.marks:
+        # On a logarithmic axis a number's own size says how many decimals it needs.
+        label = tick_label(mark, abs(mark) if logarithmic else up.high - up.low)
+        body.append(svg.level("grid", _LEFT, WIDTH - _RIGHT, at_y(mark)))
+        body.append(svg.text("tick", _LEFT - 7, at_y(mark) + 4, label, "end"))
+    for x in ([0.0] if from_zero else []) + across.marks:
+        body.append(svg.text("tick", at_x(x), bottom + 19, tick_label(x, across.high), "middle"))
+    body.append(svg.text("axis", WIDTH - _RIGHT, bottom + 39, x_title, "end"))
     body += [_line(line, points, at_x, at_y) for line, points in zip(lines, drawn, strict=True)]
-    return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-labelledby="{}">{}</svg>').format(
-        _n(WIDTH), _n(bottom + _BOTTOM), labelled_by, Markup("").join(body)
-    )
+    return svg.chart(WIDTH, bottom + _BOTTOM, labelled_by, body)
 
 
-def _across(low: float, high: float, zero: bool) -> Place:
-    start, end = _LEFT + (_ZERO if zero else 6), WIDTH - _RIGHT - 4
-    span = log10(high / low) or 1.0
-
-    def at(x: float) -> float:
-        return _LEFT + 6 if x <= 0 else start + log10(x / low) / span * (end - start)
-
-    return at
+def _ends(values: Sequence[float], low: float, high: float) -> tuple[float, float]:
+    """Return the least and the greatest value, or what stands for them where there is none."""
+    return (min(values), max(values)) if values else (low, high)
 
 
-def _sizes(low: float, high: float) -> list[tuple[float, str]]:
-    """Return the labelled places: 0, and the powers of ten with as many steps between as there is room for."""
-    steps = (1, 2, 5) if high / low < 3000 else (1,)
-    found = [
-        m * 10.0**power
-        for power in range(floor(log10(low)), ceil(log10(high)) + 1)
-        for m in steps
-        if low * 0.999 <= m * 10.0**power <= high * 1.001
-    ]
-    return [(0.0, "0"), *((x, _short(x)) for x in found)]
+def _up(values: Sequence[float], logarithmic: bool) -> axes.Scale:
+    if logarithmic:
+        low, high = _ends(values, 1.0, 10.0)
+        return axes.logarithmic(low / 1.1, high * 1.1, 8)
+    return axes.even(*_ends(values, 0.0, 1.0), 5)
 
 
 def _line(line: Line, points: Sequence[tuple[float, float]], at_x: Place, at_y: Place) -> Markup:
     parts = []
+    colour = line.colour % 8
     placed = [(at_x(x), at_y(y)) for x, y in points]
+    path = placed
     if points and points[0][0] <= 0 < len(points) - 1:
-        (x1, y1), (x2, y2) = placed[:2]
-        parts.append(
-            Markup('<path class="from-zero c{}" d="M{} {}L{} {}"/>').format(
-                line.colour % 8, _n(x1), _n(y1), _n(x2), _n(y2)
-            )
-        )
+        parts.append(Markup('<path class="from-zero c{}" d="{}"/>').format(colour, svg.path(placed[:2])))
         path = placed[1:]
-    else:
-        path = placed
     if len(path) > 1:
-        d = "".join(f"{'L' if place else 'M'}{_n(x)} {_n(y)}" for place, (x, y) in enumerate(path))
-        parts.append(Markup('<path class="line c{}" d="{}"/>').format(line.colour % 8, d))
+        parts.append(Markup('<path class="line c{}" d="{}"/>').format(colour, svg.path(path)))
     if line.marked or len(points) == 1:
         for (x, y), (px, py) in zip(points, placed, strict=True):
             parts.append(
                 Markup('<circle class="dot c{}" cx="{}" cy="{}" r="3.4"><title>{}</title></circle>').format(
-                    line.colour % 8, _n(px), _n(py), f"{line.name} +{x:,.0f}: {y:,.4g}".strip()
+                    colour, svg.number(px), svg.number(py), f"{line.name} +{x:,.0f}: {y:,.4g}".strip()
                 )
             )
     return Markup("").join(parts)
-
-
-def _linear_scale(values: Sequence[float]) -> tuple[Place, list[float]]:
-    low, high = (min(values), max(values)) if values else (0.0, 1.0)
-    if low == high:
-        low, high = low - 0.5, high + 0.5
-    rough = (high - low) / 5
-    power = 10.0 ** floor(log10(rough))
-    step = next((m * power for m in (1, 2, 2.5, 5) if m * power >= rough * 0.999), 10 * power)
-    first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
-    marks = [round(place * step, 12) for place in range(first, last + 1)]
-
-    def at(y: float) -> float:
-        return _TOP + _HEIGHT - (y - marks[0]) / (marks[-1] - marks[0]) * _HEIGHT
-
-    return at, marks
-
-
-def _log_scale(values: Sequence[float]) -> tuple[Place, list[float]]:
-    low, high = (min(values), max(values)) if values else (1.0, 10.0)
-    low, high = low / 1.1, high * 1.1
-    steps = (1, 2, 5) if high / low < 2000 else (1,)
-    marks = [
-        m * 10.0**power
-        for power in range(floor(log10(low)), ceil(log10(high)) + 1)
-        for m in steps
-        if low <= m * 10.0**power <= high
-    ]
-
-    def at(y: float) -> float:
-        return _TOP + _HEIGHT - log10(y / low) / log10(high / low) * _HEIGHT
-
-    return at, marks
-
-
-def _text(kind: str, x: float, y: float, anchor: str, label: str) -> Markup:
-    return Markup('<text class="{}" x="{}" y="{}" text-anchor="{}">{}</text>').format(
-        kind, _n(x), _n(y), anchor, label
-    )
-
-
-def _short(value: float) -> str:
-    """Return 20k for 20,000 and 0.5 for 0.5."""
-    for unit, letter in ((1e6, "M"), (1e3, "k")):
-        if abs(value) >= unit:
-            return f"{round(value / unit, 3):g}{letter}"
-    return f"{round(value, 6):g}"
-
-
-def _n(value: float) -> str:
-    return f"{round(value, 1):g}"

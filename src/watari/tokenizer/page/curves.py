@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from watari.tokenizer.page.chart import Line, chart_svg
 from watari.tokenizer.page.gain import Learning, Measured, embedding_parameters
-from watari.tokenizer.page.words import t_svg
+from watari.tokenizer.page.words import LABELS
 
 _POINTS = 120
 """Places at which the learning text's curve is drawn."""
@@ -90,9 +90,13 @@ def gain_charts(
         keys.append(Key(item.name, colour))
     charts = []
     if gain:
-        charts.append(Chart(chart_svg(gain, x_title=t_svg("pieces_axis"), labelled_by="chart-gain"), "gain"))
+        charts.append(
+            Chart(chart_svg(gain, x_title=LABELS.t_svg("pieces_axis"), labelled_by="chart-gain"), "gain")
+        )
     if any(len(line.points) > 1 for line in value):
-        svg = chart_svg(value, x_title=t_svg("pieces_axis"), labelled_by="chart-marginal", logarithmic=True)
+        svg = chart_svg(
+            value, x_title=LABELS.t_svg("pieces_axis"), labelled_by="chart-marginal", logarithmic=True
+        )
         charts.append(Chart(svg, "marginal"))
     return charts, keys
 

@@ -31,6 +31,10 @@ SAMPLES: dict[str, tuple[str, ...]] = {
     "hi": ("सुबह बाज़ार में मछली बेचने वालों की आवाज़ें सड़क तक आ रही थीं। मैंने गरम चाय ली और नदी के किनारे बैठ गया।",),
     "ar": ("في الصباح كانت أصوات باعة السمك تصل إلى الشارع. اشتريت شايا ساخنا وجلست على مقعد قرب النهر.",),
     "he": ("בבוקר נשמעו בשוק קולות מוכרי הדגים עד לרחוב. קניתי תה חם וישבתי על ספסל ליד הנהר.",),
+    "id": (
+        "Sesudah apél pagi, para pedagang ikan menata dagangannya di pasar. Saya membeli teh hangat, lalu duduk di bangku "
+        "tepi sungai.",
+    ),
     "en": (
         "The ferry leaves at 7:45 and takes about forty minutes. Bring a coat: the wind on the upper deck is colder "
         "than it looks from the harbour.",

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from markupsafe import Markup
+from watari.pages.labels import FRAME, Labels, Pair
 
-WORDS: dict[str, tuple[str, str]] = {
+WORDS: dict[str, Pair] = FRAME | {
     # the page
     "report": ("Tokenizer report", "トークナイザーレポート"),
-    "skip": ("Skip to the figures", "本文へ移動"),
-    "language": ("Language", "言語"),
-    "theme": ("Light or dark", "明暗の切り替え"),
-    "contents": ("Contents", "目次"),
     "counts": (
         "{language} · {added} new pieces on {base} · vocabulary {vocabulary}",
         "{language} · 元の語彙 {base} に {added} 個を追加 · 語彙数 {vocabulary}",
@@ -157,44 +153,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "extended": ("Extended", "拡張後"),
     "n_tokens": ("{n} tokens", "{n} トークン"),
     "same_ids": ("the same ids", "ID は同一"),
-    # languages
-    "lang_en": ("English", "英語"),
-    "lang_ja": ("Japanese", "日本語"),
-    "lang_ko": ("Korean", "韓国語"),
-    "lang_zh": ("Chinese", "中国語"),
-    "lang_th": ("Thai", "タイ語"),
-    "lang_ru": ("Russian", "ロシア語"),
-    "lang_el": ("Greek", "ギリシャ語"),
-    "lang_hi": ("Hindi", "ヒンディー語"),
-    "lang_ar": ("Arabic", "アラビア語"),
-    "lang_he": ("Hebrew", "ヘブライ語"),
 }
 
-
-def t(key: str, **values: object) -> Markup:
-    """Return a label in both languages; the page's style shows one of them. Values are escaped.
-
-    Raises:
-        KeyError: if there is no such label.
-    """
-    return Markup('<span class="w" lang="en">{}</span><span class="w" lang="ja">{}</span>').format(
-        *(Markup(text).format(**values) for text in WORDS[key])
-    )
-
-
-def t_svg(key: str) -> Markup:
-    """Return a label in both languages for inside an SVG text."""
-    return Markup('<tspan class="w" lang="en">{}</tspan><tspan class="w" lang="ja">{}</tspan>').format(
-        *WORDS[key]
-    )
-
-
-def aria(key: str) -> Markup:
-    """Return an `aria-label` in English with its Japanese form beside it, for the page's script to exchange."""
-    english, japanese = WORDS[key]
-    return Markup('aria-label="{}" data-en="{}" data-ja="{}"').format(english, english, japanese)
-
-
-def language_name(code: str) -> Markup:
-    """Return a language's name in both languages, or its code if there is none."""
-    return t(f"lang_{code}") if f"lang_{code}" in WORDS else Markup.escape(code)
+LABELS = Labels(WORDS)

@@ -1,73 +1,10 @@
 (() => {
-  "use strict";
-  const root = document.documentElement;
-  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+  const all = page.all;
   const block = (id) => JSON.parse(document.getElementById(id).textContent);
   const svgNumber = (element, name) => Number(element.dataset[name]);
-
-  // What this view of the page shows stands in the address after '#', parts joined by '/': #ja/dark/stage-sft
-  const view = { lang: "", theme: "", at: "" };
-  const readHash = () => {
-    view.lang = ""; view.theme = ""; view.at = "";
-    for (const part of decodeURIComponent(location.hash.slice(1)).split("/")) {
-      if (part === "en" || part === "ja") view.lang = part;
-      else if (part === "light" || part === "dark") view.theme = part;
-      else if (part) view.at = part;
-    }
-  };
-  const writeHash = (push) => {
-    const hash = "#" + [view.lang, view.theme, view.at].filter(Boolean).join("/");
-    history[push ? "pushState" : "replaceState"](null, "", hash);
-  };
-
-  const language = () => view.lang || ((navigator.language || "en").startsWith("ja") ? "ja" : "en");
   const words = block("watari-words");
-  const title = root.dataset.title ? [root.dataset.title, root.dataset.title] : words.report;
-  const word = (key) => words[key][language() === "ja" ? 1 : 0];
-  const showLanguage = () => {
-    const lang = language();
-    root.lang = lang;
-    root.dataset.lang = lang;
-    document.title = title[lang === "ja" ? 1 : 0];
-    for (const element of all("[data-en]")) element.setAttribute("aria-label", element.dataset[lang]);
-    for (const button of all("[data-set-lang]"))
-      button.setAttribute("aria-pressed", String(button.dataset.setLang === lang));
-  };
-  const showTheme = () => {
-    if (view.theme) root.dataset.theme = view.theme;
-    else delete root.dataset.theme;
-  };
-  const arrive = (behavior) => {
-    const target = view.at && document.getElementById(view.at);
-    if (!target) return;
-    for (let up = target; up; up = up.parentElement) if (up.tagName === "DETAILS") up.open = true;
-    for (const old of all(".arrived")) old.classList.remove("arrived");
-    if (target.classList.contains("stage")) target.classList.add("arrived");
-    target.scrollIntoView({ behavior });
-    const summary = target.querySelector("summary");
-    if (summary && target.tagName === "DETAILS") summary.focus({ preventScroll: true });
-  };
-  const show = () => { readHash(); showLanguage(); showTheme(); };
+  const word = (key) => words[key][page.language() === "ja" ? 1 : 0];
 
-  for (const button of all("[data-set-lang]"))
-    button.addEventListener("click", () => { view.lang = button.dataset.setLang; writeHash(false); showLanguage(); });
-  document.getElementById("theme").addEventListener("click", () => {
-    const dark = view.theme ? view.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-    view.theme = dark ? "light" : "dark";
-    writeHash(false);
-    showTheme();
-  });
-  document.addEventListener("click", (event) => {
-    const link = event.target.closest && event.target.closest("a[href^='#']");
-    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    view.at = link.getAttribute("href").slice(1);
-    writeHash(true);
-    arrive("auto");
-  });
-  const again = () => { show(); arrive("instant"); };
-  addEventListener("hashchange", again);
-  addEventListener("popstate", again);
   const setAll = (open) => { for (const stage of all("details.stage")) stage.open = open; };
   document.getElementById("open-all").addEventListener("click", () => setAll(true));
   document.getElementById("close-all").addEventListener("click", () => setAll(false));
@@ -259,7 +196,4 @@
     if (said.length) { line.textContent = " · " + said.join(" · "); line.hidden = false; }
     for (const part of all(".timed")) part.hidden = false;
   }
-
-  again();
-  root.dataset.ready = "yes";
 })();

@@ -1,0 +1,71 @@
+"""What a tester broke: faults of profiles are named, and a limit of `dedup` says nothing of near duplicates."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from watari.corpus.params import Params
+from watari.corpus.rules.profile import load_profile
+from watari.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("{name: long, metric: characters, minn: 3}", "rule 'long': minn: Extra inputs"),
+        ("{name: long, metric: characters, min: .nan}", "rule 'long': min: Input should be a finite number"),
+        ("{name: long, metric: characters, min: 5, max: 3}", "rule 'long': no value has min 5 and max 3"),
+        ("{name: long, metric: characters, above: 3, max: 3}", "rule 'long': no value has above 3 and max 3"),
+        ("{metric: characters, min: 3}", "rules.0.name: Field required"),
+    ],
+)
+def test_a_fault_names_the_rule_and_the_field(tmp_path: Path, rule: str, said: str) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(f"language: ja\nrules: [{rule}]\n", "utf-8")
+    with pytest.raises(UserError) as refused:
+        load_profile(path)
+    assert said in refused.value.message
+    assert "\n" not in refused.value.message
+
+
+def test_one_value_may_be_both_limits(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text("language: ja\nrules: [{name: long, metric: characters, min: 3, max: 3}]\n", "utf-8")
+    assert load_profile(path).rules[0].limits == {"min": 3, "max": 3}
+
+
+def test_a_change_to_a_rule_is_named_by_the_rule() -> None:
+    with pytest.raises(UserError, match="rule 'hiragana': mn: Extra inputs"):
+        load_profile("ja-swallow", {"hiragana": {"mn": 0.1}})
+
+
+def test_a_profile_that_is_no_text_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_bytes(b"language: ja\n\xff\xfe")
+    with pytest.raises(UserError, match="not UTF-8 at byte 13"):
+        load_profile(path)
+
+
+@pytest.mark.parametrize(
+    ("given", "near"),
+    [
+        ({}, False),
+        ({"dedup": {}}, False),
+        ({"dedup": {"max_source_loss": 1}}, False),
+        ({"dedup": {"exact": False}}, False),
+        ({"dedup": {"near": True}}, True),
+        ({"profile": "ja-swallow"}, True),
+        ({"profile": "ja-swallow", "dedup": {"max_source_loss": 1}}, True),
+        ({"profile": "ja-swallow", "dedup": {"near": False}}, False),
+        ({"profile_file": "own.yaml", "dedup": {"max_source_loss": 1}}, True),
+    ],
+)
+def test_near_duplicates_are_looked_for_where_there_is_a_profile(given: dict[str, Any], near: bool) -> None:
+    params = Params.model_validate({"sources": [{"path": "a.jsonl"}], **given})
+    assert params.duplicates.near is near
+    again = Params.model_validate(json.loads(params.model_dump_json()))
+    assert again.duplicates == params.duplicates
