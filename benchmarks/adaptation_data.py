@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from inputs import artifact
+
 from watari.artifact.draws import shuffled
 from watari.artifact.kinds import Kind
-from watari.artifact.manifest import Manifest, digest_of, list_files
-from watari.artifact.params import Selection
 from watari.artifact.rows import write_rows
 from watari.artifact.stage import InputArtifact
 from watari.demo import documents
@@ -156,24 +156,6 @@ def _taken(found: Iterable[Document], name: str, language: str, budget: int) -> 
                 taken.append(Text(f"{name}-{identity}-{start}", part, language, name))
                 size += len(part)
     return taken
-
-
-def artifact(name: str, folder: Path, kind: Kind, ratio: float | None = None) -> InputArtifact:
-    """Return the artifact in `folder` as a stage gets it; `ratio` is that of a selection."""
-    files = list_files(folder)
-    manifest = Manifest(
-        kind=kind,
-        uses="benchmark",
-        stage_version=1,
-        key="0" * 32,
-        digest=digest_of(files),
-        parameters={},
-        files=files,
-        started="",
-        finished="",
-        seconds=0,
-    )
-    return InputArtifact(name, folder, manifest, Selection.model_validate({"from": name, "ratio": ratio}))
 
 
 def documents_of(texts: Sequence[Text], name: str, folder: Path) -> InputArtifact:

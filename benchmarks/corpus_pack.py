@@ -53,30 +53,13 @@ def _more(parser: argparse.ArgumentParser) -> None:
 
 def compare(folder: Path, texts: list[str], tokenizer: Path, sizes: str, repeats: int, workers: int) -> None:
     """Measure our packing beside the three raw forms and print the claims."""
+    from inputs import artifact
     from tokenizers import Tokenizer
 
     from watari.artifact.kinds import Kind
-    from watari.artifact.manifest import Manifest, digest_of, list_files
-    from watari.artifact.params import Selection
     from watari.artifact.rows import write_rows
-    from watari.artifact.stage import InputArtifact, Inputs, Silent
+    from watari.artifact.stage import Inputs, Silent
     from watari.corpus.pack import Params, run
-
-    def artifact(name: str, path: Path, kind: Kind) -> InputArtifact:
-        files = list_files(path)
-        manifest = Manifest(
-            kind=kind,
-            uses="benchmark",
-            stage_version=1,
-            key="0" * 32,
-            digest=digest_of(files),
-            parameters={},
-            files=files,
-            started="",
-            finished="",
-            seconds=0,
-        )
-        return InputArtifact(name, path, manifest, Selection.model_validate({"from": name}))
 
     documents = folder / "documents"
     if not documents.exists():

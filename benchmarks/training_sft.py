@@ -134,11 +134,11 @@ def conversations(folder: Path, size: Size, share: float) -> list[dict[str, Any]
 
 def run_ours(folder: Path, size: Size, rows: list[dict[str, Any]], **given: Any) -> Measured:
     """Run the stage and return what its steps cost."""
+    from inputs import artifact
+
     from watari.artifact.kinds import Kind
-    from watari.artifact.manifest import Manifest, digest_of, list_files
-    from watari.artifact.params import Selection
     from watari.artifact.rows import write_rows
-    from watari.artifact.stage import InputArtifact, Inputs, Silent
+    from watari.artifact.stage import Inputs, Silent
     from watari.train import sft
 
     class Watching(Silent):
@@ -150,22 +150,6 @@ def run_ours(folder: Path, size: Size, rows: list[dict[str, Any]], **given: Any)
         def update(self, done: float, total: float | None = None, *, unit: str = "", note: str = "") -> None:
             if unit == "steps":
                 self.ends.append(time.process_time())
-
-    def artifact(name: str, path: Path, kind: Kind) -> InputArtifact:
-        files = list_files(path)
-        manifest = Manifest(
-            kind=kind,
-            uses="benchmark",
-            stage_version=1,
-            key="0" * 32,
-            digest=digest_of(files),
-            parameters={},
-            files=files,
-            started="",
-            finished="",
-            seconds=0,
-        )
-        return InputArtifact(name, path, manifest, Selection.model_validate({"from": name}))
 
     with tempfile.TemporaryDirectory() as place:
         data, out = Path(place, "data"), Path(place, "out")

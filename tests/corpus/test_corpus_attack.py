@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ import pytest
 
 from watari.corpus.params import Params
 from watari.corpus.rules.profile import load_profile
+from watari.corpus.selection_params import SelectionParams
+from watari.corpus.selection_target import target_counts
 from watari.errors import UserError
 
 
@@ -69,3 +73,43 @@ def test_near_duplicates_are_looked_for_where_there_is_a_profile(given: dict[str
     assert params.duplicates.near is near
     again = Params.model_validate(json.loads(params.model_dump_json()))
     assert again.duplicates == params.duplicates
+
+
+RECIPE = """
+name: short
+language: ja
+datasets:
+  english: {path: "demo://documents?language=en&level=easy&count=40"}
+  japanese: {path: "demo://documents?language=ja&level=easy&count=40"}
+stages:
+  mixed: {uses: corpus.build, sources: [english, japanese], mix: {ja: 0.9, en: 0.1, tokens: 1M}}
+"""
+
+
+def test_what_a_build_says_in_a_recipe_does_not_end_the_run(tmp_path: Path) -> None:
+    """There is too little for the mixture: the run's log tells it under the stage's name."""
+    (tmp_path / "recipe.yaml").write_text(RECIPE, "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "watari", "run", "recipe.yaml", "--out", "run"],
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for path in (tmp_path / "run").glob("*.jsonl") for line in path.open()]
+    assert [line["stage"] for line in lines if str(line.get("message")).startswith("mix: ")][:1] == ["mixed"]
+
+
+def test_a_target_in_passing_holds_a_language_that_the_corpus_does_not_keep(tmp_path: Path) -> None:
+    """A title in kanji alone is taken for Chinese; that must not end a selection among Japanese documents."""
+    path = tmp_path / "target.jsonl"
+    rows = [{"text": "これは日本語の文章です。" * 100, "language": "ja"}, {"text": "大正元年", "language": "zh"}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    wanted = SelectionParams.model_validate({"target": [{"path": str(path)}], "keep": {"share": 0.5}})
+    with pytest.raises(UserError, match="4 characters in 'zh'"):
+        target_counts(wanted, seed=0)
+    found = target_counts(wanted, seed=0, languages=["ja"])
+    assert found.characters == {"ja": 1200}
+    with pytest.raises(UserError, match="the target is empty"):
+        target_counts(wanted, seed=0, languages=["en"])

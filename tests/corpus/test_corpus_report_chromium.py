@@ -4,60 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from in_chromium import dump, needs_chromium
 from made_corpus import small_rows, write_corpus
 from watari.corpus.report.page import page
 
-BROWSER = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
 def html(tmp_path_factory: pytest.TempPathFactory) -> str:
     return page(write_corpus(tmp_path_factory.mktemp("corpus"), small_rows()))
-
-
-def dump(html: str, folder: Path, fragment: str = "", extra: str = "") -> str:
-    """Return the page's DOM after its script has run; `extra` is a script that runs after it, before the dump."""
-    assert BROWSER is not None
-    # The policy would refuse the test's own script, so it is taken out of this copy where there is one.
-    if extra:
-        html = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", html)
-        html = html.replace("</body>", f"<script>{extra}</script></body>")
-    path = folder / "page.html"
-    path.write_text(html, "utf-8")
-    done = subprocess.run(
-        [
-            BROWSER,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--enable-logging=stderr",
-            "--lang=en-US",
-            f"--user-data-dir={folder / 'profile'}",
-            "--window-size=1200,900",
-            "--dump-dom",
-            f"{path.as_uri()}{fragment}",
-        ],
-        capture_output=True,
-        timeout=120,
-        check=True,
-    )
-    complaints = [line for line in done.stderr.decode("utf-8", "replace").splitlines() if "CONSOLE" in line]
-    assert complaints == []
-    return done.stdout.decode("utf-8")
 
 
 def said_in(dom: str) -> list[object]:

@@ -6,19 +6,16 @@ import base64
 import hashlib
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from jinja2 import TemplateRuntimeError, UndefinedError
 
+from in_chromium import BROWSER, needs_chromium
 from watari.pages.labels import FRAME, Labels
 from watari.pages.page import Template, environment, policy, writable
 
-BROWSER = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
 WORDS = FRAME | {"report": ("A page", "あるページ"), "footer": ("The end.", "以上。")}
 EVIL = "</script><img src=x onerror=alert(1)>\x00\ud800"
 PAGE = """{% extends "shell.html" %}
@@ -95,7 +92,7 @@ def test_what_a_file_cannot_hold_is_replaced() -> None:
     assert writable("a\x00b\ud800c\td\n\x9f\uffff") == "a\ufffdb\ufffdc\td\n\ufffd\ufffd"
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+@needs_chromium
 @pytest.mark.parametrize("fragment", ["", "#ja/dark/large/far", "#%E0%A4%A"])
 def test_switches(template: Template, tmp_path: Path, fragment: str) -> None:
     script = """

@@ -4,54 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from in_chromium import dump, needs_chromium
 from watari.report.page import Page, build, with_run_times
 
-BROWSER = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
-
-
-def dump(html: str, folder: Path, fragment: str = "", extra: str = "") -> str:
-    """Return the page's DOM after its script has run; `extra` is a script that runs after it, before the dump."""
-    assert BROWSER is not None
-    # The policy would refuse the test's own script, so it is taken out of this copy where there is one.
-    if extra:
-        html = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", html)
-        html = html.replace("</body>", f"<script>{extra}</script></body>")
-    page = folder / "page.html"
-    page.write_text(html, "utf-8")
-    done = subprocess.run(
-        [
-            BROWSER,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--enable-logging=stderr",
-            "--lang=en-US",
-            f"--user-data-dir={folder / 'profile'}",
-            "--window-size=1200,900",
-            "--dump-dom",
-            f"{page.as_uri()}{fragment}",
-        ],
-        capture_output=True,
-        timeout=60,
-        check=True,
-    )
-    complaints = [line for line in done.stderr.decode("utf-8", "replace").splitlines() if "CONSOLE" in line]
-    assert complaints == []
-    return done.stdout.decode("utf-8")
+pytestmark = needs_chromium
 
 
 def test_script_runs_under_its_policy(page: Page, tmp_path: Path) -> None:

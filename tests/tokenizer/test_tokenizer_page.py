@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from in_chromium import dump
 from small_japanese import ODD, japanese
 from watari.errors import UserError
 from watari.pretrained.graft import GRAFT, read_graft
@@ -37,9 +37,6 @@ from watari.tokenizer.policy import Policy
 from watari.tokenizer.script import languages, script_of
 from watari.tokenizer.texts import Text
 
-BROWSER = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
 LEARNING = [Text(str(n), text, language, "small") for n, (language, text) in enumerate(japanese(150))]
 HELD_OUT = [
     Text(f"h{n}", text, language, "held out.jsonl") for n, (language, text) in enumerate(japanese(30, seed=9))
@@ -450,41 +447,6 @@ def test_chart_has_a_place_for_zero_and_leaves_out_what_a_logarithm_cannot_show(
 
 
 # --- in a real browser ---
-
-
-def dump(html: str, folder: Path, fragment: str = "", extra: str = "") -> str:
-    """Return the page's DOM after its script has run; `extra` is a script that runs after it."""
-    if BROWSER is None:
-        pytest.skip("no Chromium here")
-    if extra:
-        html = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", html)
-        html = html.replace("</body>", f"<script>{extra}</script></body>")
-    path = folder / "page.html"
-    path.write_text(html, "utf-8")
-    done = subprocess.run(
-        [
-            BROWSER,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--enable-logging=stderr",
-            "--lang=en-US",
-            f"--user-data-dir={folder / 'profile'}",
-            "--window-size=1200,900",
-            "--dump-dom",
-            f"{path.as_uri()}{fragment}",
-        ],
-        capture_output=True,
-        timeout=60,
-        check=True,
-    )
-    assert [line for line in done.stderr.decode("utf-8", "replace").splitlines() if "CONSOLE" in line] == []
-    return done.stdout.decode("utf-8")
 
 
 def test_script_runs_under_its_policy_and_reads_the_address(page: str, tmp_path: Path) -> None:

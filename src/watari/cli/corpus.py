@@ -61,7 +61,7 @@ def build(
         typer.Option("--target", metavar="FILE...", help="Select what resembles these texts (DSIR)."),
     ] = None,
     share: Annotated[
-        float | None, typer.Option("--share", help="With --target: the share of characters to select.")
+        float | None, typer.Option("--share", help="With --target: the share of documents to select.")
     ] = None,
     source: Annotated[
         str, typer.Option("--source", help="Name of the source, for rows without one [default: file's name].")

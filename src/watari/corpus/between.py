@@ -49,11 +49,9 @@ def prepare(work: Work, plan: Plan, progress: Progress) -> None:
         lost = sum(task.too_short for task in index.tasks)
         if lost:
             items = sum(task.items for task in index.tasks)
-            progress.log(
-                f"{lost:,} of {items:,} evaluation items are too short to be looked for", stage="corpus.build"
-            )
+            progress.log(f"{lost:,} of {items:,} evaluation items are too short to be looked for")
     if params.select is not None:
-        selection.target_counts(params.select, seed=params.seed).save(work.root / TARGET)
+        selection.target_counts(params.select, seed=params.seed, languages=plan.languages).save(work.root / TARGET)
 
 
 def name_rows(work: Work, plan: Plan) -> None:
@@ -192,8 +190,7 @@ def choose(work: Work, plan: Plan, progress: Progress) -> None:
         for language in choice.languages:
             if language.short:
                 progress.log(
-                    f"select: {language.language} holds less than the {language.wanted:,} {language.unit} asked for",
-                    stage="corpus.build",
+                    f"select: {language.language} holds less than the {language.wanted:,} {language.unit} asked for"
                 )
     mixture = mixture_of(work, params.mix)
     if mixture is not None:
@@ -203,5 +200,5 @@ def choose(work: Work, plan: Plan, progress: Progress) -> None:
             work.save(CHOOSE, number, "limits", mixed.limits[number])
         told["mix"] = [vars(part) for part in mixed.parts]
         for warning in mixed.warnings:
-            progress.log(f"mix: {warning}", stage="corpus.build")
+            progress.log(f"mix: {warning}")
     atomic.write_json(work.root / CHOOSE / "told.json", told)

@@ -118,7 +118,7 @@ def planned(params: Params, inputs: Inputs, work: Work, progress: Progress, *, w
     path = work.root / "plan.json"
     if path.is_file() and read_json(path)["pieces"] != plan.plain()["pieces"]:
         # The inputs are not what they were: nothing of the earlier attempt can be used.
-        progress.log("the inputs have changed since the interrupted build: it starts anew", stage=KIND)
+        progress.log("the inputs have changed since the interrupted build: it starts anew")
         shutil.rmtree(work.root)
         for name in PARTS:
             shutil.rmtree(work.root.parent / name, ignore_errors=True)

@@ -132,8 +132,7 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
             tally.checked, tally.equal = _read_back(out, tokenizer, spool.samples, pieces, info)
     if tally.equal < tally.checked:
         progress.log(
-            f"{tally.checked - tally.equal} of {tally.checked} documents do not decode to their text",
-            stage=KIND,
+            f"{tally.checked - tally.equal} of {tally.checked} documents do not decode to their text"
         )
     seconds = time.monotonic() - started
     metrics = tally.metrics() | ({"windows": windows} if windows else {})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
 
 import pyarrow as pa
@@ -16,23 +16,33 @@ from watari.errors import UserError
 _BATCH = 1024
 
 
-def target_counts(params: SelectionParams, *, seed: int, more: Iterable[pa.Table] = ()) -> Counts:
+def target_counts(
+    params: SelectionParams,
+    *,
+    seed: int,
+    more: Iterable[pa.Table] = (),
+    languages: Collection[str] | None = None,
+) -> Counts:
     """Return the n-gram counts of the target, read and normalised as the corpus is; held to `check_target`.
 
     Args:
         params: The selection; each of its `target` files is read.
         seed: Of the demo world.
         more: Further documents of the target, as tables with `text` and `language`: those of other stages.
+        languages: Those that the corpus keeps; the target's documents in others have nothing to be compared with and are
+            left out. None: all are kept.
 
     Raises:
         UserError: for a file that cannot be read or holds a row that cannot, and as `check_target`.
     """
-    found = merged(counts(table, params) for table in chain(_tables(params, seed), more))
+    found = merged(counts(table, params) for table in chain(_tables(params, seed, languages), more))
     check_target(found, params)
     return found
 
 
-def _tables(params: SelectionParams, seed: int) -> Iterator[pa.Table]:
+def _tables(
+    params: SelectionParams, seed: int, languages: Collection[str] | None
+) -> Iterator[pa.Table]:
     schema = pa.schema([("text", pa.large_string()), ("language", pa.string())])
     texts: list[str] = []
     languages: list[str] = []
@@ -40,6 +50,8 @@ def _tables(params: SelectionParams, seed: int) -> Iterator[pa.Table]:
         for item in read_source(source, None, seed=seed, stage="corpus.build/target"):
             if isinstance(item, Fault):
                 raise UserError(f"select: target: {item}", "mend the row, or leave the file out")
+            if languages and item.language not in languages:
+                continue
             texts.append(item.text)
             languages.append(item.language)
             if len(texts) >= _BATCH:

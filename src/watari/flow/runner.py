@@ -309,7 +309,8 @@ class Runner:
                 running.told = time.monotonic()
                 events.write("stage_progress", stage=name, **vars(message))
         elif isinstance(message, Line):
-            events.write("log", stage=name, message=message.message, **message.fields)
+            # A field of a stage's own that has one of these names must not end the run.
+            events.write("log", **{**message.fields, "stage": name, "message": message.message})
         elif isinstance(message, Finished | Failed):
             running.result = message
 

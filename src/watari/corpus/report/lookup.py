@@ -47,6 +47,9 @@ def found_row(tables: Tables, wanted: str) -> Found:
         f" LIMIT {_OTHERS + 1}",
         [wanted],
     )
+    if not rows and (part := re.fullmatch(r"(.+)#\d{5,}", wanted, re.DOTALL)):
+        # A part of a document that `max_characters` cut: the ledger has the whole.
+        return found_row(tables, part[1])
     if not rows:
         near = _near(tables, wanted)
         raise UserError(
