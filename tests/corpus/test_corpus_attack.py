@@ -8,9 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
+from watari.artifact.stage import Inputs, Silent
+from watari.corpus import build
 from watari.corpus.params import Params
+from watari.corpus.report.explain import explain
 from watari.corpus.rules.profile import load_profile
 from watari.corpus.selection_params import SelectionParams
 from watari.corpus.selection_target import target_counts
@@ -104,7 +108,10 @@ def test_what_a_build_says_in_a_recipe_does_not_end_the_run(tmp_path: Path) -> N
 def test_a_target_in_passing_holds_a_language_that_the_corpus_does_not_keep(tmp_path: Path) -> None:
     """A title in kanji alone is taken for Chinese; that must not end a selection among Japanese documents."""
     path = tmp_path / "target.jsonl"
-    rows = [{"text": "これは日本語の文章です。" * 100, "language": "ja"}, {"text": "大正元年", "language": "zh"}]
+    rows = [
+        {"text": "これは日本語の文章です。" * 100, "language": "ja"},
+        {"text": "大正元年", "language": "zh"},
+    ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     wanted = SelectionParams.model_validate({"target": [{"path": str(path)}], "keep": {"share": 0.5}})
     with pytest.raises(UserError, match="4 characters in 'zh'"):
@@ -113,3 +120,18 @@ def test_a_target_in_passing_holds_a_language_that_the_corpus_does_not_keep(tmp_
     assert found.characters == {"ja": 1200}
     with pytest.raises(UserError, match="the target is empty"):
         target_counts(wanted, seed=0, languages=["en"])
+
+
+def test_a_part_of_a_cut_document_is_explained_by_the_whole(tmp_path: Path) -> None:
+    """`documents.id` of a part is what a person has in hand; the ledger has one row for all of them."""
+    source = tmp_path / "long.jsonl"
+    text = "\n".join(f"これは{number}番目の文です。" for number in range(60))
+    source.write_text(json.dumps({"id": "long", "text": text}) + "\n", "utf-8")
+    params = Params.model_validate({"sources": [{"path": str(source)}], "max_characters": 200})
+    build.run(params, Inputs(), tmp_path / "out", Silent())
+    ids = pq.read_table(tmp_path / "out/documents").column("id").to_pylist()
+    assert len(ids) > 2
+    for part in ids:
+        assert explain(tmp_path / "out", part).as_json()["doc_id"] == "long"
+    with pytest.raises(UserError, match="no row with the id"):
+        explain(tmp_path / "out", "other#00001")

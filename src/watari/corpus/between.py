@@ -51,7 +51,9 @@ def prepare(work: Work, plan: Plan, progress: Progress) -> None:
             items = sum(task.items for task in index.tasks)
             progress.log(f"{lost:,} of {items:,} evaluation items are too short to be looked for")
     if params.select is not None:
-        selection.target_counts(params.select, seed=params.seed, languages=plan.languages).save(work.root / TARGET)
+        selection.target_counts(params.select, seed=params.seed, languages=plan.languages).save(
+            work.root / TARGET
+        )
 
 
 def name_rows(work: Work, plan: Plan) -> None:

@@ -40,9 +40,7 @@ def target_counts(
     return found
 
 
-def _tables(
-    params: SelectionParams, seed: int, languages: Collection[str] | None
-) -> Iterator[pa.Table]:
+def _tables(params: SelectionParams, seed: int, wanted: Collection[str] | None) -> Iterator[pa.Table]:
     schema = pa.schema([("text", pa.large_string()), ("language", pa.string())])
     texts: list[str] = []
     languages: list[str] = []
@@ -50,7 +48,7 @@ def _tables(
         for item in read_source(source, None, seed=seed, stage="corpus.build/target"):
             if isinstance(item, Fault):
                 raise UserError(f"select: target: {item}", "mend the row, or leave the file out")
-            if languages and item.language not in languages:
+            if wanted and item.language not in wanted:
                 continue
             texts.append(item.text)
             languages.append(item.language)

@@ -114,5 +114,9 @@ def dropped(
 
 def parted(table: pa.Table) -> tuple[pa.Table, pa.Table]:
     """Return (rows still kept, rows dropped)."""
-    kept = pc.is_null(table.column("reason"))
+    reasons = table.column("reason")
+    if reasons.null_count == table.num_rows:
+        # As it is most of the time: nothing to copy.
+        return table, table.slice(0, 0)
+    kept = pc.is_null(reasons)
     return table.filter(kept), table.filter(pc.invert(kept))
