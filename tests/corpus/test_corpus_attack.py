@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from watari.artifact.stage import Inputs, Silent
-from watari.corpus import build
+from watari.corpus import build, ingest
 from watari.corpus.params import Params
 from watari.corpus.report.explain import explain
 from watari.corpus.rules.profile import load_profile
 from watari.corpus.selection_params import SelectionParams
 from watari.corpus.selection_target import target_counts
+from watari.corpus.sources import SourceFile
 from watari.errors import UserError
 
 
@@ -135,3 +138,17 @@ def test_a_part_of_a_cut_document_is_explained_by_the_whole(tmp_path: Path) -> N
         assert explain(tmp_path / "out", part).as_json()["doc_id"] == "long"
     with pytest.raises(UserError, match="no row with the id"):
         explain(tmp_path / "out", "other#00001")
+
+
+@pytest.mark.parametrize("damage", ["garbage behind", "cut short"])
+def test_a_damaged_gzip_gives_all_that_could_be_unpacked(tmp_path: Path, damage: str) -> None:
+    lines = [json.dumps({"text": f"{n} 番目の文です。" * 20}, ensure_ascii=False) for n in range(2500)]
+    packed = gzip.compress("\n".join(lines).encode() + b"\n")
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(packed + b"garbage" * 50 if damage == "garbage behind" else packed[:-200])
+    tables = [table for piece in ingest.plan([SourceFile(path=str(path))]) for table in ingest.read(piece)]
+    reasons = [reason for table in tables for reason in table.column("reason").to_pylist()]
+    unpacked = zlib.decompressobj(wbits=31).decompress(path.read_bytes()).count(b"\n")
+    assert reasons.count(None) == unpacked
+    assert reasons[-1] == "damaged file"
+    assert reasons.count("damaged file") == 1

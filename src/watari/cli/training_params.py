@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Checked = TypeVar("Checked", bound=BaseModel)
 
-OPTIONS = {"sources": "input"}
+OPTIONS = {"sources": "input", "select": "share", "language": "only", "profile_file": "profile"}
 """Options whose name is not their field's."""
 EDGES = ("model", "data", "replay", "evaluate", "reference")
 
@@ -88,9 +88,14 @@ def lay(
         return model(**values)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"] if part != "function-after")
         said = str(first["msg"]).removeprefix("Value error, ")
-        raise UserError(f"--set {field}: {said}" if field else said) from None
+        parts = [str(part) for part in first["loc"] if not str(part).startswith("function-")]
+        if not parts:
+            raise UserError(said) from None
+        laid = any(text.partition("=")[0].strip().split(".")[0] == parts[0] for text in settings)
+        option = OPTIONS.get(parts[0], parts[0])
+        where = f"--set {'.'.join(parts)}" if laid or parts[0] not in given else f"--{option}"
+        raise UserError(f"{where}: {said}") from None
 
 
 def stage_inputs(

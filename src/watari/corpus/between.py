@@ -70,13 +70,26 @@ def name_rows(work: Work, plan: Plan) -> None:
     empty = [file for file, count in rows.items() if not count]
     if len(empty) == len(rows):
         raise UserError(f"{empty[0]}: holds no rows", "check the path and the file format")
-    check_left(plan, marks, sum(mark["kept"] for mark in marks))
+    check_left(plan, marks, sum(mark["kept"] for mark in marks), _first_detail(work, plan))
     hashes = np.concatenate([work.load(CLEAN, number, "ids") for number in numbers])
     keys = np.concatenate([work.load(CLEAN, number, "id_keys") for number in numbers]).view(KEY)
     Repeated.of(hashes, keys).save(work.root / REPEATED)
 
 
-def check_left(plan: Plan, marks: list[dict], left: int) -> None:  # type: ignore[type-arg]
+def _first_detail(work: Work, plan: Plan) -> str:
+    """Return what is said of the first row that was dropped with something to say, with its place; or nothing."""
+    for number in range(len(plan.pieces)):
+        with pq.ParquetFile(work.file(CLEAN, number, "ledger.parquet")) as file:
+            for batch in file.iter_batches(4096, columns=["path", "place", "reason", "detail"]):
+                rows = pa.Table.from_batches([batch])
+                rows = rows.filter(rows.column("detail").is_valid())
+                if rows.num_rows:
+                    row = rows.slice(0, 1).to_pylist()[0]
+                    return f"; {row['path']}: {row['place']}: {row['reason']}: {row['detail']}"
+    return ""
+
+
+def check_left(plan: Plan, marks: list[dict], left: int, detail: str = "") -> None:  # type: ignore[type-arg]
     """Make sure that something is left.
 
     Raises:
@@ -92,7 +105,7 @@ def check_left(plan: Plan, marks: list[dict], left: int) -> None:  # type: ignor
             reasons[reason] = reasons.get(reason, 0) + totals["documents"]
     said = ", ".join(f"{count:,} {reason}" for reason, count in sorted(reasons.items()))
     of = f" of {total:,}" if total else ""
-    raise UserError(f"no document is left{of} ({said})", "loosen the filters or the split")
+    raise UserError(f"no document is left{of} ({said}){detail}", "loosen the filters or the split")
 
 
 def plan_edges(work: Work, plan: Plan) -> None:

@@ -24,7 +24,7 @@ def guard(result: DedupResult, params: DedupParams) -> None:
                 f"source {name!r} loses {source.lost:,} of {source.documents:,} documents ({share:.1%}) to"
                 f" duplicates ({source.exact:,} exact, {source.near:,} near); its largest cluster has"
                 f" {source.largest.size:,} documents and keeps {source.largest.survivor}",
-                "look at that document; if the loss is meant, set dedup max_source_loss: 1",
+                "look at that document; if the loss is meant, set dedup.max_source_loss: 1 and build anew",
             )
     largest = result.largest
     if largest is None or largest.size < params.guard_documents:
@@ -35,5 +35,5 @@ def guard(result: DedupResult, params: DedupParams) -> None:
         raise StageFailed(
             f"one cluster holds {largest.size:,} of {result.documents:,} documents ({share:.1%}); it keeps"
             f" {largest.survivor} and takes from source {', '.join(map(repr, names))}",
-            "look at that document; if they are duplicates, set dedup max_cluster_share: 1",
+            "look at that document; if they are duplicates, set dedup.max_cluster_share: 1 and build anew",
         )

@@ -39,6 +39,9 @@ _SILENT = 180.0
 """Seconds without one after which a task on another machine is taken for dead; file systems are late at times."""
 _EVERY = 0.3
 _PARTING = 20.0
+_STUCK = 120.0
+"""Seconds in which nothing runs and nothing gets done after which datatrove-local is taken for stuck: a process of its own
+that is killed from outside (its pool's, its manager's) leaves it waiting for ever. Clusters may keep a task waiting for hours."""
 
 
 def run(
@@ -61,6 +64,7 @@ def run(
         )
         with scheduling(plan, attempt) as scheduler:
             watch = Watch(attempt, work, step)
+            before, since = -1, time.monotonic()
             while left := pending(work, step, tasks):
                 ended = scheduler.poll() is not None
                 gone = watch.gone()
@@ -68,6 +72,13 @@ def run(
                     attempt.fail(gone)
                     break
                 stop_if_asked(progress)
+                if watch.running or len(left) != before:
+                    before, since = len(left), time.monotonic()
+                elif name == "datatrove-local" and time.monotonic() - since > _STUCK:
+                    raise StageFailed(
+                        f"{step}: datatrove does not go on: nothing runs, and {len(left)} tasks are not done",
+                        f"run again to go on; its log is {attempt.log}",
+                    )
                 note = f"{step}: {len(watch.running)} running"
                 progress.update(tasks - len(left), tasks, unit="shards", note=note)
                 if ended or (not watch.running and attempt.failures()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterator
 from contextlib import closing
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import orjson
 import pyarrow as pa
@@ -50,6 +50,10 @@ def read_lines(piece: Piece, found: RowFile) -> Iterator[pa.Table]:
         yield rows.take()
 
 
+_PACKED_BLOCK = 256 << 10
+"""Of streams that cannot give what they have (zstd): what a damaged place takes with it at most."""
+
+
 def _blocks(piece: Piece, found: RowFile) -> Iterator[list[bytes] | str]:
     """Yield lists of whole lines without their ends; last of all, what the matter is where the file breaks off."""
     left = None if piece.stop is None else piece.stop - piece.start
@@ -84,4 +88,8 @@ def _blocks(piece: Piece, found: RowFile) -> Iterator[list[bytes] | str]:
 
 
 def _read(stream: IO[bytes], size: int) -> bytes:
-    return stream.read(size) if size else b""
+    if not size:
+        return b""
+    # A packed file that breaks off has given what could be unpacked by then; a full read would lose it with the error.
+    read1 = getattr(stream, "read1", None)
+    return cast(bytes, read1(size)) if read1 is not None else stream.read(min(size, _PACKED_BLOCK))
