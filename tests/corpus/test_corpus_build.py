@@ -26,6 +26,7 @@ WORDS = ["山", "川", "海", "空", "花", "鳥", "風", "月", "本", "水", "
 
 
 def jsonl(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.parent.mkdir(exist_ok=True)
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
     return path
 
@@ -298,3 +299,22 @@ def test_real_corpora(tmp_path: Path, test_data: Path) -> None:
     assert {"aozora", "jsquad-valid", "ku-wikipedia"} <= set(metrics["sources"])
     assert all(len(row["text"]) <= 5000 for row in rows)
     assert metrics["languages"]["ja"]["documents"] > 0.99 * len(rows)
+
+
+def test_small_files_share_a_task_and_large_ones_do_not(tmp_path: Path) -> None:
+    from watari.corpus.ingest import plan
+    from watari.corpus.plan import GROUP, Plan
+    from watari.corpus.sources import SourceFile
+
+    for number in range(40):
+        jsonl(tmp_path / "in" / f"{number:02d}.jsonl", [{"text": f"文書{number}です。"}])
+    pieces = plan([SourceFile(path=str(tmp_path / "in"))])
+    params = Params(sources=[{"path": str(tmp_path / "in")}])
+    assert [len(group) for group in Plan(params, pieces, None).groups] == [40]
+    large = [piece.model_copy(update={"size": GROUP // 3}) for piece in pieces]
+    assert [len(group) for group in Plan(params, large, None).groups] == [3] * 13 + [1]
+    unknown = [piece.model_copy(update={"size": 0}) for piece in pieces]
+    assert len(Plan(params, unknown, None).groups) == 40
+    metrics, rows = build(tmp_path / "o", sources={"path": str(tmp_path / "in")})
+    assert (metrics["rows_in"], len(rows)) == (40, 40)
+    assert len(list((tmp_path / "o" / "ledger").iterdir())) == 1

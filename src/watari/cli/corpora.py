@@ -103,7 +103,7 @@ def _dry_run(params: Params, *, as_json: bool) -> None:
     told = {
         "files": len(files),
         "bytes": sum(piece.size for piece in plan.pieces),
-        "shards": len(plan.pieces),
+        "shards": len(plan.groups),
         "profile": plan.profile.name if plan.profile else None,
         "rules": len(plan.profile.rules) if plan.profile else 0,
         "languages": plan.languages,

@@ -34,7 +34,7 @@ def close(work: Work, plan: Plan, out: Path, inputs: Inputs, progress: Progress)
         UserError: if no document is left.
         AssertionError: if a row is unaccounted for, which is a defect of ours.
     """
-    numbers = range(len(plan.pieces))
+    numbers = range(len(plan.groups))
     read, kept, lost, early, sources = Totals(), Totals(), Tally(), Tally(), Tally()
     written = renamed = 0
     languages: dict[str, list[int]] = {}

@@ -62,11 +62,12 @@ def name_rows(work: Work, plan: Plan) -> None:
     Raises:
         UserError: if nothing is left, or a source holds no rows.
     """
-    numbers = range(len(plan.pieces))
+    numbers = range(len(plan.groups))
     marks = [work.marked(CLEAN, number) or {} for number in numbers]
     rows: dict[str, int] = {}
-    for piece, mark in zip(plan.pieces, marks, strict=True):
-        rows[piece.file] = rows.get(piece.file, 0) + mark["read"]["documents"]
+    for mark in marks:
+        for file, count in mark["files"].items():
+            rows[file] = rows.get(file, 0) + count
     empty = [file for file, count in rows.items() if not count]
     if len(empty) == len(rows):
         raise UserError(f"{empty[0]}: holds no rows", "check the path and the file format")
@@ -78,7 +79,7 @@ def name_rows(work: Work, plan: Plan) -> None:
 
 def _first_detail(work: Work, plan: Plan) -> str:
     """Return what is said of the first row that was dropped with something to say, with its place; or nothing."""
-    for number in range(len(plan.pieces)):
+    for number in range(len(plan.groups)):
         with pq.ParquetFile(work.file(CLEAN, number, "ledger.parquet")) as file:
             for batch in file.iter_batches(4096, columns=["path", "place", "reason", "detail"]):
                 rows = pa.Table.from_batches([batch])
@@ -110,7 +111,7 @@ def check_left(plan: Plan, marks: list[dict], left: int, detail: str = "") -> No
 
 def plan_edges(work: Work, plan: Plan) -> None:
     """Divide the search for duplicates into tasks."""
-    dedup.edge_tasks(work.root / FOLDER, len(plan.pieces), plan.params.duplicates)
+    dedup.edge_tasks(work.root / FOLDER, len(plan.groups), plan.params.duplicates)
 
 
 def resolve(work: Work, plan: Plan, progress: Progress) -> None:
@@ -128,7 +129,7 @@ def resolve(work: Work, plan: Plan, progress: Progress) -> None:
 
 def _write_survivors(work: Work, plan: Plan) -> None:
     """Write key and name of each document that stays in another's place and gives an id of its own."""
-    numbers = range(len(plan.pieces))
+    numbers = range(len(plan.groups))
     if not any(len(work.load(CLEAN, number, "ids")) for number in numbers):
         return
     gone = []
@@ -164,7 +165,7 @@ def _as_keys(words: np.ndarray) -> np.ndarray:
 def rate(work: Work, plan: Plan, inputs: Inputs) -> None:
     """Measure tokens per character where a tokenizer is given, and compare the corpus with the target."""
     params = plan.params
-    numbers = range(len(plan.pieces))
+    numbers = range(len(plan.groups))
     marks = [work.marked(SCREEN, number) or {} for number in numbers]
     check_left(plan, marks, sum(mark["kept"] for mark in marks))
     tokenizer = inputs.optional("tokenizer")
@@ -188,7 +189,7 @@ def rate(work: Work, plan: Plan, inputs: Inputs) -> None:
 def choose(work: Work, plan: Plan, progress: Progress) -> None:
     """Select what resembles the target, fill the mixture's quotas, and write each piece's part of it."""
     params = plan.params
-    numbers = range(len(plan.pieces))
+    numbers = range(len(plan.groups))
     keys = [keys_in(work, number) for number in numbers]
     kept = None
     told: dict[str, object] = {}

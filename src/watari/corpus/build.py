@@ -55,7 +55,7 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
     workers = params.workers or os.cpu_count() or 1
     plan = planned(params, inputs, work, progress, workers=workers)
     atomic.write_json(work.root / PLACE, {"out": os.path.relpath(out, work.root)})
-    pieces = len(plan.pieces)
+    tasks = len(plan.groups)
 
     small = params.engine == "pool" and _is_small(plan)
 
@@ -84,17 +84,17 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
             action()
             atomic.write_text(work.root / f"{name}.done", "")
 
-    step(CLEAN, pieces)
+    step(CLEAN, tasks)
     once("named", lambda: between.name_rows(work, plan))
     once("paired", lambda: between.plan_edges(work, plan))
     step(EDGES, int(read_json(work.root / FOLDER / "plan.json")["tasks"]))
     once("resolved", lambda: between.resolve(work, plan, progress))
     if plan.chosen:
-        step(SCREEN, pieces)
+        step(SCREEN, tasks)
         once("rated", lambda: between.rate(work, plan, inputs))
-        step(SCORE, pieces)
+        step(SCORE, tasks)
         once("chosen", lambda: between.choose(work, plan, progress))
-    step(WRITE, pieces)
+    step(WRITE, tasks)
     metrics = account.close(work, plan, out, inputs, progress)
     seconds = time.monotonic() - began
     size = metrics["bytes_in"]
@@ -124,7 +124,7 @@ def planned(params: Params, inputs: Inputs, work: Work, progress: Progress, *, w
             shutil.rmtree(work.root.parent / name, ignore_errors=True)
     work.root.mkdir(parents=True, exist_ok=True)
     if workers and not _is_small(plan):
-        engines.prepare(params.engine, work.root, min(workers, len(pieces)))
+        engines.prepare(params.engine, work.root, min(workers, len(plan.groups)))
     between.prepare(work, plan, progress)
     plan.write(work)
     return plan

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from watari.artifact import atomic
@@ -18,19 +18,44 @@ PACKED = 4
 """About how much larger a packed file's text is than the file."""
 
 
+GROUP = 16 << 20
+"""Bytes of text, about, that small files are put together to for one task."""
+
+
+def text_bytes(piece: Piece) -> int:
+    """Return about how many bytes of text a piece holds; 0 where nothing is known."""
+    return piece.size * (PACKED if piece.file.endswith((".gz", ".zst", ".parquet")) else 1)
+
+
 @dataclass(frozen=True)
 class Plan:
     """What every task knows.
 
     Args:
         params: The parameters; inputs of other stages are in the pieces.
-        pieces: What the tasks of `clean`, `screen`, `score` and `write` read, one each.
+        pieces: What is read, sorted; the tasks of `clean`, `screen`, `score` and `write` have one of `groups` each.
         profile: With all changes; None for a build without rules.
     """
 
     params: Params
     pieces: list[Piece]
     profile: Profile | None
+
+    @cached_property
+    def groups(self) -> list[list[Piece]]:
+        """The pieces of each task: one, or several small files that follow each other."""
+        found: list[list[Piece]] = []
+        room = 0
+        for piece in self.pieces:
+            size = text_bytes(piece)
+            if found and 0 < size <= room:
+                found[-1].append(piece)
+                room -= size
+            else:
+                found.append([piece])
+                # Of a file whose size is not known nothing is known.
+                room = GROUP - size if size else 0
+        return found
 
     @property
     def languages(self) -> list[str] | None:
@@ -61,14 +86,13 @@ class Plan:
         """The share of rows that every rule measures."""
         if self.profile is None or not self.params.measure:
             return 0.0
-        packed = (".gz", ".zst", ".parquet")
-        size = sum(piece.size * (PACKED if piece.file.endswith(packed) else 1) for piece in self.pieces)
+        size = sum(map(text_bytes, self.pieces))
         return min(1.0, self.params.measure / size) if size else 1.0
 
     @property
     def examples(self) -> int:
         """Dropped texts a reason that a task keeps the heads of."""
-        return max(20, self.params.examples // max(1, len(self.pieces)))
+        return max(20, self.params.examples // max(1, len(self.groups)))
 
     @property
     def chosen(self) -> bool:

@@ -1,4 +1,4 @@
-"""Step `clean`, a task per piece of the input: read, normalise, lists, language, rules.
+"""Step `clean`, a task per piece of the input (small files together): read, normalise, lists, language, rules.
 
 Files: `rows.parquet` (what is still kept, in the order of the input), `ledger.parquet` (what was dropped), `texts.parquet`
 (heads of dropped texts), `measured.parquet` (what every rule says of a sample), `ids.npy` with `id_keys.npy` (hashes of the
@@ -40,11 +40,12 @@ def run(work: Work, number: int) -> None:
     arrays = dedup.ArraysWriter(work.root / FOLDER, number, plan.params.duplicates)
     names = _Names(work.file(CLEAN, number, "names.arrow"))
     with rows, ledger, arrays, names:
-        for batch in ingest.read(plan.pieces[number]):
-            kept = cleaner.clean(batch, ledger)
-            rows.write(kept)
-            names.add(kept)
-            arrays.add(kept)
+        for piece in plan.groups[number]:
+            for batch in ingest.read(piece):
+                kept = cleaner.clean(batch, piece, ledger)
+                rows.write(kept)
+                names.add(kept)
+                arrays.add(kept)
     cleaner.save(rows.count, time.process_time() - began)
 
 
@@ -57,22 +58,24 @@ class _Cleaner:
         self._texts = TextHeads(plan.examples, plan.params.seed, by="reason")
         self._read, self._lost = Totals(), Tally()
         self._sources = Tally()
+        self._files = {piece.file: 0 for piece in plan.groups[number]}
         self._passed = {name: Totals() for name in (READ, *(name for name, _ in self._kernels))}
         self._footers = np.zeros(2, np.int64)
         self._ids: list[np.ndarray] = []
         self._id_keys: list[np.ndarray] = []
         self._measured: list[pa.Table] = []
 
-    def clean(self, batch: pa.Table, ledger: TableWriter) -> pa.Table:
+    def clean(self, batch: pa.Table, piece: Piece, ledger: TableWriter) -> pa.Table:
         """Return the rows of a batch that stay; the others are in the ledger."""
         self._read.add(batch)
         self._sources.add(batch, "source")
+        self._files[piece.file] = self._files.get(piece.file, 0) + batch.num_rows
         given = batch.filter(batch.column("id").is_valid())
         if given.num_rows:
             self._ids.append(id_hashes(given.column("id").to_pylist()))
             self._id_keys.append(keys_of(given.column("key")))
         if self._plan.params.on_error == "stop":
-            _stop_at_a_fault(batch, self._plan.pieces[self._number])
+            _stop_at_a_fault(batch, piece)
         table = self._settle(batch, READ, ledger)
         for name, kernel in self._kernels:
             if name == RULES:
@@ -112,6 +115,7 @@ class _Cleaner:
         work.save(CLEAN, number, "id_keys", joined(self._id_keys).view(np.uint64))
         counted = {
             "read": self._read.plain(),
+            "files": self._files,
             "kept": kept,
             "lost": self._lost.plain(),
             "sources": self._sources.plain(),

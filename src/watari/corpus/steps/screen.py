@@ -103,7 +103,7 @@ def run(work: Work, number: int) -> None:
     params = plan.params
     screening = Screening(work, number, plan)
     texts = TextHeads(plan.examples, params.seed, by="reason")
-    heads = TextHeads(max(5, 2000 // len(plan.pieces)), params.seed, by="language")
+    heads = TextHeads(max(5, 2000 // len(plan.groups)), params.seed, by="language")
     lost = Tally()
     parts: list[selection.Counts] = []
     rows = TableWriter(work.file(SCREEN, number, "rows.parquet"), SCREENED, compression="lz4", rows=4096)
