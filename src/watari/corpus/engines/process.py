@@ -138,6 +138,10 @@ class Worker:
             self.connection.send(Rest())
         return self._process.poll() is None
 
+    def wake(self) -> bool:
+        """Return whether it is still there for another step."""
+        return self._process.poll() is None
+
     def kill(self) -> None:
         """End it, now."""
         self._process.kill()
@@ -165,7 +169,7 @@ def take(log: Path) -> Worker:
     with _lock:
         while _kept:
             kept = _kept.pop()
-            if kept.key == key and kept.rest():
+            if kept.key == key and kept.wake():
                 return kept
             kept.kill()
     return Worker(log)

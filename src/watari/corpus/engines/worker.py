@@ -29,6 +29,7 @@ from watari.errors import StageFailed, WatariError, no_space
 from watari.peak import peak_memory
 
 _IDLE_SECONDS = 30.0
+_REST_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,9 @@ def main(connection: int, life: int) -> None:
         if isinstance(order, Setting):
             os.environ.update(order.environment)
         elif isinstance(order, Rest):
-            _give_back()
+            # Memory that is given back is faulted in again: not between two steps that follow each other.
+            if not orders.poll(_REST_SECONDS):
+                _give_back()
         elif isinstance(order, Prepare):
             # What goes wrong here goes wrong in the first task too, where it is told.
             with suppress(Exception):
