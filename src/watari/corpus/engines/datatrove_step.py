@@ -17,8 +17,15 @@ from datatrove.executor import SlurmPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 
 from watari.corpus.engines.process import keep, take
-from watari.corpus.engines.records import Attempt, Failure, Running, folder_of, mark_path
-from watari.corpus.engines.scheduled import SIGN_EVERY, process_start
+from watari.corpus.engines.records import (
+    SIGN_EVERY,
+    Attempt,
+    Failure,
+    Running,
+    folder_of,
+    mark_path,
+    process_start,
+)
 from watari.corpus.engines.worker import Done, Failed, Order
 
 _EVERY = 0.5

@@ -19,6 +19,8 @@ from watari import errors
 from watari.artifact import atomic
 from watari.errors import StageFailed, WatariError
 
+SIGN_EVERY = 5.0
+"""Seconds between two signs of life in the record of a running task."""
 ENGINES = "engines"
 
 
@@ -189,3 +191,14 @@ def _read(path: Path) -> dict[str, Any] | None:
         # It went away while we looked.
         return None
     return found
+
+
+def process_start(process: int) -> int:
+    """Return when a process of this machine started (clock ticks since the machine's start); 0 if it is not there."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text("ascii", errors="replace")
+    except OSError:
+        return 0
+    fields = stat.rpartition(")")[2].split()
+    # A zombie has ended.
+    return 0 if fields[0] in "ZX" else int(fields[19])

@@ -29,12 +29,11 @@ from watari.corpus.engines.records import (
     log_path,
     mark_path,
     pending,
+    process_start,
 )
 from watari.corpus.engines.scheduler import Plan
 from watari.errors import StageFailed, UserError
 
-SIGN_EVERY = 5.0
-"""Seconds between two signs of life in the record of a running task."""
 _SILENT = 180.0
 """Seconds without one after which a task on another machine is taken for dead; file systems are late at times."""
 _EVERY = 0.3
@@ -204,14 +203,3 @@ class Watch:
         if self._signs.get(number, (0, 0.0))[0] != touched:
             self._signs[number] = touched, moment
         return moment - self._signs[number][1] < _SILENT
-
-
-def process_start(process: int) -> int:
-    """Return when a process of this machine started (clock ticks since the machine's start); 0 if it is not there."""
-    try:
-        stat = Path(f"/proc/{process}/stat").read_text("ascii", errors="replace")
-    except OSError:
-        return 0
-    fields = stat.rpartition(")")[2].split()
-    # A zombie has ended.
-    return 0 if fields[0] in "ZX" else int(fields[19])
