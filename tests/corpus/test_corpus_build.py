@@ -303,7 +303,7 @@ def test_real_corpora(tmp_path: Path, test_data: Path) -> None:
 
 def test_small_files_share_a_task_and_large_ones_do_not(tmp_path: Path) -> None:
     from watari.corpus.ingest import plan
-    from watari.corpus.plan import GROUP, Plan
+    from watari.corpus.plan import Plan
     from watari.corpus.sources import SourceFile
 
     for number in range(40):
@@ -311,10 +311,12 @@ def test_small_files_share_a_task_and_large_ones_do_not(tmp_path: Path) -> None:
     pieces = plan([SourceFile(path=str(tmp_path / "in"))])
     params = Params(sources=[{"path": str(tmp_path / "in")}])
     assert [len(group) for group in Plan(params, pieces, None).groups] == [40]
-    large = [piece.model_copy(update={"size": GROUP // 3}) for piece in pieces]
+    large = [piece.model_copy(update={"size": params.shard // 3}) for piece in pieces]
     assert [len(group) for group in Plan(params, large, None).groups] == [3] * 13 + [1]
     unknown = [piece.model_copy(update={"size": 0}) for piece in pieces]
     assert len(Plan(params, unknown, None).groups) == 40
+    alone = params.model_copy(update={"shard": 0})
+    assert len(Plan(alone, pieces, None).groups) == 40
     metrics, rows = build(tmp_path / "o", sources={"path": str(tmp_path / "in")})
     assert (metrics["rows_in"], len(rows)) == (40, 40)
     assert len(list((tmp_path / "o" / "ledger").iterdir())) == 1

@@ -128,10 +128,14 @@ class Tally:
         return cls({name: Totals.read(totals) for name, totals in value.items()})
 
 
+WAITING = 16 << 20
+"""Bytes of rows that wait to become a row group; a worker holds some copies of as much."""
+
+
 class TableWriter:
     """Tables of one schema to one parquet file, streamed; a file that has its name is whole.
 
-    Rows wait until there are `rows` of them or `megabytes` of data, so that row groups do not follow the batches.
+    Rows wait until there are `rows` of them or `WAITING` bytes, so that row groups do not follow the batches.
     """
 
     def __init__(self, path: Path, schema: pa.Schema, *, compression: str = "zstd", rows: int = 8192) -> None:
@@ -172,7 +176,7 @@ class TableWriter:
         self._waiting.append(table.select(self._schema.names).cast(self._schema))
         self.count += table.num_rows
         self._held += table.num_rows
-        if self._held >= self._rows or sum(part.nbytes for part in self._waiting) > 32 << 20:
+        if self._held >= self._rows or sum(part.nbytes for part in self._waiting) > WAITING:
             self._flush()
 
     def _flush(self) -> None:

@@ -154,6 +154,12 @@ class Params(StageParams):
     examples: Count = Field(
         default=2_000, ge=20, description="dropped texts to keep the heads of, a reason, for the report"
     )
+    shard: Count = Field(
+        default=16_000_000,
+        ge=0,
+        description="bytes of text, about, up to which small files that follow each other are put together to one shard;"
+        " 0: each file is one. Large files are divided at 64 MB",
+    )
     on_error: OnError = Field(
         default="drop",
         description="what a row that cannot be read does: drop gives it a row in the ledger, stop ends the build",

@@ -18,10 +18,6 @@ PACKED = 4
 """About how much larger a packed file's text is than the file."""
 
 
-GROUP = 16 << 20
-"""Bytes of text, about, that small files are put together to for one task."""
-
-
 def text_bytes(piece: Piece) -> int:
     """Return about how many bytes of text a piece holds; 0 where nothing is known."""
     return piece.size * (PACKED if piece.file.endswith((".gz", ".zst", ".parquet")) else 1)
@@ -54,7 +50,7 @@ class Plan:
             else:
                 found.append([piece])
                 # Of a file whose size is not known nothing is known.
-                room = GROUP - size if size else 0
+                room = self.params.shard - size if size else 0
         return found
 
     @property
