@@ -159,3 +159,23 @@ def test_an_interrupted_build_goes_on_and_a_changed_input_starts_anew(
     jsonl(tmp_path / "a.jsonl", [{"text": text} for text in docs[:20]])
     metrics, _, _ = build(tmp_path / "p", sources={"path": path})
     assert metrics["rows_in"] == 20
+
+
+def test_tokens_are_counted_with_a_tokenizer(tmp_path: Path, test_data: Path) -> None:
+    from made_artifacts import as_input
+    from watari.artifact.kinds import Kind
+    from watari.artifact.outside import packaged_file
+    from watari.pretrained.fast import write_fast_tokenizer
+    from watari.pretrained.sentencepiece import read_spm
+
+    write_fast_tokenizer(read_spm(packaged_file("package://mistral-v1")), tmp_path / "mistral")
+    docs = rows_of(test_data, 120)
+    path = jsonl(tmp_path / "a.jsonl", [{"text": "\n".join(d["ja"]), "language": "ja"} for d in docs])
+    params = Params(sources={"path": path}, tokenizer="mistral")
+    (tmp_path / "o").mkdir()
+    inputs = Inputs({"tokenizer": [as_input("mistral", tmp_path / "mistral", Kind.TOKENIZER)]})
+    run(params, inputs, tmp_path / "o", Silent())
+    record = json.loads((tmp_path / "o" / "corpus.json").read_text("utf-8"))
+    assert record["tokenizer"] == "mistral"
+    assert 0.9 < record["tokens_per_character"]["ja"] < 1.4
+    assert 'data-set-measure="tokens"' in (tmp_path / "o" / "report.html").read_text("utf-8")

@@ -14,6 +14,7 @@ import typer
 from watari.errors import UserError
 
 if TYPE_CHECKING:
+    from watari.artifact.stage import Inputs
     from watari.corpus.params import Params
 
 KIND = "corpus.build"
@@ -34,6 +35,7 @@ def build_command(
     settings: Sequence[str],
     engine: str,
     workers: int,
+    tokenizer: Path | None,
     seed: int,
     dry_run: bool,
     quiet: bool,
@@ -68,11 +70,13 @@ def build_command(
         given["select"] = {"target": [{"path": place} for place in target], "keep": {"share": share or 0.25}}
     elif share is not None:
         raise UserError("--share: of what resembles which texts?", "give --target FILE too")
+    if tokenizer is not None:
+        given["tokenizer"] = {"from": "tokenizer"}
     params = corpus_params(given, settings)
     if dry_run:
         _dry_run(params, as_json=as_json)
     else:
-        _build(params, out, quiet=quiet, as_json=as_json)
+        _build(params, out, tokenizer, quiet=quiet, as_json=as_json)
 
 
 def corpus_params(given: dict[str, Any], settings: Sequence[str]) -> Params:
@@ -122,16 +126,16 @@ def _dry_run(params: Params, *, as_json: bool) -> None:
     typer.echo("nothing was written")
 
 
-def _build(params: Params, out: Path, *, quiet: bool, as_json: bool) -> None:
+def _build(params: Params, out: Path, tokenizer: Path | None, *, quiet: bool, as_json: bool) -> None:
     from watari.artifact import atomic
     from watari.artifact.manifest import LOGS, WORK
-    from watari.artifact.stage import Inputs
     from watari.artifact.store import locked
     from watari.cli.options import print_json
     from watari.cli.training import StoppableProgress, resumable
     from watari.corpus import build
 
-    identity = _identity(params)
+    inputs = _inputs(tokenizer)
+    identity = _identity(params, inputs)
     progress = StoppableProgress(quiet=quiet)
     if _ended(out, identity):
         # Killed while its work folder was being removed: what is left of that is no state to go on from.
@@ -148,7 +152,7 @@ def _build(params: Params, out: Path, *, quiet: bool, as_json: bool) -> None:
         started, began = _now(), time.monotonic()
         try:
             with progress.listening():
-                result = build.run(params, Inputs(), out, progress)
+                result = build.run(params, inputs, out, progress)
         except UserError:
             if not resumed:
                 _empty(out)
@@ -218,7 +222,20 @@ def _show(out: Path, metrics: dict[str, Any], seconds: float) -> None:
     typer.echo(f"report: {out / 'report.html'}")
 
 
-def _identity(params: Params) -> dict[str, Any]:
+def _inputs(tokenizer: Path | None) -> Inputs:
+    """Return what the stage is given besides files."""
+    from watari.artifact.kinds import Kind
+    from watari.artifact.stage import Inputs
+    from watari.cli.training_inputs import as_input
+
+    if tokenizer is None:
+        return Inputs()
+    if not tokenizer.is_dir():
+        raise UserError(f"--tokenizer: {tokenizer} is no folder", "give a folder with a tokenizer.json")
+    return Inputs({"tokenizer": [as_input(tokenizer.name, tokenizer, Kind.TOKENIZER)]})
+
+
+def _identity(params: Params, inputs: Inputs) -> dict[str, Any]:
     """Return what must be equal for an interrupted build to go on."""
     from watari.artifact.outside import fingerprint
     from watari.artifact.params import key_parameters, outside_paths
@@ -229,6 +246,7 @@ def _identity(params: Params) -> dict[str, Any]:
         "stage": KIND,
         "version": STAGE.version,
         "parameters": key_parameters(params, outside),
+        "tokenizer": [artifact.manifest.digest for artifact in inputs.many("tokenizer")],
     }
     return dict(json.loads(json.dumps(identity)))
 

@@ -69,6 +69,12 @@ def build(
     license_: Annotated[
         str | None, typer.Option("--license", help="Licence of rows that do not say theirs.")
     ] = None,
+    tokenizer: Annotated[
+        Path | None,
+        typer.Option(
+            "--tokenizer", help="A tokenizer's folder: the report counts tokens too, and `mix` does."
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -97,7 +103,7 @@ def build(
 
     build_command(
         inputs, out, profile=profile, language=language, decontaminate=decontaminate or [], target=target or [],
-        share=share, source=source, license_=license_, settings=settings or [], engine=engine, workers=workers,
+        share=share, source=source, license_=license_, tokenizer=tokenizer, settings=settings or [], engine=engine, workers=workers,
         seed=seed, dry_run=dry_run, quiet=quiet, as_json=json_output,
     )  # fmt: skip
 

@@ -48,7 +48,7 @@ def model_input(name: str, path: Path) -> InputArtifact:
 
     folder = find_model(path)
     check_model_folder(folder)
-    return _as_input(name, folder, Kind.MODEL)
+    return as_input(name, folder, Kind.MODEL)
 
 
 def data_inputs(
@@ -73,7 +73,7 @@ def data_inputs(
         path = Path(place)
         here = work / f"{parameter}-{number}"
         if kind is Kind.TOKENS and (path / "tokens.idx").is_file():
-            found.append(_as_input(name, path, Kind.TOKENS))
+            found.append(as_input(name, path, Kind.TOKENS))
             continue
         rows_kind = Kind.DOCUMENTS if kind is Kind.TOKENS else kind
         rows = _rows(parameter, name, place, rows_kind, here / "rows", progress)
@@ -87,7 +87,7 @@ def _rows(parameter: str, name: str, place: str, kind: Kind, here: Path, progres
 
     path = Path(place)
     if path.is_dir() and row_files(path) and (path / MANIFEST).is_file():
-        artifact = _as_input(name, path, kind)
+        artifact = as_input(name, path, kind)
         if artifact.manifest.kind is not kind:
             raise UserError(f"--{parameter}: {place} holds {artifact.manifest.kind.value}, not {kind.value}")
         return artifact
@@ -107,7 +107,7 @@ def _rows(parameter: str, name: str, place: str, kind: Kind, here: Path, progres
                 f"{place}: {result.metrics['dropped']:,} of {result.metrics['rows_in']:,} rows left out: {reasons}"
             )
         _publish(with_room, here)
-    return _as_input(name, here, kind)
+    return as_input(name, here, kind)
 
 
 def _form(parameter: str, place: str) -> str:
@@ -139,7 +139,7 @@ def _packed(
         params = pack.Params(documents=[_whole(documents.name)], tokenizer=_whole(model.name))
         pack.run(params, Inputs({"documents": [documents], "tokenizer": [model]}), with_room, progress)
         _publish(with_room, here)
-    return _as_input(name, here, Kind.TOKENS)
+    return as_input(name, here, Kind.TOKENS)
 
 
 def _fresh(here: Path) -> Path:
@@ -160,7 +160,7 @@ def _is_made(here: Path) -> bool:
     return here.is_dir()
 
 
-def _as_input(name: str, folder: Path, kind: Kind) -> InputArtifact:
+def as_input(name: str, folder: Path, kind: Kind) -> InputArtifact:
     """Return a folder as an input: with its own manifest if it has one, else with one that says where it is from."""
     if (folder / MANIFEST).is_file():
         manifest = read_manifest(folder)

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from watari.artifact import atomic
 from watari.artifact.stage import Inputs, Progress
 from watari.corpus import contamination_report as contaminated
@@ -14,6 +17,7 @@ from watari.corpus.between import CHOOSE, RESULT, check_left
 from watari.corpus.cleaning import LISTS, READ, steps_of
 from watari.corpus.contamination_index import ContaminationIndex
 from watari.corpus.ledger import Tally, Totals
+from watari.corpus.mix import measured_rates
 from watari.corpus.plan import Plan
 from watari.corpus.report import card
 from watari.corpus.report.page import report
@@ -24,6 +28,8 @@ from watari.corpus.steps.write import MIXTURE, SELECTION
 from watari.corpus.work import Work, read_json
 
 RECORD = "corpus.json"
+MEASURED = 2000
+"""Documents, about, whose tokens are counted for the report."""
 _SIZES = ("documents", "characters", "bytes")
 
 
@@ -104,7 +110,7 @@ def close(work: Work, plan: Plan, out: Path, inputs: Inputs, progress: Progress)
         "masked": metrics["masked"] if plan.masking else None,
         "footers": footers if plan.footer_language else None,
         **told,
-        **_tokens(work, inputs),
+        **_tokens(work, out, inputs),
     }
     atomic.write_json(out / RECORD, record)
     progress.update(0, None, note="report")
@@ -193,9 +199,21 @@ def _named(table: Mapping[str, list[int]]) -> dict[str, dict[str, int]]:
     return {name: dict(zip(_SIZES, table[name], strict=True)) for name in sorted(table)}
 
 
-def _tokens(work: Work, inputs: Inputs) -> dict[str, Any]:
-    path = work.root / RATES
+def _tokens(work: Work, out: Path, inputs: Inputs) -> dict[str, Any]:
+    """Return the tokens per character by language, measured on what was written unless the mixture has done so before."""
     tokenizer = inputs.optional("tokenizer")
-    if tokenizer is None or not path.is_file():
+    if tokenizer is None:
         return {}
-    return {"tokenizer": tokenizer.name, **json.loads(path.read_text("utf-8"))}
+    path = work.root / RATES
+    if path.is_file():
+        return {"tokenizer": tokenizer.name, **json.loads(path.read_text("utf-8"))}
+    from watari.pretrained import load_tokenizer
+
+    parts = sorted((out / "documents").glob("part-*.parquet"))
+    each = max(20, MEASURED // len(parts))
+    heads = [
+        next(pq.ParquetFile(part).iter_batches(each, columns=["text", "language"]), None) for part in parts
+    ]
+    table = pa.Table.from_batches([head for head in heads if head is not None])
+    rates = measured_rates(table, load_tokenizer(tokenizer.path))
+    return {"tokenizer": tokenizer.name, "tokens_per_character": rates}
