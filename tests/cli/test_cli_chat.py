@@ -9,6 +9,7 @@ import select
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -170,18 +171,22 @@ def interrupt(terminal: int, text: str) -> None:
     """Press Ctrl-C at a prompt until `text` comes.
 
     readline takes a signal that comes while it is busy with a key, or not yet waiting for one, for handled; Python raises
-    it at the next key or signal. A person presses again, and so does this.
+    it at the next key. A person presses again, a key and then Ctrl-C, and so does this.
     """
     deadline = time.monotonic() + 90
     while True:
         time.sleep(0.3)
         os.write(terminal, b"\x03")
         try:
-            read_until(terminal, text, 10)
+            read_until(terminal, text, 5)
             return
         except AssertionError:
             if time.monotonic() > deadline:
                 raise
+            os.write(terminal, b" ")
+            with suppress(AssertionError):
+                read_until(terminal, text, 5)
+                return
 
 
 IN_A_TERMINAL = """
