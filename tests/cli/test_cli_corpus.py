@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import random
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -237,3 +240,28 @@ def test_a_place_that_cannot_be_written_is_one_line(pages: Path) -> None:
     assert done.returncode == 1
     assert "not a directory" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_commands_of_the_readme_run(tmp_path: Path, test_data: Path) -> None:
+    root = Path(__file__).parents[2]
+    blocks = re.findall(
+        r"^```sh\n(watari corpus .*?)^```", (root / "README.md").read_text("utf-8"), re.M | re.S
+    )
+    lines = [line.split("  #")[0].split(" # ")[0].strip() for block in blocks for line in block.splitlines()]
+    assert len(lines) == 3
+    assert all(line in (root / "docs" / "corpus.md").read_text("utf-8") for line in lines)
+    with gzip.open(test_data / "kyoto-wiki" / "docs.jsonl.gz", "rt", encoding="utf-8") as file:
+        texts = ["\n".join(json.loads(line)["ja"]) for _, line in zip(range(80), file, strict=False)]
+    rows = [{"id": f"page-{n}", "text": text} for n, text in enumerate(texts)]
+    longest = max(texts, key=len)
+    rows.append({"id": "again", "text": longest.replace("京", "東")})
+    with gzip.open(tmp_path / "pages.jsonl.gz", "wt", encoding="utf-8") as out:
+        out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    shutil.copy(test_data / "jglue" / "jsquad_valid-v1.3.json.gz", tmp_path / "jsquad.json.gz")
+    for line in lines:
+        words = shlex.split(line.replace("DOC_ID", "page-7"))
+        done = subprocess.run(
+            [sys.executable, "-m", *words], cwd=tmp_path, capture_output=True, encoding="utf-8", check=False
+        )
+        assert done.returncode == 0, (line, done.stderr)
+        assert done.stdout
