@@ -189,8 +189,10 @@ def interrupt(terminal: int, text: str) -> None:
                 return
 
 
+# A shell starts what runs in its background with Ctrl-C ignored, and this would inherit that.
 IN_A_TERMINAL = """
-import fcntl, sys, termios, typer
+import fcntl, signal, sys, termios, typer
+signal.signal(signal.SIGINT, signal.default_int_handler)
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 from watari.cli.chat import chat
 from watari.errors import WatariError
