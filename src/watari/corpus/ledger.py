@@ -144,7 +144,7 @@ class TableWriter:
         self._schema = schema
         self._rows = rows
         self._waiting: list[pa.Table] = []
-        self._held = 0
+        self._held = self._size = 0
         path.parent.mkdir(parents=True, exist_ok=True)
         self._temporary = path.with_name(f".{path.name}.writing")
         level = 3 if compression == "zstd" else None
@@ -173,16 +173,18 @@ class TableWriter:
         for name in self._schema.names:
             if name not in table.column_names:
                 table = table.append_column(name, pa.nulls(table.num_rows, self._schema.field(name).type))
-        self._waiting.append(table.select(self._schema.names).cast(self._schema))
+        table = table.select(self._schema.names).cast(self._schema)
+        self._waiting.append(table)
         self.count += table.num_rows
         self._held += table.num_rows
-        if self._held >= self._rows or sum(part.nbytes for part in self._waiting) > WAITING:
+        self._size += table.nbytes
+        if self._held >= self._rows or self._size > WAITING:
             self._flush()
 
     def _flush(self) -> None:
         if self._held:
             self._writer.write_table(pa.concat_tables(self._waiting).combine_chunks(), row_group_size=1 << 20)
-            self._waiting, self._held = [], 0
+            self._waiting, self._held, self._size = [], 0, 0
 
 
 def entries(table: pa.Table, disposition: str, step: str | None) -> pa.Table:

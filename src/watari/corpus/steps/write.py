@@ -169,9 +169,9 @@ class _Writer:
         if "copies" not in table.column_names:
             table = with_column(table, "copies", pa.array(np.ones(table.num_rows, np.int32)))
         table = with_column(table, "id", pa.array(names, pa.string()))
-        for part in _cut(table, self._plan.params.max_characters):
-            documents.write(part)
-            self._tally(part)
+        table = _cut(table, self._plan.params.max_characters)
+        documents.write(table)
+        self._tally(table)
 
     def _enter(self, table: pa.Table, ledger: TableWriter) -> list[str]:
         """Write rows of the ledger under their names, count them, and return the names."""
@@ -248,20 +248,18 @@ class _Writer:
             write_small(out / "measured" / name, measured)
 
 
-def _cut(table: pa.Table, limit: int | None) -> Iterator[pa.Table]:
-    """Yield the documents, the long ones in parts that know their parent."""
+def _cut(table: pa.Table, limit: int | None) -> pa.Table:
+    """Return the documents, the long ones in parts that know their parent."""
     if limit is None or not (pc.utf8_length(table.column("text")).to_numpy() > limit).any():
-        yield table
-        return
-    for row in table.select(
-        DOCUMENTS.names if "masked" in table.column_names else table.column_names
-    ).to_pylist():
+        return table
+    known = [name for name in DOCUMENTS.names if name in table.column_names]
+    rows: list[dict[str, Any]] = []
+    for row in table.select(known).to_pylist():
         if len(row["text"]) <= limit:
-            yield pa.Table.from_pylist([row], schema=DOCUMENTS)
+            rows.append(row)
             continue
         texts = [text for text in (part.strip() for part in chunks(row["text"], limit)) if text]
-        parts = []
         for number, text in enumerate(texts, 1):
             meta = meta_of({"meta": row["meta"]}, (), parent=row["id"], part=number, parts=len(texts))
-            parts.append({**row, "id": f"{row['id']}#{number:05d}", "text": text, "meta": meta})
-        yield pa.Table.from_pylist(parts, schema=DOCUMENTS)
+            rows.append({**row, "id": f"{row['id']}#{number:05d}", "text": text, "meta": meta})
+    return pa.Table.from_pylist(rows, schema=DOCUMENTS)
