@@ -139,6 +139,11 @@ class OutsideMark:
     """
 
 
+@dataclass(frozen=True)
+class EndpointMark:
+    """Marks a field that names one of the recipe's endpoints; the recipe puts its settings in the name's place."""
+
+
 RUNTIME = RuntimeMark()
 OUTSIDE = OutsideMark()
 
@@ -298,6 +303,7 @@ def _plain(value: Any, field: Any, fingerprints: Mapping[str, str]) -> Any:
         return {
             name: _plain(getattr(value, name), inner, fingerprints)
             for name, inner in type(value).model_fields.items()
+            if not any(True for _ in _marks((inner.annotation, *inner.metadata), RuntimeMark))
         }
     if isinstance(value, list | tuple):
         return [_plain(item, field, fingerprints) for item in value]

@@ -10,7 +10,7 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from watari.artifact.outside import locate
-from watari.artifact.params import OutsideMark, StageParams, marked_fields
+from watari.artifact.params import EndpointMark, OutsideMark, StageParams, edge_fields, marked_fields
 from watari.artifact.stage import Stage
 from watari.recipe.model import RecipeFile
 from watari.recipe.problems import Path_, Place, Problem, RecipeError, did_you_mean
@@ -106,13 +106,51 @@ def _declare_one(
     language = model.model_fields.get("language")
     if language is not None and language.is_required():
         filled.setdefault("language", recipe.language)
-    located = _locate(model, filled, path, tree)
+    located = _locate(model, _named_endpoints(model, filled, path, tree, recipe, problems), path, tree)
     try:
         params = model.model_validate(located)
     except ValidationError as error:
         problems += problems_of(error, located, tree, path, kind, list(model.model_fields))
         return None
     return Declared(name, stage, params, path, tree.place(path))
+
+
+def _named_endpoints(
+    model: type[StageParams],
+    raw: dict[str, Any],
+    path: Path_,
+    tree: Tree,
+    recipe: RecipeFile,
+    problems: list[Problem],
+) -> dict[str, Any]:
+    """Return `raw` with the settings of an endpoint wherever a field names one.
+
+    Where a field takes a model of the graph as well, a name that is no endpoint's is left for the graph to resolve.
+    """
+    result = dict(raw)
+    edge_names = edge_fields(model)
+
+    def settings(value: Any, name: str, where: Path_) -> Any:
+        if not isinstance(value, str):
+            return value
+        if value in recipe.endpoints:
+            return {**recipe.endpoints[value].model_dump(), "name": value}
+        if name not in edge_names:
+            hint = did_you_mean(value, recipe.endpoints)
+            problems.append(Problem(tree.place(where), where, f"no endpoint named '{value}'{hint}"))
+        return value
+
+    for name in marked_fields(model, EndpointMark):
+        if name not in raw:
+            continue
+        value = raw[name]
+        if isinstance(value, list):
+            result[name] = [settings(item, name, (*path, name, i)) for i, item in enumerate(value)]
+        else:
+            result[name] = settings(value, name, (*path, name))
+    if "run_budget" in model.model_fields:
+        result["run_budget"] = recipe.budget.model_dump()
+    return result
 
 
 def _defaults(

@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
-from watari.artifact.params import Count
+from watari.endpoint.settings import Budget, Endpoint, Strict
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
-_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*\Z")
-_INTERPOLATED = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}\Z")
 
 TOP_LEVEL = (
     "name",
@@ -23,6 +21,7 @@ TOP_LEVEL = (
     "matrix",
     "defaults",
     "endpoints",
+    "budget",
     "datasets",
     "stages",
 )
@@ -36,61 +35,7 @@ def _stage_name(name: str) -> str:
     return name
 
 
-def _variable(name: str) -> str:
-    match = _INTERPOLATED.match(name)
-    name = match[1] if match else name
-    if not _VARIABLE.match(name):
-        # The value itself is not repeated: it may be the secret.
-        raise ValueError("write the NAME of the environment variable that holds the key, never the key")
-    return name
-
-
 StageName = Annotated[str, AfterValidator(_stage_name)]
-VariableName = Annotated[str, AfterValidator(_variable)]
-
-
-class Strict(BaseModel):
-    """Unknown keys are errors; values are fixed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Price(Strict):
-    """What an endpoint costs, in any one currency per million tokens."""
-
-    input: float = Field(default=0.0, ge=0, description="per million prompt tokens")
-    output: float = Field(default=0.0, ge=0, description="per million completion tokens")
-
-
-class Limits(Strict):
-    """What an endpoint's provider allows."""
-
-    requests_per_minute: Count | None = Field(default=None, gt=0)
-    tokens_per_minute: Count | None = Field(default=None, gt=0)
-    concurrency: int | None = Field(default=None, gt=0)
-
-
-class EndpointSampler(Strict):
-    """Sampling settings that are sent with every request to an endpoint."""
-
-    temperature: float | None = Field(default=None, ge=0)
-    top_p: float | None = Field(default=None, gt=0, le=1)
-    min_p: float | None = Field(default=None, ge=0, le=1)
-    max_tokens: int | None = Field(default=None, gt=0)
-
-
-class Endpoint(Strict):
-    """An OpenAI-compatible server."""
-
-    base_url: str = Field(description="up to and including /v1")
-    model: str = Field(description="the model's name there")
-    key_env: VariableName | None = Field(
-        default=None,
-        description="name of the environment variable that holds the key; `${NAME}` is read as NAME",
-    )
-    price: Price = Price()
-    limits: Limits = Limits()
-    sampler: EndpointSampler = EndpointSampler()
 
 
 class RecipeFile(Strict):
@@ -109,6 +54,9 @@ class RecipeFile(Strict):
         default_factory=dict, description="parameters by stage kind (`train.sft`) or group (`train.*`)"
     )
     endpoints: dict[StageName, Endpoint] = Field(default_factory=dict)
+    budget: Budget = Field(
+        default=Budget(), description="what all stages of the run may spend on endpoints together"
+    )
     datasets: dict[StageName, dict[str, Any]] = Field(
         default_factory=dict, description="name → {path, format, license, ...}: imported where it is used"
     )
