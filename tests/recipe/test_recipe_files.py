@@ -175,7 +175,7 @@ def test_set(base, text, check):
     ],
 )
 def test_what_set_names_wrongly_is_told(base, text, told):
-    book = base("endpoints: {slow: {base_url: x, model: y}}\n")
+    book = base("endpoints: {slow: {base_url: http://x/v1, model: y}}\n")
     (said,) = book.problems(text)
     assert said.startswith(told)
 

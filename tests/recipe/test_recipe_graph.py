@@ -107,10 +107,10 @@ SECRET = "sk-very-secret-0123456789"
 @pytest.mark.parametrize(
     "endpoint",
     [
-        f"{{base_url: x, model: m, key_env: {SECRET}}}",
-        f"{{base_url: x, model: m, api_key: {SECRET}}}",
-        f"{{base_url: x, model: m, limits: {SECRET}}}",
-        f"{{base_url: x, model: m, sampler: {{temperature: {SECRET}}}}}",
+        f"{{base_url: http://x/v1, model: m, key_env: {SECRET}}}",
+        f"{{base_url: http://x/v1, model: m, api_key: {SECRET}}}",
+        f"{{base_url: http://x/v1, model: m, limits: {SECRET}}}",
+        f"{{base_url: http://x/v1, model: m, sampler: {{temperature: {SECRET}}}}}",
         f"{{base_url: [{SECRET}], model: m}}",
         f"{SECRET}",
     ],
@@ -122,20 +122,20 @@ def test_a_secret_in_the_wrong_place_is_not_repeated(base, endpoint):
     assert SECRET not in said
     assert all(
         SECRET not in line
-        for line in base("endpoints: {fast: {base_url: x, model: m}}\n").problems(
+        for line in base("endpoints: {fast: {base_url: http://x/v1, model: m}}\n").problems(
             f"endpoints.fast.key_env={SECRET}"
         )
     )
     assert all(
         SECRET not in line
-        for line in base("endpoints: {fast: {base_url: x, model: m}}\n").problems(
+        for line in base("endpoints: {fast: {base_url: http://x/v1, model: m}}\n").problems(
             f"endpoints.fast.key_env=[{SECRET}"
         )
     )
 
 
 def test_numbers_that_may_be_secrets_are_not_repeated(base):
-    (said,) = base("endpoints: {fast: {base_url: x, model: m, key_env: 123456789}}\n").problems()
+    (said,) = base("endpoints: {fast: {base_url: http://x/v1, model: m, key_env: 123456789}}\n").problems()
     assert "123456789" not in said
 
 

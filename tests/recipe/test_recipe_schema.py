@@ -28,7 +28,7 @@ GOOD = """
 name: small
 language: ja
 seed: 3
-endpoints: {fast: {base_url: x, model: y, key_env: KEY, limits: {tokens_per_minute: 90k}}}
+endpoints: {fast: {base_url: http://x/v1, model: y, key_env: KEY, limits: {tokens_per_minute: 90k}}}
 datasets: {talk: {path: talk.jsonl}}
 defaults: {train.*: {lr: 0.1}}
 matrix: {sft.lr: [1.0, 2.0]}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +15,10 @@ from watari.artifact import atomic
 from watari.artifact.manifest import read_manifest
 from watari.artifact.store import Store, held, verify
 from watari.errors import CheckFailed, StageFailed, UserError, no_space
+from watari.flow.asking import LEDGER
 from watari.flow.folder import LOCK_FILE, LOCK_HEAD, read_lock, register_run
 
-_KEPT = ("events.jsonl", "ledger.sqlite", "report.html")
+_KEPT = ("events.jsonl", "report.html")
 _STORE = ".store"
 
 
@@ -94,9 +97,17 @@ def _fill(run: Path, partial: Path, lock: dict[str, object]) -> Packed:
     for kept in _KEPT:
         if (run / kept).is_file():
             shutil.copy2(run / kept, partial / kept)
+    if (run / LEDGER).is_file():
+        _copy_ledger(run / LEDGER, partial / LEDGER)
     if (run / "logs").is_dir():
         shutil.copytree(run / "logs", partial / "logs")
     body = yaml.safe_dump({**lock, "store": _STORE}, sort_keys=False, allow_unicode=True, width=110)
     atomic.write_text(partial / LOCK_FILE, LOCK_HEAD + body)
     register_run(store, partial)
     return Packed(len(copied), sum(copied.values()), missing)
+
+
+def _copy_ledger(ledger: Path, copy: Path) -> None:
+    """Copy a ledger whole: after a kill, its last answers may stand in the write-ahead log beside it."""
+    with closing(sqlite3.connect(ledger)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)

@@ -23,6 +23,7 @@ from watari.artifact.manifest import Manifest, now
 from watari.artifact.stage import InputArtifact, Inputs
 from watari.errors import EXIT_INPUT, DryRun, Interrupted, StageFailed, UserError, WatariError, no_space
 from watari.flow import memory
+from watari.flow.asking import check_endpoints
 from watari.flow.display import Display, duration, make_display, size
 from watari.flow.folder import Events, RunFolder, register_run
 from watari.flow.keys import fingerprints, input_entries, key_of, read_made
@@ -119,6 +120,7 @@ class Runner:
         planned = plan(self.recipe, self.store, chosen)
         wanted = chosen.nodes(self.recipe)
         check_reachable(self.recipe, planned, wanted)
+        check_endpoints(self.recipe, planned)
         self._room()
         register_run(self.store, self.folder.root)
         self.folder.drop_stale_links(planned)
@@ -261,6 +263,7 @@ class Runner:
             name=node.name,
             module=self.table.module(node.stage.kind),
             params=node.params,
+            run=self.folder.root,
             inputs=[
                 (entry, self.store.path(entry.kind, entry.key), source.selection)
                 for entry, source in zip(entries, node.sources, strict=True)

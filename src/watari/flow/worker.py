@@ -32,6 +32,7 @@ from watari.artifact.stage import InputArtifact, Inputs, Stage, StageResult
 from watari.artifact.store import Store
 from watari.artifact.versions import versions
 from watari.errors import StageFailed, UserError, WatariError, no_space
+from watari.flow.asking import in_run
 from watari.peak import peak_memory
 
 _EVERY = 0.1
@@ -45,6 +46,7 @@ class Work:
     name: str
     module: str
     params: StageParams
+    run: Path
     inputs: list[tuple[InputEntry, Path, Selection]]
     key: str
     outside: dict[str, str]
@@ -150,7 +152,8 @@ def _build(task: Work, progress: PipeProgress) -> Finished:
             _empty(folder)
         (folder / LOGS).mkdir(exist_ok=True)
         started, clock = now(), time.monotonic()
-        result = stage.run(task.params, _inputs(task), folder, progress)
+        params = in_run(task.params, task.run, task.name)
+        result = stage.run(params, _inputs(task), folder, progress)
         _unchanged_outside(task)
         files = list_files(folder)
         manifest = Manifest(
