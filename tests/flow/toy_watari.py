@@ -10,6 +10,7 @@ TOYS = {
     "toy.join": "toy_stages.join",
     "toy.slow": "toy_stages.slow",
     "toy.fail": "toy_stages.fail",
+    "toy.ask": "toy_stages.ask",
     "report.run": "toy_stages.report",
 }
 

@@ -85,10 +85,12 @@ class AttemptNote:
     cost: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as plain data, without what differs from ledger to ledger (the attempt's number, the cost)."""
+        """Return it as plain data, without what may differ between ledgers and recipes that ask the same things.
+
+        (The attempt's number, what it cost, what the recipe calls the endpoint.)
+        """
         return {
             "rung": self.rung,
-            "endpoint": self.endpoint,
             "purpose": self.purpose,
             "model": self.model,
             "finish_reason": self.finish_reason,
@@ -197,7 +199,11 @@ Try = Callable[[int, Previous | None], Awaitable[Draft | None]]
 
 
 def rungs_of(
-    endpoints: Sequence[Endpoint], repairs: int, *, settings: Mapping[str, Any] | None = None, first: str = TRANSLATE
+    endpoints: Sequence[Endpoint],
+    repairs: int,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    first: str = TRANSLATE,
 ) -> list[Rung]:
     """Return the usual ladder: each endpoint asks once and then mends `repairs` times, cheapest first."""
     found: list[Rung] = []
@@ -289,7 +295,17 @@ async def climb_drafts(
             draft = await attempt(number, previous)
         except AskFailed as failed:
             findings = [Finding(failed.code, Severity.HARD, str(failed))]
-            notes.append(AttemptNote(failed.attempt, number, rung.endpoint.label, rung.purpose, (failed.code,), ""))
+            notes.append(
+                AttemptNote(
+                    failed.attempt,
+                    number,
+                    rung.endpoint.label,
+                    rung.purpose,
+                    (failed.code,),
+                    "",
+                    rung.endpoint.model,
+                )
+            )
             previous = Previous(number, None, "", tuple(findings))
             continue
         if draft is None:
@@ -310,7 +326,12 @@ async def climb_drafts(
         previous = Previous(number, draft.messages, text, tuple(findings), draft.finish_reason)
     hard = [finding.code for finding in findings if finding.severity is Severity.HARD]
     return Outcome(
-        False, best, notes[-1].rung if notes else -1, notes, findings, hard[0] if hard else "nothing was asked"
+        False,
+        best,
+        notes[-1].rung if notes else -1,
+        notes,
+        findings,
+        hard[0] if hard else "nothing was asked",
     )
 
 
@@ -350,7 +371,7 @@ def _note(number: int, rung: Rung, draft: Draft, codes: tuple[str, ...]) -> Atte
         purpose=rung.purpose,
         codes=codes,
         finish_reason=draft.finish_reason,
-        model=answers[-1].model if answers else "",
+        model=(answers[-1].model if answers else "") or rung.endpoint.model,
         prompt_tokens=sum(answer.prompt_tokens for answer in answers),
         completion_tokens=sum(answer.completion_tokens for answer in answers),
         cost=sum(answer.cost for answer in answers),
