@@ -189,7 +189,21 @@ def matches(row: Row, selection: Selection, name: str) -> bool:
     Raises:
         UserError: if it names a column that the row lacks.
     """
-    return all(_matches(row, column, wanted, name) for column, wanted in selection.where.items())
+    return unmatched(row, selection.where, name) is None
+
+
+def unmatched(row: Row, where: Mapping[str, Any], name: str) -> str | None:
+    """Return the first column of a `where` that does not take a row, or None if all of them do.
+
+    Args:
+        row: The row.
+        where: Column → value, list of values, or range, as in a selection.
+        name: What errors are about.
+
+    Raises:
+        UserError: if it names a column that the row lacks.
+    """
+    return next((column for column, wanted in where.items() if not _matches(row, column, wanted, name)), None)
 
 
 def copies(row: Row, selection: Selection, *, seed: int, stage: str) -> int:

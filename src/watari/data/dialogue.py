@@ -54,6 +54,34 @@ def messages_of(value: Any, field: str) -> Messages:
     return turns
 
 
+def weights_of(value: Any, turns: Messages) -> list[float] | None:
+    """Return the weight of each turn in the loss as a published form gives them (SlimOrca's and OpenAI's `weight`).
+
+    Args:
+        value: The list that `messages_of` has read.
+        turns: What it returned.
+
+    Returns:
+        One number a turn, or None where the weights say what holds anyway: answers 1, all else 0.
+
+    Raises:
+        Misshapen: if a weight is no number from 0 to 1, or no answer has one above 0.
+    """
+    given = [item.get("weight") for item in value][len(value) - len(turns) :]
+    weights = []
+    for number, (turn, weight) in enumerate(zip(turns, given, strict=True), 1):
+        answer = turn["role"] == "assistant"
+        if weight is None:
+            weight = 1.0 if answer else 0.0
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight <= 1:
+            raise Misshapen("field 'weight' is no number from 0 to 1", f"turn {number}: {weight!r}")
+        weights.append(float(weight) if answer else 0.0)
+    answers = [weight for turn, weight in zip(turns, weights, strict=True) if turn["role"] == "assistant"]
+    if answers and not any(answers):
+        raise Misshapen("no answer has a weight above 0")
+    return None if all(weight == 1 for weight in answers) else weights
+
+
 def _turn(item: Any, number: int) -> dict[str, str]:
     if not isinstance(item, dict):
         raise Misshapen("a turn is not a mapping", f"turn {number} is a {kind_of(item)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -11,19 +11,31 @@ from watari.artifact.hashing import hash_json, hash_text
 from watari.artifact.kinds import Kind
 from watari.artifact.records import Fault, Record, text_of
 from watari.artifact.rows import Row
-from watari.data.dialogue import Messages, Misshapen, alpaca, messages_of
+from watari.data.dialogue import Messages, Misshapen, alpaca, messages_of, weights_of
 from watari.data.pairs import pair_of
+from watari.data.scored import USED, Against, Measure, scored_prompt
 
-Form = Literal["documents", "messages", "sharegpt", "alpaca", "oasst", "preferences"]
+Form = Literal[
+    "documents", "messages", "sharegpt", "slimorca", "alpaca", "oasst", "ultrafeedback", "preferences"
+]
+Make = Literal["conversations", "preferences"]
+"""What is made of rows with several scored answers: the best one as a conversation, or a pair."""
 
 KINDS: dict[Form, Kind] = {
     "documents": Kind.DOCUMENTS,
     "messages": Kind.CONVERSATIONS,
     "sharegpt": Kind.CONVERSATIONS,
+    "slimorca": Kind.CONVERSATIONS,
     "alpaca": Kind.CONVERSATIONS,
     "oasst": Kind.CONVERSATIONS,
+    "ultrafeedback": Kind.PREFERENCES,
     "preferences": Kind.PREFERENCES,
 }
+"""What each form gives; of `ultrafeedback`, where `make` does not say otherwise."""
+
+NO_PAIR = "no answer with a lower score"
+LOW_SCORE = "score below min_score"
+LOW_MARGIN = "margin below min_margin"
 
 _DEMO: dict[str, Form] = {
     "documents": "documents",
@@ -50,25 +62,57 @@ class Shaped:
         identity: The xxh128 of that content: its id where the source gives none, and what tells two rows apart.
         text: What the language is guessed from.
         used: Columns of the source that are in `content` now.
+    further: Columns beside the schema's that were made of it: scores, weights of turns.
     """
 
     content: Row
     identity: str
     text: str
     used: tuple[str, ...]
+    further: Row = field(default_factory=dict)
 
 
-def shape(record: Record, form: Form) -> Shaped | Fault:
-    """Return one row in the house's form, or why it has none. `oasst` is not a form of single rows."""
+@dataclass(frozen=True)
+class PassedOver:
+    """A sound row that the stage's selection does not take; `reason` is a fixed phrase to count by."""
+
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class ScoreChoice:
+    """What is taken of rows with several scored answers; the fields are the stage's parameters of these names."""
+
+    make: Make = "preferences"
+    measure: Measure = "overall"
+    against: Against = "worst"
+    min_score: float | None = None
+    min_margin: float = 0.0
+    seed: int = 0
+    stage: str = ""
+
+
+def shape(record: Record, form: Form, scores: ScoreChoice | None = None) -> Shaped | Fault | PassedOver:
+    """Return one row in the house's form, or why it has none. `oasst` is not a form of single rows.
+
+    Args:
+        record: The row.
+        form: Its published form.
+        scores: What is taken of an `ultrafeedback` row.
+    """
     try:
+        if form == "ultrafeedback":
+            return _ultrafeedback(record, scores or ScoreChoice())
         return _SHAPES[form](record)
     except Misshapen as error:
         return record.fault(error.reason, error.detail)
 
 
-def conversation(messages: Messages, used: tuple[str, ...]) -> Shaped:
+def conversation(messages: Messages, used: tuple[str, ...], **further: Any) -> Shaped:
     """Return a conversation's turns as a row."""
-    return Shaped({"messages": messages}, hash_json(messages), messages[-1]["content"], used)
+    named = {name: value for name, value in further.items() if value is not None}
+    return Shaped({"messages": messages}, hash_json(messages), messages[-1]["content"], used, named)
 
 
 def _documents(record: Record) -> Shaped | Fault:
@@ -87,11 +131,17 @@ def _documents(record: Record) -> Shaped | Fault:
 
 
 def _messages(record: Record) -> Shaped:
-    return conversation(messages_of(record.row.get("messages"), "messages"), ("messages",))
+    return _turns(record, "messages")
 
 
 def _sharegpt(record: Record) -> Shaped:
-    return conversation(messages_of(record.row.get("conversations"), "conversations"), ("conversations",))
+    return _turns(record, "conversations")
+
+
+def _turns(record: Record, column: str) -> Shaped:
+    value = record.row.get(column)
+    messages = messages_of(value, column)
+    return conversation(messages, (column,), weights=weights_of(value, messages))
 
 
 def _alpaca(record: Record) -> Shaped:
@@ -112,10 +162,37 @@ def _preferences(record: Record) -> Shaped:
     return Shaped(content, identity, pair.chosen, tuple(used))
 
 
+def _ultrafeedback(record: Record, scores: ScoreChoice) -> Shaped | PassedOver:
+    prompt = scored_prompt(record.row, scores.measure)
+    best = prompt.best
+    if scores.min_score is not None and best.score < scores.min_score:
+        return PassedOver(LOW_SCORE, f"{best.score:g}")
+    if scores.make == "conversations":
+        messages = [*prompt.prompt, {"role": "assistant", "content": best.text}]
+        return conversation(messages, USED, score=best.score, model=best.model or None)
+    other = prompt.against(scores.against, scores.seed, scores.stage)
+    if other is None:
+        return PassedOver(NO_PAIR, f"{len(prompt.answers)} answers")
+    if best.score - other.score < scores.min_margin:
+        return PassedOver(LOW_MARGIN, f"{best.score:g} against {other.score:g}")
+    content: Row = {
+        "prompt": prompt.prompt,
+        "chosen": best.text,
+        "rejected": other.text,
+        "chosen_by": best.model or None,
+        "rejected_by": other.model or None,
+    }
+    identity = hash_json([prompt.prompt, best.text, other.text])
+    return Shaped(
+        content, identity, best.text, USED, {"score_chosen": best.score, "score_rejected": other.score}
+    )
+
+
 _SHAPES: dict[Form, Callable[[Record], Shaped | Fault]] = {
     "documents": _documents,
     "messages": _messages,
     "sharegpt": _sharegpt,
+    "slimorca": _sharegpt,
     "alpaca": _alpaca,
     "preferences": _preferences,
 }

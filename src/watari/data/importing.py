@@ -15,12 +15,23 @@ from pydantic import Field, model_validator
 
 from watari.artifact.files import FileFormat, dataset_location
 from watari.artifact.kinds import Kind
-from watari.artifact.params import Count, OutsidePath, StageParams
+from watari.artifact.params import Count, OutsidePath, Range, Scalar, StageParams
 from watari.artifact.reading import ReadOptions, TextUnit, read_records
 from watari.artifact.records import Fault, OnError, Policy, Record, meta_of, source_name
-from watari.artifact.rows import ROWS, Ledger, Row
+from watari.artifact.rows import ROWS, Ledger, Row, unmatched
 from watari.artifact.stage import Inputs, Progress, Stage, StageResult, stop_if_asked
-from watari.data.forms import KINDS, Form, Shaped, conversation, demo_form, shape
+from watari.data.forms import (
+    KINDS,
+    Form,
+    Make,
+    PassedOver,
+    ScoreChoice,
+    Shaped,
+    conversation,
+    demo_form,
+    shape,
+)
+from watari.data.scored import Against, Measure
 from watari.errors import UserError
 from watari.text.scripts import guess_language
 
@@ -52,6 +63,41 @@ class Params(StageParams):
     source: str = Field(
         default="", description="name of the source, for rows without one; default: the location's name"
     )
+    where: dict[str, Scalar | list[Scalar] | Range] = Field(
+        default_factory=dict,
+        description="rows that are taken, as in a selection: {language: ja, characters: {min: 20, max: 8k}}; beside the"
+        " columns and `meta.field`: `characters` (of all texts), `answer_characters` (of the last), `turns`",
+    )
+    make: Make | None = Field(
+        default=None,
+        description="of `ultrafeedback`: conversations with the best answer, or preferences; default: preferences",
+    )
+    score: Measure = Field(
+        default="overall",
+        description="of `ultrafeedback` as openbmb publishes it: the overall score (1 to 10; Shisa's threshold counts"
+        " these), or fine-grained, the mean of four ratings (1 to 5; argilla's choice)",
+    )
+    min_score: float | None = Field(
+        default=None,
+        description="of `ultrafeedback`: the best answer's score at least, in its source's scale; Shisa took 9."
+        " Default: any",
+    )
+    against: Against = Field(
+        default="worst",
+        description="of `ultrafeedback`: the answer that is rejected: the one with the lowest score, random among the"
+        " lower ones (Zephyr), or the next best",
+    )
+    min_margin: float = Field(
+        default=0.0,
+        ge=0,
+        description="of `ultrafeedback`: by how much the chosen answer's score is higher at least; equal scores never"
+        " make a pair",
+    )
+    benchmark: str = Field(
+        default="",
+        description="the benchmark of which these rows are a split, kept in `meta`; data.mix then wants to be allowed to"
+        " use them, and the card says so",
+    )
     limit: Count | None = Field(
         default=None, ge=1, description="stop reading after so many rows were kept; default: read all"
     )
@@ -73,6 +119,9 @@ class Params(StageParams):
         if self.format == "auto" and demo_form(self.path) is None:
             forms = ", ".join(get_args(Form))
             raise ValueError(f"format: say in which form the rows are: {forms}")
+        scored = {"make", "score", "min_score", "against", "min_margin"} & self.model_fields_set
+        if scored and self.form != "ultrafeedback":
+            raise ValueError(f"{sorted(scored)[0]}: only `format: ultrafeedback` has scored answers")
         return self
 
     @property
@@ -87,7 +136,7 @@ class Params(StageParams):
 
 def output_kind(params: Params) -> Kind:
     """Return the kind of artifact that the form gives."""
-    return KINDS[params.form]
+    return Kind(params.make) if params.make else KINDS[params.form]
 
 
 def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageResult:
@@ -112,8 +161,7 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
         row = importer.finished(record, shaped)
         if row is None:
             continue
-        used = {*_FILLED, *shaped.used}
-        waiting.add(row, {name: value for name, value in record.row.items() if name not in used})
+        waiting.add(row, importer.further(record, shaped))
         languages[row["language"]] = languages.get(row["language"], 0) + 1
         if waiting.count % 500 == 0:
             stop_if_asked(progress)
@@ -122,6 +170,7 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
             break
     if importer.rows_in == 0:
         raise UserError(f"{params.path}: holds no rows", "check the path and the file format")
+    importer.check_where()
     if waiting.count == 0:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(ledger.reasons.items()))
         raise UserError(f"{params.path}: no row could be used ({reasons})", "check `format` and `fields`")
@@ -143,20 +192,41 @@ class _Import:
         self._ledger = ledger
         self._policy = Policy(params.on_error, ledger)
         self._content_of: dict[str, str] = {}
+        self._scores = ScoreChoice(
+            params.make or "preferences",
+            params.score,
+            params.against,
+            params.min_score,
+            params.min_margin,
+            params.seed,
+            KIND,
+        )
         self._written = 0
         self.rows_in = 0
         self.kept = 0
         self.renamed = 0
+        self._met: set[str] = set()
 
     def rows(self, records: Iterator[Record | Fault]) -> Iterator[tuple[Record, Shaped]]:
         """Yield the rows that can be used; the others are in the ledger, or the run has stopped."""
         for item in records:
             self.rows_in += 1
             record = self._renamed(item)
-            shaped = record if isinstance(record, Fault) else shape(record, self._params.form)
+            shaped = record if isinstance(record, Fault) else shape(record, self._params.form, self._scores)
             if isinstance(shaped, Fault):
                 self._policy.settle(shaped, source=self._params.source)
-            elif not isinstance(record, Fault):
+            elif isinstance(record, Fault):
+                continue
+            elif isinstance(shaped, PassedOver):
+                name = record.row.get("id")
+                self._ledger.drop(
+                    shaped.reason,
+                    id=None if name is None else str(name),
+                    source=self._params.source,
+                    place=record.place.inside,
+                    detail=shaped.detail,
+                )
+            else:
                 yield record, shaped
 
     def trees(self, records: Iterator[Record | Fault]) -> Iterator[tuple[Record, Shaped]]:
@@ -186,8 +256,20 @@ class _Import:
         identity = shaped.identity
         given = row.get("id")
         name = identity if given in (None, "") else str(given)
+        language = row.get("language") or self._params.language or guess_language(shaped.text)
+        meta = meta_of({"meta": row.get("meta")}, (), benchmark=self._params.benchmark or None)
+        whole = {
+            **shaped.content,
+            "language": language,
+            "source": row.get("source") or self._params.source,
+            "license": row.get("license") or self._params.license,
+            "parents": row.get("parents") or [],
+            "meta": meta,
+        }
         reason = ""
-        if (
+        if column := self._unwanted(record, shaped, {**whole, "id": name}):
+            reason = f"where: {column}"
+        elif (
             self._content_of.get(name) == identity
             or self._content_of.get(f"{name}~{identity[:8]}") == identity
         ):
@@ -208,15 +290,37 @@ class _Import:
             self.renamed += 1
             name = f"{name}~{identity[:8]}"
         self._content_of[name] = identity
-        return {
-            **shaped.content,
-            "id": name,
-            "language": row.get("language") or self._params.language or guess_language(shaped.text),
-            "source": row.get("source") or self._params.source,
-            "license": row.get("license") or self._params.license,
-            "parents": row.get("parents") or [],
-            "meta": meta_of({"meta": row.get("meta")}, ()),
+        return {**whole, "id": name}
+
+    def further(self, record: Record, shaped: Shaped) -> Row:
+        """Return the columns that a row has beside those of its schema."""
+        used = {*_FILLED, *shaped.used}
+        return {name: value for name, value in record.row.items() if name not in used} | shaped.further
+
+    def _unwanted(self, record: Record, shaped: Shaped, row: Row) -> str | None:
+        """Return the first column of `where` that does not take a row, or None if all do."""
+        where = self._params.where
+        if not where:
+            return None
+        texts = [turn["content"] for turn in row.get("messages") or row.get("prompt") or ()]
+        texts += [row[name] for name in ("chosen", "rejected", "text") if isinstance(row.get(name), str)]
+        counted: Row = {
+            "characters": sum(map(len, texts)),
+            "answer_characters": len(shaped.text),
+            "turns": len(texts),
         }
+        known = {**counted, **self.further(record, shaped), **row}
+        self._met |= {column for column in where if column in known or column.startswith("meta.")}
+        # Rows of JSON may lack a field that others have: it is null there.
+        absent = {column: None for column in where if not column.startswith("meta.")}
+        return unmatched({**absent, **known}, where, KIND)
+
+    def check_where(self) -> None:
+        """Raise `UserError` if `where` names a column that no row had."""
+        if self.rows_in and (never := sorted(self._params.where.keys() - self._met)):
+            raise UserError(
+                f"where: no row has a column '{never[0]}'", "check its name; a field of meta is `meta.field`"
+            )
 
     def _renamed(self, item: Record | Fault) -> Record | Fault:
         if isinstance(item, Fault):
@@ -242,4 +346,4 @@ def _checked(record: Record) -> Record | Fault:
     return record
 
 
-STAGE = Stage(kind=KIND, version=1, output=output_kind, params=Params, run=run)
+STAGE = Stage(kind=KIND, version=2, output=output_kind, params=Params, run=run)

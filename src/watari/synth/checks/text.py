@@ -17,10 +17,10 @@ _TICKS = re.compile(r"`+|\n[ \t]*\n")
 _URL = re.compile(r"\b(?:https?|ftp)://[^\s<>\"'`|\\^{}\[\]（）「」『』【】、。，！？　）]+", re.I)
 _LINK_TARGET = re.compile(r"\]\(\s*(<[^<>\n]*>|[^\s()<>]*(?:\([^\s()<>]*\)[^\s()<>]*)*)(?:\s+(?:\"[^\"\n]*\"|'[^'\n]*'))?\s*\)")
 _REFERENCE = re.compile(r"^[ \t]{0,3}\[[^\]\n]+\]:[ \t]*(\S+)", re.M)
-_TAG = re.compile(r"</?[A-Za-z][\w:.-]*(?:\s[^<>]*|/)?>|<!--(?:[^-]|-(?!->))*-->")
+_TAG = re.compile(r"</?[A-Za-z][\w:.-]*(?:\s[^<>]*|/)?>")
 _ANCHOR = re.compile(r"\{#[^{}\n]*\}|\{/\*[^{}\n]*\*/\}")
 _MATH = re.compile(
-    r"\$\$[^$]+\$\$|(?<![\\$\w])\$(?=[^\s$])[^$\n]{0,400}?(?<=[^\s\\])\$(?![\w$])|\\\([^\n]{0,400}?\\\)|\\\[(?:[^\\]|\\(?!\]))*\\\]"
+    r"\$\$[^$]+\$\$|(?<![\\$\w])\$(?=[^\s$])[^$\n]{0,400}?(?<=[^\s\\])\$(?![\w$])|\\\([^\n]{0,400}?\\\)"
 )
 _PLACEHOLDER = re.compile(r"\{\{[^{}\n]*\}\}|(?<![$\w{])\$\{\w+\}|(?<![{\w])\{[\w.:!]*\}(?!\})")
 _INDENTED = re.compile(r"^(?: {4}|\t)[^\n]*\S[^\n]*(?:\n(?:[ \t]*\n)*(?: {4}|\t)[^\n]*\S[^\n]*)*", re.M)
@@ -181,7 +181,8 @@ class Turn:
         text = self.without_code
         if "<" not in text:
             return []
-        return [Piece(match.start(), match.end(), match[0]) for match in _TAG.finditer(text)]
+        found = [Piece(match.start(), match.end(), match[0]) for match in _TAG.finditer(text)]
+        return sorted(found + _between(text, "<!--", "-->"), key=_start) if "<!--" in text else found
 
     @cached_property
     def math(self) -> list[Piece]:
@@ -189,7 +190,8 @@ class Turn:
         text = self.without_code
         if "$" not in text and "\\" not in text:
             return []
-        return [Piece(match.start(), match.end(), match[0]) for match in _MATH.finditer(text)]
+        found = [Piece(match.start(), match.end(), match[0]) for match in _MATH.finditer(text)]
+        return sorted(found + _between(text, "\\[", "\\]"), key=_start) if "\\[" in text else found
 
     @cached_property
     def prose(self) -> str:
@@ -232,6 +234,24 @@ class Turn:
         if text[start:].strip():
             found.append(Piece(start, len(text), self.content[start:]))
         return found
+
+
+def _start(piece: Piece) -> int:
+    return piece.start
+
+
+def _between(text: str, opening: str, closing: str) -> list[Piece]:
+    """Return what stands between two marks, each search going on where the last one ended."""
+    found = []
+    at = text.find(opening)
+    while at >= 0:
+        end = text.find(closing, at + len(opening))
+        if end < 0:
+            break
+        stop = end + len(closing)
+        found.append(Piece(at, stop, text[at:stop]))
+        at = text.find(opening, stop)
+    return found
 
 
 def _add(found: list[Piece], prose: str, start: int, stop: int) -> None:
