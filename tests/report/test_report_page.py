@@ -325,3 +325,32 @@ def test_anchors_are_unique(fakes: ModuleType, tmp_path: Path) -> None:
     anchors = [stage.anchor for stage in read_stages(run.all())]
     assert len(set(anchors)) == 5
     assert all(re.fullmatch(r"[A-Za-z0-9-]+", anchor) for anchor in anchors)
+
+
+def test_made_data_is_told_rung_by_rung(fakes: ModuleType, tmp_path: Path) -> None:
+    from watari.artifact.kinds import Kind
+
+    run = fakes.FakeRun(tmp_path)
+    rungs = [
+        {"name": "fast", "model": "m", "asked": 917, "accepted": 803, "faults": {"refusal": 31, "<b>": 83}},
+        {"name": "strong", "model": "n", "asked": 114, "accepted": 97, "faults": {}},
+    ]
+    metrics = {
+        "rows_in": 900,
+        "kept": 888,
+        "repaired": 41,
+        "escalated": 97,
+        "dropped": 12,
+        "cost": 0.75,
+        "rungs": rungs,
+    }
+    run.stage("made", "synth.translate", Kind.CONVERSATIONS, metrics=metrics)
+    page = build(run.all())
+    checked(page.html)
+    start = page.html.index("Made data, rung by rung")
+    table = page.html[start : page.html.index("</table>", start)]
+    for figure in ("917", "803", "83", "31", "114", "97", "41", "0.750"):
+        assert f">{figure}</a>" in table
+    assert table.index(">83</a>") < table.index(">31</a>"), "the commonest fault comes first"
+    assert "&lt;b&gt;" in table
+    assert {"asked", "refusal", "cost"} <= {figure["name"] for figure in json.loads(page.json)["figures"]}

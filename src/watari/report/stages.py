@@ -70,8 +70,8 @@ class ReportStage:
         return {
             "corpus": "data",
             "data": "data",
-            "tokens": "data",
             "synth": "data",
+            "tokens": "data",
             "tokenizer": "tokenizer",
             "model": "model",
             "train": "train",

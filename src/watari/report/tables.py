@@ -12,6 +12,7 @@ from watari.artifact.kinds import Kind
 from watari.pages.labels import language_name
 from watari.report.cards import characters_per_token, language_rank
 from watari.report.figures import Figure, Figures, Origin, Score, number, pointer
+from watari.report.made import made_table
 from watari.report.numbers import link, size
 from watari.report.scores import score_tables
 from watari.report.stages import ReportStage
@@ -26,6 +27,7 @@ def tables_of(stages: Sequence[ReportStage], scores: dict[str, list[Score]], fig
     tables = [
         *score_tables(stages, scores),
         _data_table(stages, figures),
+        made_table(stages, figures),
         _tokenizer_table(stages, figures),
         _model_table(stages, figures),
         _train_table(stages, figures),

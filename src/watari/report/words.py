@@ -93,6 +93,20 @@ _PAGE: dict[str, Pair] = {
     "dropped_by_reason": ("Dropped, by reason", "除外の理由"),
     "rows_by_language": ("Kept, by language", "言語別の行数"),
     "characters_by_language": ("Characters, by language", "言語別の文字数"),
+    "made_table": ("Made data, rung by rung", "生成データ（段階ごと）"),
+    "made_note": (
+        "Answers of teachers: how many were asked for and passed all checks, and what the checks caught. Repaired: by a "
+        "repair prompt; escalated: by a stronger model. Rows side by side are in the stage's own report.html.",
+        "教師モデルへの依頼数、すべてのチェックに合格した数、チェックが見つけた欠陥です。修復は修復プロンプト、"
+        "引き上げはより強いモデルによるものです。行の対照は各ステージの report.html にあります。",
+    ),
+    "stage_and_rung": ("Stage · rung", "ステージ・段階"),
+    "asked": ("Asked", "依頼"),
+    "accepted": ("Accepted", "合格"),
+    "faults_caught": ("Faults caught", "見つけた欠陥"),
+    "repaired": ("Repaired", "修復"),
+    "escalated": ("Escalated", "引き上げ"),
+    "cost": ("Cost", "費用"),
     "tokenizer_table": ("Tokenizers", "トークナイザー"),
     "vocabulary": ("Vocabulary", "語彙数"),
     "vocabulary_before": ("Before", "拡張前"),

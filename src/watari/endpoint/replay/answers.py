@@ -38,7 +38,9 @@ class Response:
     seconds: float = 0.0
 
 
-def error(status: int, message: str, kind: str, code: str | None = None, headers: Mapping[str, str] | None = None) -> Response:
+def error(
+    status: int, message: str, kind: str, code: str | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
     """Return an error in OpenAI's form."""
     said = {"error": {"message": message, "type": kind, "param": None, "code": code}}
     return Response(status, orjson.dumps(said), headers or {})
@@ -89,7 +91,9 @@ def prompt_tokens(body: Body) -> int:
     count = 0
     for message in body["messages"]:
         content = message.get("content")
-        count += _MESSAGE + tokens(content if isinstance(content, str) else last_message({"messages": [message]}))
+        count += _MESSAGE + tokens(
+            content if isinstance(content, str) else last_message({"messages": [message]})
+        )
     return count
 
 
@@ -110,7 +114,9 @@ def complete(body: Body, answering: Answering, *, chat: bool, filtered: bool = F
         chat: For which of the two interfaces.
         filtered: The first half of the answer, with `content_filter`.
     """
-    most = body.get("max_tokens") if not chat and body.get("max_tokens") == 0 else most_tokens(body, chat=chat)
+    most = (
+        body.get("max_tokens") if not chat and body.get("max_tokens") == 0 else most_tokens(body, chat=chat)
+    )
     asked: list[Body] = [body]
     if not chat and not isinstance(body["prompt"], str):
         asked = [{**body, "prompt": prompt} for prompt in body["prompt"]]
@@ -162,9 +168,7 @@ def _ended(reply: Reply, stop: Any, most: int | None) -> tuple[str, str]:
     return text, reason
 
 
-def _choice(
-    body: Body, index: int, reply: Reply, text: str, reason: str, *, chat: bool
-) -> dict[str, Any]:
+def _choice(body: Body, index: int, reply: Reply, text: str, reason: str, *, chat: bool) -> dict[str, Any]:
     likeliest = body.get("top_logprobs") if chat else body.get("logprobs")
     wanted = bool(body.get("logprobs")) if chat else body.get("logprobs") is not None
     if chat:
@@ -207,7 +211,10 @@ def _chat_logprobs(text: str, likeliest: int) -> list[dict[str, Any]]:
 
     found = []
     for place, token in enumerate(pieces(text)):
-        top = [entry(token if rank == 0 else f"{token}{rank}", _logprob(token, place, rank)) for rank in range(likeliest)]
+        top = [
+            entry(token if rank == 0 else f"{token}{rank}", _logprob(token, place, rank))
+            for rank in range(likeliest)
+        ]
         found.append({**entry(token, _logprob(token, place)), "top_logprobs": top})
     return found
 

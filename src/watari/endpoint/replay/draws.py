@@ -13,7 +13,10 @@ _NORMAL: Final = NormalDist()
 _GARBAGE: Final = ("html", "broken", "empty", "null", "bytes", "list")
 GARBAGE: Final[dict[str, tuple[str, bytes]]] = {
     "html": ("text/html", b"<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>"),
-    "broken": ("application/json", b'{"id": "chatcmpl-1", "choices": [{"index": 0, "message": {"role": "assis'),
+    "broken": (
+        "application/json",
+        b'{"id": "chatcmpl-1", "choices": [{"index": 0, "message": {"role": "assis',
+    ),
     "empty": ("application/json", b'{"id": "chatcmpl-1", "object": "chat.completion", "choices": []}'),
     "null": (
         "application/json",

@@ -95,7 +95,11 @@ def _group(found: re.Match[str], named: dict[str, str], place: re.Match[str]) ->
 
 
 def _system(body: Body) -> str:
-    return "\n".join(str(message.get("content") or "") for message in body.get("messages") or () if message.get("role") == "system")
+    return "\n".join(
+        str(message.get("content") or "")
+        for message in body.get("messages") or ()
+        if message.get("role") == "system"
+    )
 
 
 def from_file(path: Path) -> Callable[..., Reply]:
@@ -125,7 +129,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     data = path.read_bytes()
     try:
         if path.suffix in (".jsonl", ".ndjson"):
-            rows = [orjson.loads(line) for line in data.splitlines() if line.strip()]
+            rows: Any = [orjson.loads(line) for line in data.splitlines() if line.strip()]
         else:
             import yaml
 

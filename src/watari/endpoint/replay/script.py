@@ -69,7 +69,7 @@ class Script:
     """
 
     answer: Callable[..., Any]
-    behaviour: Behaviour = Behaviour()
+    behaviour: Behaviour = field(default_factory=Behaviour)
     options: Mapping[str, str] = field(default_factory=dict)
     models: tuple[str, ...] = ("replay",)
     name: str = "script"
@@ -113,7 +113,7 @@ def script_at(url: str) -> Script:
 
 
 def load_script(
-    name: str, behaviour: Behaviour = Behaviour(), options: Mapping[str, str] | None = None
+    name: str, behaviour: Behaviour | None = None, options: Mapping[str, str] | None = None
 ) -> Script:
     """Return a script by its name.
 
@@ -127,9 +127,16 @@ def load_script(
         UserError: if there is none of this name, or its file cannot be read.
     """
     given = dict(options or {})
+    behaviour = behaviour or Behaviour()
     target = REGISTERED.get(name, name)
     if ":" in target and not Path(target).exists():
-        return Script(_function(target), behaviour, given, (name, f"{name}-strong") if name in REGISTERED else ("replay",), name)
+        return Script(
+            _function(target),
+            behaviour,
+            given,
+            (name, f"{name}-strong") if name in REGISTERED else ("replay",),
+            name,
+        )
     path = Path(target)
     if not path.exists():
         raise UserError(
@@ -177,7 +184,9 @@ def echo(body: Body) -> str:
     return last_message(body)
 
 
-_SYLLABLES: Final = "あいうえおかきくけこさしすせそたちつてとなにぬねのはひふへほまみむめもやゆよらりるれろわん"
+_SYLLABLES: Final = (
+    "あいうえおかきくけこさしすせそたちつてとなにぬねのはひふへほまみむめもやゆよらりるれろわん"
+)
 
 
 def filler(body: Body, choice: int = 0, *, options: Mapping[str, str]) -> str:

@@ -38,7 +38,9 @@ class Behaviour(BaseModel):
         default=0.0, ge=0, le=1, description="finish_reason content_filter, and for the same body always"
     )
     drip: float = Field(default=5.0, ge=0, description="seconds that a dripping answer takes")
-    hang: float = Field(default=3600.0, ge=0, description="seconds until a hanging request's connection is cut")
+    hang: float = Field(
+        default=3600.0, ge=0, description="seconds until a hanging request's connection is cut"
+    )
     retry_after: float | None = Field(
         default=None, ge=0, description="seconds that drawn 429s name in Retry-After; not named by default"
     )
@@ -120,5 +122,9 @@ def behaviour_of(values: dict[str, Any]) -> Behaviour:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            raise UserError(f"{name}: no setting of the replay server", f"known: {', '.join(Behaviour.model_fields)}") from None
-        raise UserError(f"{name}: {first['msg'][0].lower()}{first['msg'][1:]}, not {first['input']!r}") from None
+            raise UserError(
+                f"{name}: no setting of the replay server", f"known: {', '.join(Behaviour.model_fields)}"
+            ) from None
+        raise UserError(
+            f"{name}: {first['msg'][0].lower()}{first['msg'][1:]}, not {first['input']!r}"
+        ) from None

@@ -71,7 +71,12 @@ class Exchange:
         self.connection.close()
 
     def reply_slowly(
-        self, status: int, body: bytes, seconds: float, whole: Callable[[], None], headers: Headers | None = None
+        self,
+        status: int,
+        body: bytes,
+        seconds: float,
+        whole: Callable[[], None],
+        headers: Headers | None = None,
     ) -> None:
         """Answer in twenty pieces over so many seconds; `whole` is called once the last one is written."""
         step = max(1, len(body) // 20)
@@ -96,7 +101,9 @@ class Exchange:
 def _head(status: int, length: int, kind: str, headers: Headers | None) -> bytes:
     more = "".join(f"{name}: {value}\r\n" for name, value in headers.items()) if headers else ""
     reason = _REASONS.get(status, "Unknown")
-    return f"HTTP/1.1 {status} {reason}\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n{more}\r\n".encode("latin-1")
+    return f"HTTP/1.1 {status} {reason}\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n{more}\r\n".encode(
+        "latin-1"
+    )
 
 
 class Connection(asyncio.Protocol):
@@ -241,7 +248,7 @@ class Connection(asyncio.Protocol):
 
 
 def _chunks(buffer: bytes, at: int) -> tuple[bytes, int] | None:
-    parts = []
+    parts: list[bytes] = []
     while True:
         line = buffer.find(b"\r\n", at)
         if line < 0:

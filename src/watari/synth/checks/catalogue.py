@@ -1,7 +1,7 @@
 """All checks: every module of this folder that has `CHECKS` is one more; nothing else is to be changed for a new one.
 
-    from watari.synth.checks.catalogue import accepted, run_checks, turns
-    findings = run_checks(turns(row["src"]), turns(row["tgt"]), Meta(source="en", target="ja", kind="chat"))
+from watari.synth.checks.catalogue import accepted, run_checks, turns
+findings = run_checks(turns(row["src"]), turns(row["tgt"]), Meta(source="en", target="ja", kind="chat"))
 """
 
 from __future__ import annotations
@@ -101,9 +101,7 @@ def crashed(what: str) -> Finding:
     return Finding(CRASHED, Severity.HARD, what)
 
 
-def _run(
-    checks: tuple[Check, ...], source: Conversation, target: Conversation, meta: Meta
-) -> list[Finding]:
+def _run(checks: tuple[Check, ...], source: Conversation, target: Conversation, meta: Meta) -> list[Finding]:
     found: list[Finding] = []
     for check in checks:
         try:

@@ -22,7 +22,9 @@ _HASH = frozenset(
     "bash sh shell zsh fish console shell-session powershell ps1 python py pycon ipython ruby rb perl r julia yaml yml "
     "toml ini conf dockerfile docker makefile make cmake elixir nix graphql awk tcl properties env gitignore".split()
 )
-_MARKUP = frozenset("html xml svg vue vue-html svelte astro jsx tsx js ts javascript typescript mdx php erb".split())
+_MARKUP = frozenset(
+    "html xml svg vue vue-html svelte astro jsx tsx js ts javascript typescript mdx php erb".split()
+)
 _PROSE = frozenset("text txt plain plaintext md markdown none output prompt".split())
 _DASH = frozenset("sql lua haskell hs ada elm vhdl".split())
 
@@ -202,7 +204,9 @@ def _infos_differ(source: str, target: str) -> bool:
 
 def _numbers_difference(source: str, target: str) -> str:
     """Return which number of a comment or string was exchanged for another, if one was."""
-    mine, theirs = (Counter(_DIGITS.findall(unicodedata.normalize("NFKC", text))) for text in (source, target))
+    mine, theirs = (
+        Counter(_DIGITS.findall(unicodedata.normalize("NFKC", text))) for text in (source, target)
+    )
     lost, new = mine - theirs, theirs - mine
     if lost and new:
         return f"a number in the code differs: {next(iter(new))} for {next(iter(lost))}"

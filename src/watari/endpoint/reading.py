@@ -1,0 +1,183 @@
+"""Reading a reply: the answers in it, what it used, or in words why it is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from watari.endpoint.request import Answer, Choice
+from watari.endpoint.settings import Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the server counts them; None where it does not say."""
+
+    prompt: int | None = None
+    completion: int | None = None
+    cached: int = 0
+
+    def cost(self, endpoint: Endpoint) -> float:
+        """Return the price of this use; what is not told counts as nothing."""
+        price = endpoint.price
+        if price.free:
+            return 0.0
+        prompt, cached = self.prompt or 0, min(self.cached, self.prompt or 0)
+        dear = price.input if price.cached is None else price.cached
+        return (
+            (prompt - cached) * price.input + cached * dear + (self.completion or 0) * price.output
+        ) / 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A reply as it was understood.
+
+    Args:
+        choices: Empty if it is no answer.
+        model: The model as the server names it.
+        usage: What it used.
+        problem: Why it is no answer, in words; "" if it is one.
+        error: The server's own error, if the reply is one.
+    """
+
+    choices: tuple[Choice, ...] = ()
+    model: str = ""
+    usage: Usage = Usage()
+    problem: str = ""
+    error: ServerError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerError:
+    """An error as servers write it: {"error": {"message", "type", "code"}} and the like; texts cut to one line."""
+
+    message: str
+    kind: str = ""
+    code: str = ""
+
+
+def read_reply(body: bytes, api: str) -> Read:
+    """Read the body of a reply with status 200. Nothing is raised whatever the bytes are."""
+    try:
+        return _read(orjson.loads(body), api)
+    except orjson.JSONDecodeError:
+        return Read(problem=_not_json(body))
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
+        return Read(problem=f"not in the form of an answer: {type(error).__name__}: {error}"[:200])
+
+
+def _read(data: Any, api: str) -> Read:
+    if not isinstance(data, dict):
+        return Read(problem=f"a JSON {type(data).__name__} instead of an object")
+    usage = _usage(data.get("usage"))
+    error = data.get("error")
+    if error:
+        found = server_error(data)
+        return Read(usage=usage, problem=found.message, error=found)
+    listed = data.get("choices")
+    if not isinstance(listed, list) or not listed:
+        return Read(usage=usage, problem="no choices in it")
+    choices = tuple(_choice(item, api) for item in sorted(listed, key=_index))
+    model = data.get("model")
+    return Read(choices, model if isinstance(model, str) else "", usage)
+
+
+def _index(item: Any) -> int:
+    index = item.get("index", 0)
+    return index if isinstance(index, int) else 0
+
+
+def _choice(item: Mapping[str, Any], api: str) -> Choice:
+    reason = item.get("finish_reason")
+    if api == "chat":
+        message = item["message"]
+        text = message.get("content")
+        if isinstance(text, list):  # parts, as some servers write them
+            text = "".join(part.get("text") or "" for part in text)
+        if text is None:
+            text = message.get("refusal") or ""
+    else:
+        text = item["text"]
+    if not isinstance(text, str):
+        raise TypeError(f"the text is a {type(text).__name__}")
+    return Choice(text, reason if isinstance(reason, str) else "", item.get("logprobs"))
+
+
+def _usage(data: Any) -> Usage:
+    if not isinstance(data, dict):
+        return Usage()
+    details = data.get("prompt_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, dict) else None
+    return Usage(_count(data.get("prompt_tokens")), _count(data.get("completion_tokens")), _count(cached) or 0)
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def read_error(body: bytes) -> ServerError:
+    """Return the error in the body of a reply that is no success; nothing is raised whatever the bytes are."""
+    try:
+        return server_error(orjson.loads(body))
+    except orjson.JSONDecodeError:
+        return ServerError(_line(body[:2000].decode("utf-8", "replace")))
+
+
+def server_error(data: Any) -> ServerError:
+    """Return the error in JSON data of whatever form."""
+    if isinstance(data, list) and data:
+        data = data[0]
+    if not isinstance(data, dict):
+        return ServerError(_line(str(data)))
+    error = data.get("error", data)
+    if not isinstance(error, dict):
+        return ServerError(_line(str(error)))
+    message = error.get("message") or error.get("detail") or error.get("msg") or error
+    return ServerError(_line(str(message)), str(error.get("type") or ""), str(error.get("code") or ""))
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())[:300]
+
+
+def _not_json(body: bytes) -> str:
+    if not body.strip():
+        return "an empty body"
+    start = body.lstrip()[:100].lower()
+    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "a web page instead of JSON"
+    return "not JSON, or only a part of it"
+
+
+def answer_of(
+    endpoint: Endpoint, key: str, attempt: int, response: bytes, *, cost: float, seconds: float, recorded: bool,
+    prompt_tokens: int, completion_tokens: int,
+) -> Answer | str:
+    """Return the `Answer` in a recorded reply, or why it cannot be read.
+
+    Args:
+        endpoint: Whose reply it is.
+        key: The request's key.
+        attempt: Its number in the ledger.
+        response: The bytes of the reply.
+        cost, seconds, prompt_tokens, completion_tokens: As the ledger has them.
+        recorded: True if nothing was sent for it.
+    """
+    read = read_reply(response, endpoint.api)
+    if read.problem:
+        return read.problem
+    return Answer(
+        attempt=attempt,
+        key=key,
+        model=read.model or endpoint.model,
+        choices=read.choices,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+        cost=cost,
+        seconds=seconds,
+        recorded=recorded,
+    )

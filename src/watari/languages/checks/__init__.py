@@ -1,0 +1,127 @@
+"""What the checks of made rows must know of a language: phrases and forms, as data. A new language is a YAML file here.
+
+Patterns are regular expressions of Python's `re`; letters match whatever their case. Fields:
+    refusals     Said by a model that does not do what it was asked for, or asks for the text that it was given.
+    sorry        Words of an original that make a refusal in its translation nothing strange.
+    announces    A first line that says that a translation follows ("Here is the translation:").
+    assents      A first sentence that says yes to the request ("Certainly!").
+    yes          Words at the head of an original that make an assent in its translation nothing strange.
+    closings     A last line that speaks of the translation, or offers more ("Let me know if ...").
+    offers       Words of an original's end that make such an offer nothing strange.
+    about        Words that speak of translating: nobody adds them to a text that has nothing to do with it.
+    topic        Words of an original that has to do with translating, languages or originals.
+    notes        Marks of a translator's note.
+    empty        Answers that stand for no answer, whole.
+    labels       Names of the speakers of a conversation, before a colon.
+    asks         Forms that a question or request has.
+    answers      Heads of an answer ("Yes, ").
+    opens        Heads of a request in an original ("Tell me ...").
+    words        Words of grammar, in languages with blanks: two of them make a sentence of this language.
+    polite, plain  Ends of sentences of the polite and the plain register.
+    ends         Ends of a sentence besides punctuation.
+    hanging      Ends that no sentence has.
+    units        Words in small letters that touch other scripts: units, abbreviations.
+    characters   {other language: characters that it has and this one never has}.
+    foreign      {other language: its words that this one never has, though it could write them}.
+    friends      {other language: {word that this one has in another sense: pattern of the original in that sense}}.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib import resources
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from watari.errors import UserError
+
+NOTHING = re.compile(r"(?!)")
+"""Matches nowhere."""
+
+
+class CheckPhrases(BaseModel):
+    """The phrases of one language; see this package's head for the fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    code: str
+    refusals: list[str] = Field(default_factory=list)
+    sorry: list[str] = Field(default_factory=list)
+    announces: list[str] = Field(default_factory=list)
+    assents: list[str] = Field(default_factory=list)
+    yes: list[str] = Field(default_factory=list)
+    closings: list[str] = Field(default_factory=list)
+    offers: list[str] = Field(default_factory=list)
+    about: list[str] = Field(default_factory=list)
+    topic: list[str] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
+    empty: list[str] = Field(default_factory=list)
+    labels: list[str] = Field(default_factory=list)
+    asks: list[str] = Field(default_factory=list)
+    answers: list[str] = Field(default_factory=list)
+    opens: list[str] = Field(default_factory=list)
+    words: str = ""
+    polite: list[str] = Field(default_factory=list)
+    plain: list[str] = Field(default_factory=list)
+    ends: list[str] = Field(default_factory=list)
+    hanging: list[str] = Field(default_factory=list)
+    units: str = ""
+    characters: dict[str, str] = Field(default_factory=dict)
+    foreign: dict[str, str] = Field(default_factory=dict)
+    friends: dict[str, dict[str, str]] = Field(default_factory=dict)
+
+    @field_validator("*")
+    @classmethod
+    def _readable(cls, value: object) -> object:
+        for item in value if isinstance(value, list) else ():
+            try:
+                re.compile(item)
+            except re.error as error:
+                raise ValueError(f"{item!r} is no regular expression: {error}") from None
+        return value
+
+
+def check_languages() -> list[str]:
+    """Return the codes of the languages with phrases, sorted."""
+    names = (entry.name for entry in resources.files(__name__).iterdir())
+    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
+
+
+@cache
+def check_phrases(code: str) -> CheckPhrases:
+    """Return a language's phrases; of a language without a file, none.
+
+    Raises:
+        UserError: if the file cannot be read.
+    """
+    import yaml
+
+    if code not in check_languages():
+        return CheckPhrases(code=code)
+    content = yaml.safe_load((resources.files(__name__) / f"{code}.yaml").read_text("utf-8"))
+    try:
+        return CheckPhrases(code=code, **content)
+    except ValidationError as error:
+        raise UserError(f"languages/checks/{code}.yaml: {error.errors()[0]['msg']}") from None
+
+
+@cache
+def pattern(field: str, *codes: str, whole: bool = False) -> re.Pattern[str]:
+    """Return one pattern of what a field holds in several languages, for `search`; it matches nowhere if that is nothing.
+
+    Args:
+        field: A field that is a list of patterns.
+        codes: Languages; one that is named twice counts once.
+        whole: True for a pattern that is to match all of a text.
+    """
+    parts = [item for code in dict.fromkeys(codes) for item in getattr(check_phrases(code), field)]
+    if not parts:
+        return NOTHING
+    joined = "|".join(f"(?:{part})" for part in parts)
+    return re.compile(rf"\A(?:{joined})\Z" if whole else joined, re.IGNORECASE)
+
+
+@cache
+def words(field: str, *codes: str) -> frozenset[str]:
+    """Return the words of a field that holds words parted by blanks (`words`, `units`)."""
+    return frozenset(word for code in codes for word in getattr(check_phrases(code), field).split())

@@ -1,0 +1,158 @@
+"""Inline code: what stands between backticks is kept as it is, and stays between backticks.
+
+A translator may leave a repetition out or add one, breaks lines elsewhere, translates words that were set as code only to
+mark them (`width`, a message, a placeholder `{{file}}`); a name that was changed, cut or lost its backticks is a fault.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from functools import lru_cache
+
+from watari.synth.checks.finding import Check, Conversation, Finding, Meta, Severity, Span
+from watari.synth.checks.text import Piece, Turn
+
+CHANGED = "inline-code-changed"
+LOST = "inline-code-lost"
+TRANSLATED = "inline-code-translated"
+
+_SPACES = re.compile(r"[\s>]+")
+_HOLES = re.compile(r"\{\{[^{}]*\}\}")
+_EMPTY = re.compile(r"(?<=[{(\[]) +(?=[})\]])")
+_CAMEL = re.compile(r"[a-z][A-Z]|_")
+_RUN = re.compile(r"(?:[^\W\d_]|[^\x00-\x7f])(?:[^\W\d_]|[^\x00-\x7f]|[ ',!?])*")
+_ROLE = re.compile(r":[\w+-]+(?::[\w+-]+)*:$", re.A)
+_AIM = re.compile(r"^.*?<([^<>]+)>$", re.S)
+_EDGES = " \t.,;:!?。、，；：！？"
+_QUOTES = str.maketrans("“”„‘’′", "\"\"\"'''")
+_WORDS = re.compile(r"[^\W\d_]+(?:[ '’-][^\W\d_]+)*[.!?]*")
+_WORD = re.compile(r"[a-z]+")
+
+
+def inline(source: Conversation, target: Conversation, meta: Meta) -> list[Finding]:
+    """Tell which inline code was changed, cut, translated, or lost its backticks."""
+    found: list[Finding] = []
+    for number, (one, other) in enumerate(zip(source, target, strict=False)):
+        if (one.inline or other.inline) and other.content.strip():
+            found += _compare(one, other, number)
+    return found
+
+
+def _compare(one: Turn, other: Turn, number: int) -> Iterator[Finding]:
+    mine, theirs = _codes(one), _codes(other)
+    lost, new = mine - theirs, theirs - mine
+    if not lost:
+        return
+    foreign = [code for code in new if not code.isascii()]
+    if not mine & theirs and not theirs:
+        # Every backtick is gone: one finding is enough.
+        yield Finding(LOST, Severity.HARD, f"no inline code is left; the source has `{next(iter(lost))[:60]}`")
+        return
+    strange = [code for code in new if code.isascii() and not _stands_in(one, code)]
+    names = [code for code in lost if not _is_word(code) and not any(_alike(code, one) for one in foreign)]
+    for code in strange:
+        # Of codes that are new, one that nearly stands in the source was changed.
+        near = _nearest(code, lost)
+        yield Finding(
+            CHANGED,
+            Severity.HARD,
+            f"inline code `{code[:60]}` does not stand in the source; `{near[:60]}` is missing",
+            _span(other, number, code),
+        )
+    if strange:
+        return
+    if foreign and names:
+        yield Finding(
+            CHANGED,
+            Severity.HARD,
+            f"inline code `{names[0][:60]}` became `{foreign[0][:60]}`",
+            _span(other, number, foreign[0]),
+        )
+        return
+    for code in lost:
+        bare, was_bare = _bare(other, code), _bare(one, code)
+        if bare > was_bare and (" " not in code or not _is_word(code)) and not code.isdigit():
+            yield Finding(LOST, Severity.HARD, f"`{code[:60]}` lost its backticks")
+        elif foreign:
+            again = code in theirs
+            yield Finding(
+                TRANSLATED if not again else CHANGED,
+                Severity.WARN if not again else Severity.HARD,
+                f"inline code `{code[:60]}` became `{foreign[0][:60]}`",
+                _span(other, number, foreign[0]),
+            )
+        elif code not in theirs and not _is_word(code) and any(map(str.isalnum, code)):
+            yield Finding(LOST, Severity.HARD, f"inline code `{code[:60]}` is missing")
+
+
+def _codes(turn: Turn) -> Counter[str]:
+    return Counter(code for piece in turn.inline if (code := _code(turn, piece)))
+
+
+def _code(turn: Turn, piece: Piece) -> str:
+    text = piece.text
+    before = turn.outside[max(0, piece.start - 40) : piece.start]
+    if _ROLE.search(before) or turn.outside[piece.stop : piece.stop + 1] == "_":
+        # reStructuredText: `words <what they point at>`.
+        text = _AIM.sub(r"\1", text)
+    return plain(text)
+
+
+@lru_cache(maxsize=4096)
+def plain(text: str) -> str:
+    """Return code as it is compared: forms of characters, blanks, quotes and edges alike, holes to fill empty."""
+    text = unicodedata.normalize("NFKC", text) if not text.isascii() else text
+    text = _HOLES.sub("{}", _SPACES.sub(" ", text.translate(_QUOTES)))
+    text = _EMPTY.sub("", text)
+    return text.strip(_EDGES) or text.strip()
+
+
+def _is_word(code: str) -> bool:
+    """Return whether code is plain words that a translator may translate."""
+    return bool(_WORDS.fullmatch(code)) and (" " in code or bool(_WORD.fullmatch(code)))
+
+
+def _bare(turn: Turn, code: str) -> int:
+    """Return how often code stands in the text outside code."""
+    return len(_standing(code).findall(turn.without_code)) if code.split()[0] in turn.without_code else 0
+
+
+def _stands_in(turn: Turn, code: str) -> bool:
+    """Return whether code stands in the content, whole: a name that was cut does not, nor does half a bracket."""
+    if any(code.count(opening) != code.count(closing) for opening, closing in ("()", "[]", "{}", "<>")):
+        return code in _codes(turn)
+    return _standing(code).search(turn.content) is not None
+
+
+@lru_cache(maxsize=1024)
+def _standing(code: str) -> re.Pattern[str]:
+    before = r"(?<![A-Za-z0-9_])" if code[0].isalnum() else ""
+    after = r"(?![A-Za-z0-9_])" if code[-1].isalnum() else ""
+    return re.compile(before + re.escape(code).replace("\\ ", r"\s+") + after)
+
+
+def _alike(code: str, other: str) -> bool:
+    """Return whether two codes differ in plain words only: `start..end` and `開始..終了`."""
+    if "(" in code or not any(char.islower() for char in code) or _CAMEL.search(code):
+        return False
+    pattern = _RUN.sub("w", code)
+    return pattern != "w" and pattern == _RUN.sub("w", other) and len(pattern) > 1
+
+
+def _nearest(code: str, lost: Counter[str]) -> str:
+    return max(lost, key=lambda one: len(set(one) & set(code)) / (1 + abs(len(one) - len(code))))
+
+
+def _span(turn: Turn, number: int, code: str) -> Span | None:
+    for piece in turn.inline:
+        if _code(turn, piece) == code:
+            return Span(number, piece.start, piece.stop)
+    return None
+
+
+CHECKS = (
+    Check("inline", 1, {CHANGED: Severity.HARD, LOST: Severity.HARD, TRANSLATED: Severity.WARN}, inline),
+)
