@@ -30,7 +30,8 @@ _QUOTA = (
     "insufficient balance", "insufficient credits", "insufficient funds", "credit balance is too low",
     "insufficient_balance", "insufficient_user_quota", "payment required", "account is deactivated",
 )  # fmt: skip
-_PACE = ("per minute", "per second", "per min", "rpm", "tpm", "rate limit", "rate_limit", "too many requests")
+_PACE = ("per minute", "per second", "per min", "rpm", "tpm", "rate limit", "rate_limit", "too many requests",
+         "retry in", "try again in")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Outcome:
         detail: One line.
         read: What was read from it, for an answer.
         stop: The error that ends the run, where sort is "stop".
-        sent_whole: True if the server may have worked on it (and charge for it) though no answer came.
+        perhaps_paid: True if the server may have worked on it (and charge for it) though no answer came.
     """
 
     sort: Sort
@@ -87,7 +88,8 @@ def _by_status(endpoint: Endpoint, reply: Reply, status: int, error: ServerError
     where = f"endpoint {endpoint.label} ({endpoint.base_url})"
     if status in (401, 403) and not (status == 403 and _has(words, _FILTER)):
         return _stop(status, said, _key_error(endpoint, where, status))
-    if status == 402 or (status in (400, 403, 429) and _has(words, _QUOTA) and not _has(words, _PACE)):
+    quota = "insufficient" in f"{error.kind} {error.code}".lower() or not _has(words, _PACE)
+    if status == 402 or (status in (400, 403, 429) and _has(words, _QUOTA) and quota):
         mend = "add credit with the provider or raise the limit there, then run the same command again"
         return _stop(status, said, StageFailed(f"{where}: no credit or quota left: {said}", mend))
     if status == 429:

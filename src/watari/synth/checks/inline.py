@@ -19,12 +19,13 @@ CHANGED = "inline-code-changed"
 LOST = "inline-code-lost"
 TRANSLATED = "inline-code-translated"
 
-_SPACES = re.compile(r"[\s>]+")
+_SPACES = re.compile(r"\s+(?:>\s+)*")
 _HOLES = re.compile(r"\{\{[^{}]*\}\}")
 _EMPTY = re.compile(r"(?<=[{(\[]) +(?=[})\]])")
 _CAMEL = re.compile(r"[a-z][A-Z]|_")
 _RUN = re.compile(r"(?:[^\W\d_]|[^\x00-\x7f])(?:[^\W\d_]|[^\x00-\x7f]|[ ',!?])*")
 _ROLE = re.compile(r":[\w+-]+(?::[\w+-]+)*:$", re.A)
+_WORD_ROLE = re.compile(r":(?:term|ref|doc|abbr|guilabel|menuselection|dfn|sub|sup):$")
 _AIM = re.compile(r"^.*?<([^<>]+)>$", re.S)
 _EDGES = " \t.,;:!?。、，；：！？"
 _QUOTES = str.maketrans("“”„‘’′", "\"\"\"'''")
@@ -74,7 +75,7 @@ def _compare(one: Turn, other: Turn, number: int) -> Iterator[Finding]:
         return
     for code in lost:
         bare, was_bare = _bare(other, code), _bare(one, code)
-        if bare > was_bare and (" " not in code or not _is_word(code)) and not code.isdigit():
+        if bare > was_bare and (code.count(" ") < 3 or not _is_word(code)) and not code.isdigit():
             yield Finding(LOST, Severity.HARD, f"`{code[:60]}` lost its backticks")
         elif foreign:
             again = code in theirs
@@ -84,7 +85,7 @@ def _compare(one: Turn, other: Turn, number: int) -> Iterator[Finding]:
                 f"inline code `{code[:60]}` became `{foreign[0][:60]}`",
                 _span(other, number, foreign[0]),
             )
-        elif code not in theirs and not _is_word(code) and any(map(str.isalnum, code)):
+        elif code not in theirs and not _is_word(code) and any(map(str.isalpha, code)):
             yield Finding(LOST, Severity.HARD, f"inline code `{code[:60]}` is missing")
 
 
@@ -95,6 +96,8 @@ def _codes(turn: Turn) -> Counter[str]:
 def _code(turn: Turn, piece: Piece) -> str:
     text = piece.text
     before = turn.outside[max(0, piece.start - 40) : piece.start]
+    if _WORD_ROLE.search(before) and not _AIM.match(text):
+        return ""
     if _ROLE.search(before) or turn.outside[piece.stop : piece.stop + 1] == "_":
         # reStructuredText: `words <what they point at>`.
         text = _AIM.sub(r"\1", text)

@@ -1,0 +1,112 @@
+"""The router: which conversations must not be translated, because they are about the words of their own language.
+
+To count the letters of `strawberry`, to rhyme, to proofread, to translate into French: a translation of such a task is
+a task that nobody can do, with an answer that is wrong. They are kept apart, and `synth.instruct` makes tasks of the
+same kinds in the target language instead. The rules are data: `languages/routing/<code>.yaml`.
+
+Rules look at what asks: the user's messages and the system prompt, of each the first `HEAD` and the last `TAIL`
+characters (an order stands before or behind the text that it is about), without code blocks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from watari.languages.routing import Routing, load_routing, routing_languages
+
+HEAD = 600
+"""Characters at the beginning of a message that the rules look at."""
+TAIL = 300
+"""Characters at its end."""
+
+_FENCE = re.compile(r"```.*?(?:```|\Z)", re.S)
+_STRAIGHT = str.maketrans(
+    {"’": "'", "‘": "'", "‛": "'", "“": '"', "”": '"', "„": '"', "\u00a0": " ", "–": "-", "—": "-"}
+)
+_SPACES = re.compile(r"[ \t]{2,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """Where a conversation goes.
+
+    Args:
+        translate: False if it must be made in the target language instead.
+        reason: Of the rule, for people; "" where it is translated.
+        category: Of the rule, to count by: `letter-count`; "" where it is translated.
+        matched: The words that gave it away, at most 80 characters.
+    """
+
+    translate: bool
+    reason: str = ""
+    category: str = ""
+    matched: str = ""
+
+
+TRANSLATED = Routed(True)
+
+
+def route(messages: Sequence[Mapping[str, str]], language: str = "en") -> Routed:
+    """Return whether a conversation may be translated; it may not if any user turn or system prompt is of such a kind.
+
+    Args:
+        messages: {role, content} each; what the assistant said is not looked at.
+        language: Of the conversation; one without rules is always translated.
+    """
+    if language not in _known():
+        return TRANSLATED
+    rules = load_routing(language)
+    for message in messages:
+        if message["role"] != "assistant" and (found := _route_text(message["content"], rules)) is not None:
+            return found
+    return TRANSLATED
+
+
+def route_text(text: str, language: str = "en") -> Routed:
+    """Return whether one prompt may be translated."""
+    return route([{"role": "user", "content": text}], language)
+
+
+_KNOWN: list[str] = []
+
+
+def _known() -> list[str]:
+    if not _KNOWN:
+        _KNOWN.extend(routing_languages())
+    return _KNOWN
+
+
+def _route_text(content: str, rules: Routing) -> Routed | None:
+    text = asking_part(content)
+    blanked = False
+    held: dict[str, bool] = {}
+    for rule in rules.rules:
+        for trigger in rule.triggers:
+            if trigger in text:
+                break
+        else:
+            continue
+        if not blanked and rules.innocent is not None:
+            text, blanked = rules.innocent.sub(" ~ ", text), True
+        for pattern in rule.patterns:
+            match = pattern.search(text)
+            if match is None:
+                continue
+            for name in rule.unless:
+                if name not in held:
+                    held[name] = rules.guards[name].search(text) is not None
+            if not any(held[name] for name in rule.unless):
+                return Routed(False, rule.reason, rule.category, " ".join(match[0].split())[:80])
+            break
+    return None
+
+
+def asking_part(content: str) -> str:
+    """Return what the rules look at: both ends, lower-case, straight quotes, single blanks, no code blocks."""
+    if "```" in content:
+        content = _FENCE.sub(" ", content)
+    if len(content) > HEAD + TAIL:
+        content = f"{content[:HEAD]}\n{content[-TAIL:]}"
+    return _SPACES.sub(" ", content.lower().translate(_STRAIGHT)).strip()
