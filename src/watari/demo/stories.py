@@ -157,8 +157,13 @@ def _counting(cast: Cast, split: str, questions: int, level: Level) -> Passage:
         return Passage(story, (left, _copy(cast, [gift]))[:questions])
     one = draw_fact(cast, Own, split)
     two = draw_fact(cast, Own, split, thing=one.thing)
-    asked = draw.shuffled([_more(one, two), _fewer(one, two), *_together(one, two)])
+    asked = draw.shuffled(comparisons(one, two))
     return Passage(tell(draw, [one, two]), tuple(asked[:questions]))
+
+
+def comparisons(one: Own, two: Own) -> list[Query]:
+    """Every question about two people who have different numbers of the same thing."""
+    return [_more(one, two), _fewer(one, two), *_together(one, two)]
 
 
 def _more(one: Own, two: Own) -> Query:

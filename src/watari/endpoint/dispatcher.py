@@ -52,7 +52,8 @@ class Dispatcher:
 
     Args:
         limits: What the recipe says that the server allows.
-        clock: Monotonic seconds; the event loop's by default.
+
+    Lives in one event loop, whose clock it uses.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -74,6 +75,9 @@ class Dispatcher:
         self._numbers = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
         self._closed: WatariError | None = None
+        self._closing = asyncio.Event()
+        self._pausing = 0
+        self._answered_at = now
         self._failures = 0  # in a row
         self._down_since = FOREVER
         self._probe_at = 0.0
@@ -127,6 +131,7 @@ class Dispatcher:
         if answered:
             self._up()
             self.counts.answered += 1
+            self._answered_at = now
             self.latency += (0.1 if self.latency else 1.0) * (reply.seconds - self.latency)
             self.rate.answered(now, permit.sent, self.concurrency.limit)
             self.concurrency.answered(now, permit.sent)
@@ -151,6 +156,7 @@ class Dispatcher:
         """Let nobody in any more: `error` is raised to all who wait and all who come. The first one given stays."""
         if self._closed is None:
             self._closed = error
+            self._closing.set()
             for *_, future in self._waiting:
                 if not future.done():
                     future.set_exception(error)
@@ -158,12 +164,52 @@ class Dispatcher:
             if self._timer is not None:
                 self._timer.cancel()
 
+    async def pause(self, seconds: float) -> None:
+        """Wait before a request is sent again.
+
+        Raises:
+            WatariError: at once, when `close` is called.
+        """
+        self._pausing += 1
+        try:
+            await self._wait_closing(seconds)
+        finally:
+            self._pausing -= 1
+
+    async def _wait_closing(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
+        except TimeoutError:
+            return
+        assert self._closed is not None
+        raise self._closed
+
+    async def outlasted(self, longest: float) -> bool:
+        """Wait while the server is down; True once it answers again.
+
+        False if it is down for `longest` seconds, or if everybody else has stopped asking: then it may be these very
+        requests that bring it down.
+        """
+        quiet = 0
+        while self._down_since < FOREVER:
+            quiet = quiet + 1 if not (self._waiting or self.in_flight or self._pausing) else 0
+            if quiet > 3 or self.down_for >= longest:
+                return False
+            await self._wait_closing(1.0)
+        return True
+
     # --- what is known of the server
 
     @property
     def down_for(self) -> float:
         """Seconds for which nothing at all has been answered; 0.0 while the server counts as up."""
         return max(0.0, self._loop.time() - self._down_since) if self._down_since < FOREVER else 0.0
+
+    @property
+    def silent_for(self) -> float:
+        """Seconds since the last answer."""
+        return self._loop.time() - self._answered_at
 
     def estimate(self, prompt_bytes: int, max_tokens: int | None) -> float:
         """Return the tokens that a request will use: from the answers so far, before them from its limits."""

@@ -7,16 +7,27 @@ OpenRouter, vLLM, SGLang, llama.cpp); status numbers come first, words decide wh
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from watari.endpoint.http import Reply
 from watari.endpoint.reading import Read, ServerError, read_error, read_reply
+from watari.endpoint.request import AskFailed
 from watari.endpoint.settings import Endpoint
 from watari.errors import StageFailed, UserError, WatariError
+
+if TYPE_CHECKING:
+    from watari.endpoint.ledger import Failure
 
 Sort = Literal["answered", "limited", "busy", "broken", "unreachable", "refused", "stop"]
 """answered; limited: a 429, pacing and no failure; busy: 5xx and timeouts, signs of load; broken: the reply is no answer;
 unreachable: nothing was sent; refused: never ask this again; stop: no request will fare better."""
+
+REFUSED = "refused by the server"
+"""The status of an attempt that is not worth repeating, since the same body is refused again."""
+NOT_ALLOWED = "not allowed"
+"""The status of an attempt that ended the run."""
+
+_CODES = ("refused by the server", "context too long", "content filter")
 
 _TOO_LONG = (
     "context length", "context_length", "context window", "maximum context", "max_model_len", "too many tokens",
@@ -32,6 +43,9 @@ _QUOTA = (
 )  # fmt: skip
 _PACE = ("per minute", "per second", "per min", "rpm", "tpm", "rate limit", "rate_limit", "too many requests",
          "retry in", "try again in")  # fmt: skip
+
+
+_NOTHING_READ = Read()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +66,7 @@ class Outcome:
     status: str
     code: str = ""
     detail: str = ""
-    read: Read = Read()
+    read: Read = _NOTHING_READ
     stop: WatariError | None = None
     perhaps_paid: bool = False
 
@@ -102,14 +116,23 @@ def _by_status(endpoint: Endpoint, reply: Reply, status: int, error: ServerError
         mend = "write the address that the server redirects to as base_url"
         return _stop(status, said, UserError(f"{where}: HTTP {status} instead of an answer", mend))
     if _has(words, _FILTER):
-        return Outcome("refused", "refused by the server", "content filter", said)
+        return Outcome("refused", REFUSED, "content filter", said)
     if status == 413 or (status in (400, 422) and _has(words, _TOO_LONG)):
-        return Outcome("refused", "refused by the server", "context too long", said)
-    return Outcome("refused", "refused by the server", "refused by the server", said)
+        return Outcome("refused", REFUSED, "context too long", said)
+    return Outcome("refused", REFUSED, "refused by the server", said)
 
 
 def _stop(status: int, said: str, error: WatariError) -> Outcome:
-    return Outcome("stop", "refused by the server", detail=said, stop=error)
+    # The words of a 401 or 403 may repeat a part of the key.
+    return Outcome("stop", NOT_ALLOWED, detail=f"HTTP {status}" if status in (401, 403) else said, stop=error)
+
+
+def refusal(failure: Failure) -> AskFailed | None:
+    """Return what a failure on record means for the same question now: a refusal stands, all else may be tried again."""
+    code = failure.detail.split(": ", 1)[0]
+    if failure.status != REFUSED or code not in _CODES:
+        return None
+    return AskFailed(code, failure.detail[len(code) + 2 :], failure.attempt)
 
 
 def _key_error(endpoint: Endpoint, where: str, status: int) -> WatariError:

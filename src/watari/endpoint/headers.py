@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 LONGEST_WAIT = 3600.0
@@ -46,9 +46,7 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     return None if seconds is None else _bounded(seconds)
 
 
-def allowances(
-    headers: Mapping[str, str], now: float
-) -> tuple[Allowance | None, Allowance | None]:
+def allowances(headers: Mapping[str, str], now: float) -> tuple[Allowance | None, Allowance | None]:
     """Return what is left of requests and of tokens; None for what is not told.
 
     OpenAI's names are read (`x-ratelimit-remaining-requests` with `-limit-` and `-reset-`, also for tokens), and for
@@ -102,7 +100,7 @@ def _date(text: str, now: float) -> float | None:
         except (ValueError, TypeError, IndexError):
             continue
         if date.tzinfo is None:
-            date = date.replace(tzinfo=timezone.utc)
+            date = date.replace(tzinfo=UTC)
         return date.timestamp() - now
     return None
 

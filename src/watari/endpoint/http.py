@@ -6,7 +6,6 @@ is given back as far as it came. Redirects are not followed, since a key would t
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 import urllib.request
@@ -97,7 +96,10 @@ def door(endpoint: Endpoint, base_url: str) -> Door:
 
 def _timeout(patience: Patience) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(
-        total=patience.overall, connect=patience.connect, sock_connect=patience.connect, sock_read=patience.read
+        total=patience.overall,
+        connect=patience.connect,
+        sock_connect=patience.connect,
+        sock_read=patience.read,
     )
 
 
@@ -142,7 +144,7 @@ async def post(session: aiohttp.ClientSession, where: Door, payload: bytes) -> R
                 if size > LARGEST:
                     trouble, detail = "too large", f"more than {LARGEST >> 20} MiB"
                     break
-    except asyncio.TimeoutError as error:
+    except TimeoutError as error:
         trouble = "timeout"
         detail = _words(error) or "the overall deadline has passed"
         if isinstance(error, aiohttp.ConnectionTimeoutError):

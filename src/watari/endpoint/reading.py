@@ -112,7 +112,9 @@ def _usage(data: Any) -> Usage:
         return Usage()
     details = data.get("prompt_tokens_details")
     cached = details.get("cached_tokens") if isinstance(details, dict) else None
-    return Usage(_count(data.get("prompt_tokens")), _count(data.get("completion_tokens")), _count(cached) or 0)
+    return Usage(
+        _count(data.get("prompt_tokens")), _count(data.get("completion_tokens")), _count(cached) or 0
+    )
 
 
 def _count(value: Any) -> int | None:
@@ -154,8 +156,16 @@ def _not_json(body: bytes) -> str:
 
 
 def answer_of(
-    endpoint: Endpoint, key: str, attempt: int, response: bytes, *, cost: float, seconds: float, recorded: bool,
-    prompt_tokens: int, completion_tokens: int,
+    endpoint: Endpoint,
+    key: str,
+    attempt: int,
+    response: bytes,
+    *,
+    cost: float,
+    seconds: float,
+    recorded: bool,
+    prompt_tokens: int,
+    completion_tokens: int,
 ) -> Answer | str:
     """Return the `Answer` in a recorded reply, or why it cannot be read.
 

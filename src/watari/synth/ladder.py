@@ -69,6 +69,7 @@ class AttemptNote:
         endpoint, model: Who was asked, and the model as the server names it.
         purpose: Of the rung.
         codes: Hard findings, sorted, each once; () if it was accepted.
+        warn: Warn findings, likewise.
         finish_reason: As the server said it.
         prompt_tokens, completion_tokens, cost: Of all its requests together.
     """
@@ -83,6 +84,7 @@ class AttemptNote:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost: float = 0.0
+    warn: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain data, without what may differ between ledgers and recipes that ask the same things.
@@ -95,6 +97,7 @@ class AttemptNote:
             "model": self.model,
             "finish_reason": self.finish_reason,
             "codes": list(self.codes),
+            "warn": list(self.warn),
         }
 
 
@@ -169,7 +172,7 @@ class Outcome:
         """`accepted` (at once), `repaired` (by the first endpoint), `escalated` (by another) or `dropped`."""
         if not self.accepted:
             return "dropped"
-        if len(self.attempts) == 1 and self.rung == 0:
+        if len(self.attempts) <= 1:
             return "accepted"
         same = self.attempts[-1].endpoint == self.attempts[0].endpoint
         return "repaired" if same and self.attempts[-1].purpose == REPAIR else "escalated"
@@ -234,7 +237,7 @@ async def climb(
         row: The id of the row, for people.
         rungs: The ladder.
         compose: (rung, what the rung before brought) → what is asked; None: this rung has nothing to ask.
-            `unit`, `row`, `rung`, `purpose`, `again` and the rung's settings are filled in here.
+            `unit`, `row`, `rung`, `purpose` and the rung's settings are filled in here.
         read: The answer → the messages, or why it cannot be read.
         check: The messages → findings; a hard one rejects them.
         meta: What the checks are told; `finish_reason` is filled in.
@@ -244,14 +247,13 @@ async def climb(
     Raises:
         UserError, StageFailed: if the run cannot go on, as `Asking.ask` does.
     """
-    again = asking.ledger.generation(unit)
 
     async def attempt(number: int, previous: Previous | None) -> Draft | None:
         rung = rungs[number]
         composed = compose(number, previous)
         if composed is None:
             return None
-        request = filled(composed, unit, row, number, rung, again)
+        request = filled(composed, unit, row, number, rung)
         answer = await asking.ask(rung.endpoint, request)
         answers = [answer]
         for _ in range(_RAISES):
@@ -317,9 +319,8 @@ async def climb_drafts(
         if draft.finish_reason == TRUNCATED and not _hard(findings):
             findings.append(Finding("truncated", Severity.HARD, "the answer was cut off at its length limit"))
         codes = _hard(findings)
-        note = _note(number, rung, draft, codes)
-        notes.append(note)
-        judge(asking, draft.answers, codes, version)
+        notes.append(_note(number, rung, draft, codes, findings))
+        judge(asking, draft.answers, not codes, (*codes, *notes[-1].warn), version)
         if not codes:
             return Outcome(True, draft.messages, number, notes, findings, "")
         text = draft.answers[-1].text if draft.answers else ""
@@ -335,10 +336,10 @@ async def climb_drafts(
     )
 
 
-def filled(request: Request, unit: str, row: str, number: int, rung: Rung, again: int) -> Request:
+def filled(request: Request, unit: str, row: str, number: int, rung: Rung) -> Request:
     """Return the request with what a rung adds to it."""
     return replace(
-        request, unit=unit, row=row, rung=number, purpose=rung.purpose, again=again,
+        request, unit=unit, row=row, rung=number, purpose=rung.purpose,
         settings={**request.settings, **rung.settings},
     )  # fmt: skip
 
@@ -351,18 +352,31 @@ def with_more_tokens(request: Request, endpoint: Endpoint, longest: int) -> Requ
     return replace(request, settings={**request.settings, "max_tokens": min(2 * given, longest)})
 
 
-def judge(asking: Asks, answers: Iterable[Answer], codes: Sequence[str], version: str) -> None:
-    """Put the checks' verdict on record for every answer of an attempt."""
+def judge(
+    asking: Asks, answers: Iterable[Answer], accepted: bool, codes: Sequence[str], version: str
+) -> None:
+    """Put the checks' verdict on record for every answer of an attempt: what `watari ledger retry --check` goes by."""
     from watari.endpoint.ledger import Verdict
 
-    asking.ledger.judge([Verdict(answer.attempt, version, not codes, tuple(codes)) for answer in answers])
+    ledger = asking.ledger
+    verdicts = [
+        (Verdict(answer.attempt, version, accepted, tuple(codes)), answer.recorded) for answer in answers
+    ]
+    # What an earlier run has said already is not said again: a run that finds all on record writes nothing.
+    ledger.judge(
+        verdict
+        for verdict, recorded in verdicts
+        if not (recorded and ledger.verdict_of(verdict.attempt, version) == verdict)
+    )
 
 
 def _hard(findings: Iterable[Finding]) -> tuple[str, ...]:
     return tuple(sorted({finding.code for finding in findings if finding.severity is Severity.HARD}))
 
 
-def _note(number: int, rung: Rung, draft: Draft, codes: tuple[str, ...]) -> AttemptNote:
+def _note(
+    number: int, rung: Rung, draft: Draft, codes: tuple[str, ...], findings: Sequence[Finding]
+) -> AttemptNote:
     answers = draft.answers
     return AttemptNote(
         attempt=answers[-1].attempt if answers else None,
@@ -375,4 +389,5 @@ def _note(number: int, rung: Rung, draft: Draft, codes: tuple[str, ...]) -> Atte
         prompt_tokens=sum(answer.prompt_tokens for answer in answers),
         completion_tokens=sum(answer.completion_tokens for answer in answers),
         cost=sum(answer.cost for answer in answers),
+        warn=tuple(sorted({finding.code for finding in findings if finding.severity is Severity.WARN})),
     )

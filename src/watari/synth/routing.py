@@ -78,28 +78,24 @@ def _known() -> list[str]:
     return _KNOWN
 
 
-def _route_text(content: str, rules: Routing) -> Routed | None:
+def _route_text(content: str, routing: Routing) -> Routed | None:
     text = asking_part(content)
-    blanked = False
+    places = routing.candidates(text)
+    if not places:
+        return None
+    if routing.innocent is not None:
+        text = routing.innocent.sub(" ~ ", text)
     held: dict[str, bool] = {}
-    for rule in rules.rules:
-        for trigger in rule.triggers:
-            if trigger in text:
-                break
-        else:
+    for place in places:
+        rule = routing.rules[place]
+        match = rule.pattern.search(text)
+        if match is None:
             continue
-        if not blanked and rules.innocent is not None:
-            text, blanked = rules.innocent.sub(" ~ ", text), True
-        for pattern in rule.patterns:
-            match = pattern.search(text)
-            if match is None:
-                continue
-            for name in rule.unless:
-                if name not in held:
-                    held[name] = rules.guards[name].search(text) is not None
-            if not any(held[name] for name in rule.unless):
-                return Routed(False, rule.reason, rule.category, " ".join(match[0].split())[:80])
-            break
+        for name in rule.unless:
+            if name not in held:
+                held[name] = routing.guards[name].search(text) is not None
+        if not any(held[name] for name in rule.unless):
+            return Routed(False, rule.reason, rule.category, " ".join(match[0].split())[:80])
     return None
 
 

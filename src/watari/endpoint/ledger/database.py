@@ -41,22 +41,23 @@ class Database(Protocol):
         """Close both connections."""
 
 
-def insert(tx: Writing, head: str, rows: Sequence[Row]) -> None:
-    """Insert rows of equal width, many with each statement: `head` is `INSERT INTO table (columns)`.
+def insert(tx: Writing, head: str, rows: Sequence[Row], tail: str = "") -> None:
+    """Insert rows of equal width, many with each statement: `head` is `INSERT INTO table (columns)`, `tail` what is to
+    be done about a row that is there.
 
     A statement gives the interpreter's lock away and waits for it again. One each row would make the writer wait for
     the asking thread at every row.
     """
-    for sql, part in _parts(head, rows):
+    for sql, part in _parts(head, rows, tail):
         tx.run(sql, [value for row in part for value in row])
 
 
-def _parts(head: str, rows: Sequence[Row]) -> Iterator[tuple[str, Sequence[Row]]]:
+def _parts(head: str, rows: Sequence[Row], tail: str) -> Iterator[tuple[str, Sequence[Row]]]:
     start = 0
     while start < len(rows):
         # Few different lengths, so that the prepared statements are found again.
         left = len(rows) - start
         count = _AT_ONCE if left >= _AT_ONCE else 8 if left >= 8 else 1
         one = "(" + ", ".join("?" * len(rows[start])) + ")"
-        yield f"{head} VALUES {', '.join([one] * count)}", rows[start : start + count]
+        yield f"{head} VALUES {', '.join([one] * count)}{tail}", rows[start : start + count]
         start += count

@@ -58,16 +58,14 @@ FIND = (
     " FROM attempt a JOIN body b ON b.attempt = a.id"
     " WHERE a.key = ? AND a.status = 'answered' AND a.voided = 0 ORDER BY a.id DESC LIMIT 1"
 )
-FAILURE = (
-    "SELECT id, status, http, detail FROM attempt WHERE key = ? AND voided = 0 ORDER BY id DESC LIMIT 1"
-)
+FAILURE = "SELECT id, status, http, detail FROM attempt WHERE key = ? AND voided = 0 ORDER BY id DESC LIMIT 1"
 ADD_SPEND = (
     "INSERT INTO spend (label, nano, tokens, requests) VALUES (?, ?, ?, ?) ON CONFLICT (label) DO UPDATE"
     " SET nano = spend.nano + excluded.nano, tokens = spend.tokens + excluded.tokens,"
     " requests = spend.requests + excluded.requests"
 )
-SET_VERDICT = (
-    "INSERT INTO verdict (attempt, version, accepted, codes, made) VALUES (?, ?, ?, ?, ?)"
+NEW_VERDICT = "INSERT INTO verdict (attempt, version, accepted, codes, made)"
+OR_CHANGED = (
     " ON CONFLICT (attempt, version) DO UPDATE"
     " SET accepted = excluded.accepted, codes = excluded.codes, made = excluded.made"
 )

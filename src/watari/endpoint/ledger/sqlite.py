@@ -113,9 +113,13 @@ def told(error: sqlite3.Error, place: str) -> UserError | StageFailed:
     if "locked" in said:
         return StageFailed(f"{place}: another process has held the ledger for {_PATIENCE:.0f} s", again)
     if "readonly" in said or "read-only" in said:
-        return UserError(f"{place}: cannot be written: it is read-only", "give it, and its folder, write access")
+        return UserError(
+            f"{place}: cannot be written: it is read-only", "give it, and its folder, write access"
+        )
     if "unable to open" in said:
-        return UserError(f"{place}: cannot be opened", "check its path and its access rights, of the folder too")
+        return UserError(
+            f"{place}: cannot be opened", "check its path and its access rights, of the folder too"
+        )
     if "malformed" in said or "not a database" in said or "corrupt" in said:
         return UserError(
             f"{place}: is damaged ({said})",

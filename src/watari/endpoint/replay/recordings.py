@@ -132,7 +132,8 @@ def _ledger_rows(file: Path) -> list[Recorded]:
     connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
     try:
         rows = connection.execute(
-            "SELECT request, response FROM attempt WHERE status = 'answered' ORDER BY rowid"
+            "SELECT b.request, b.response FROM attempt a JOIN body b ON b.attempt = a.id"
+            " WHERE a.status = 'answered' AND a.voided = 0 ORDER BY a.id"
         )
         for request, response in rows:
             record = recorded_row({"request": request, "response": response})

@@ -5,7 +5,7 @@ Patterns are regular expressions of Python's `re`; letters match whatever their 
     sorry        Words of an original that make a refusal in its translation nothing strange.
     announces    A first line that says that a translation follows ("Here is the translation:").
     assents      A first sentence that says yes to the request ("Certainly!").
-    yes          Words at the head of an original that make an assent in its translation nothing strange.
+    nods         Words at the head of an original that make an assent in its translation nothing strange.
     closings     A last line that speaks of the translation, or offers more ("Let me know if ...").
     offers       Words of an original's end that make such an offer nothing strange.
     about        Words that speak of translating: nobody adds them to a text that has nothing to do with it.
@@ -49,7 +49,7 @@ class CheckPhrases(BaseModel):
     sorry: list[str] = Field(default_factory=list)
     announces: list[str] = Field(default_factory=list)
     assents: list[str] = Field(default_factory=list)
-    yes: list[str] = Field(default_factory=list)
+    nods: list[str] = Field(default_factory=list)
     closings: list[str] = Field(default_factory=list)
     offers: list[str] = Field(default_factory=list)
     about: list[str] = Field(default_factory=list)

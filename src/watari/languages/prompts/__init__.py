@@ -7,6 +7,7 @@ under `translate`, only what is its own: the wordings of `register` (polite, pla
 
 from __future__ import annotations
 
+import re
 import string
 from functools import cache
 from importlib import resources
@@ -21,6 +22,7 @@ from watari.languages import languages, load_language
 BASE = "en"
 Register = Literal["polite", "plain", "keep"]
 
+_LANGUAGE_FILE = re.compile(r"[a-z]{2,3}\.yaml")
 _NAMES = {
     "system": {"source", "target", "turns", "speakers"},
     "speakers": {"speakers"},
@@ -85,7 +87,7 @@ class PromptTexts(BaseModel):
 def prompt_languages() -> list[str]:
     """Return the codes of the languages that have wordings of their own, sorted."""
     names = (entry.name for entry in resources.files(__name__).iterdir())
-    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
+    return sorted(name.removesuffix(".yaml") for name in names if _LANGUAGE_FILE.fullmatch(name))
 
 
 @cache

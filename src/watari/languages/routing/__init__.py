@@ -8,7 +8,6 @@ Fields:
     rules      in the order in which they are tried. Of each:
                category  what is counted: a short word.
                reason    for people: what the task hangs on.
-               triggers  texts of which one must stand in the message, or the rule is not tried (for speed).
                patterns  one match is enough. Python regular expressions over lower-case text with straight quotes.
                unless    names of guards that call the whole rule off.
 
@@ -26,6 +25,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from watari.errors import UserError
+from watari.languages.routing.needed import Group, keys_of, needed_words
 
 _FRAGMENT = re.compile(r"<([a-z_]+)>")
 
@@ -36,7 +36,6 @@ class RuleText(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     category: str = Field(pattern=r"^[a-z]+(-[a-z]+)*$")
     reason: str = Field(min_length=1)
-    triggers: list[str] = Field(min_length=1)
     patterns: list[str] = Field(min_length=1)
     unless: list[str] = Field(default_factory=list)
 
@@ -53,13 +52,20 @@ class RoutingText(BaseModel):
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule, ready to be tried."""
+    """One pattern of a rule, ready to be tried.
+
+    Args:
+        category, reason: Of the rule.
+        pattern: One match is enough.
+        unless: Names of the guards that call it off.
+        needed: Groups of keys (`needed.needed_words`), of each of which one stands in every text that matches.
+    """
 
     category: str
     reason: str
-    triggers: tuple[str, ...]
-    patterns: tuple[re.Pattern[str], ...]
+    pattern: re.Pattern[str]
     unless: tuple[str, ...]
+    needed: tuple[Group, ...]
 
 
 @dataclass(frozen=True)
@@ -70,13 +76,28 @@ class Routing:
         code: Of the language.
         innocent: Phrases to blank, as one pattern; None if there are none.
         guards: By name.
-        rules: In order.
+        rules: One for each pattern, in order.
+        by_key: Key → places in `rules` of those that need a word that counts by it.
+        always: Places of those of which it is not known what they need.
     """
 
     code: str
     innocent: re.Pattern[str] | None
     guards: dict[str, re.Pattern[str]]
     rules: tuple[Rule, ...]
+    by_key: dict[str, list[int]]
+    always: list[int]
+
+    def candidates(self, text: str) -> list[int]:
+        """Return the places in `rules` of those that may match a lower-case text, in order."""
+        keys = keys_of(text)
+        found = set(self.always)
+        for key in keys & self.by_key.keys():
+            found.update(self.by_key[key])
+        rules = self.rules
+        return sorted(
+            place for place in found if not any(keys.isdisjoint(group) for group in rules[place].needed[1:])
+        )
 
 
 def routing_languages() -> list[str]:
@@ -123,10 +144,19 @@ def parse_routing(code: str, content: Any) -> Routing:
         for name in rule.unless:
             if name not in guards:
                 raise UserError(f"{where}: rule {rule.category}: no guard '{name}'")
-        patterns = tuple(_compiled(_filled(item, fragments, where), where) for item in rule.patterns)
-        rules.append(Rule(rule.category, rule.reason, tuple(rule.triggers), patterns, tuple(rule.unless)))
+        for item in rule.patterns:
+            pattern = _compiled(_filled(item, fragments, where), where)
+            needed = tuple(needed_words(pattern.pattern))
+            rules.append(Rule(rule.category, rule.reason, pattern, tuple(rule.unless), needed))
+    by_key: dict[str, list[int]] = {}
+    always = []
+    for place, one in enumerate(rules):
+        for key in one.needed[0] if one.needed else ():
+            by_key.setdefault(key, []).append(place)
+        if not one.needed:
+            always.append(place)
     innocent = _joined(text.innocent, fragments, where) if text.innocent else None
-    return Routing(code, innocent, guards, tuple(rules))
+    return Routing(code, innocent, guards, tuple(rules), by_key, always)
 
 
 def _joined(patterns: list[str], fragments: dict[str, str], where: str) -> re.Pattern[str]:

@@ -21,7 +21,7 @@ from watari.synth.checks.text import Turn
 CRASHED = "check-crashed"
 """Code of a finding that says that a check failed, not its row; hard, for nobody knows what it would have said."""
 
-_NOT_CHECKS = {"catalogue", "finding", "pool", "text"}
+_NOT_CHECKS = {"catalogue", "finding", "pool", "text", "wording"}
 
 
 def _gathered() -> tuple[Check, ...]:

@@ -7,7 +7,6 @@ mark them (`width`, a message, a placeholder `{{file}}`); a name that was change
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
@@ -21,6 +20,7 @@ TRANSLATED = "inline-code-translated"
 
 _SPACES = re.compile(r"\s+(?:>\s+)*")
 _HOLES = re.compile(r"\{\{[^{}]*\}\}")
+_INNER = re.compile(r">[^<>]*</")
 _EMPTY = re.compile(r"(?<=[{(\[]) +(?=[})\]])")
 _CAMEL = re.compile(r"[a-z][A-Z]|_")
 _RUN = re.compile(r"(?:[^\W\d_]|[^\x00-\x7f])(?:[^\W\d_]|[^\x00-\x7f]|[ ',!?])*")
@@ -106,9 +106,10 @@ def _code(turn: Turn, piece: Piece) -> str:
 
 @lru_cache(maxsize=4096)
 def plain(text: str) -> str:
-    """Return code as it is compared: forms of characters, blanks, quotes and edges alike, holes to fill empty."""
-    text = unicodedata.normalize("NFKC", text) if not text.isascii() else text
+    """Return code as it is compared: blanks, quotes and edges alike, holes to fill empty."""
     text = _HOLES.sub("{}", _SPACES.sub(" ", text.translate(_QUOTES)))
+    if "</" in text:
+        text = _INNER.sub("></", text)
     text = _EMPTY.sub("", text)
     return text.strip(_EDGES) or text.strip()
 
@@ -139,7 +140,7 @@ def _standing(code: str) -> re.Pattern[str]:
 
 def _alike(code: str, other: str) -> bool:
     """Return whether two codes differ in plain words only: `start..end` and `開始..終了`."""
-    if "(" in code or not any(char.islower() for char in code) or _CAMEL.search(code):
+    if "(" in code or "<" in code or not any(char.islower() for char in code) or _CAMEL.search(code):
         return False
     pattern = _RUN.sub("w", code)
     return pattern != "w" and pattern == _RUN.sub("w", other) and len(pattern) > 1

@@ -15,6 +15,7 @@ _FENCE_LINE = re.compile(r"^[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?(`{3,}|~{3,})
 _FENCE_END = re.compile(r"^[ \t>]*(`{3,}|~{3,})[ \t]*$")
 _TICKS = re.compile(r"`+|\n[ \t]*\n")
 _URL = re.compile(r"\b(?:https?|ftp)://[^\s<>\"'`|\\^{}\[\]（）「」『』【】、。，！？　）]+", re.I)
+_ASCII = re.compile(r"[\x00-\x7f]*")
 _LINK_TARGET = re.compile(
     r"\]\(\s*(<[^<>\n]*>|[^\s()<>]*(?:\([^\s()<>]*\)[^\s()<>]*)*)(?:\s+(?:\"[^\"\n]*\"|'[^'\n]*'))?\s*\)"
 )
@@ -158,9 +159,7 @@ class Turn:
             return []
         found = []
         for match in _URL.finditer(self.outside):
-            text = match[0].rstrip(".,;:!?'\"*_")
-            while text.endswith(")") and text.count("(") < text.count(")"):
-                text = text[:-1].rstrip(".,;:!?'\"*_")
+            text = _address(match[0])
             found.append(Piece(match.start(), match.start() + len(text), text))
         return found
 
@@ -212,6 +211,14 @@ class Turn:
         return text
 
     @cached_property
+    def without_marks(self) -> str:
+        """The content without code blocks, addresses, link targets and anchors; inline code and tags stay."""
+        text = _blanked(self.outside, self.indented)
+        text = _blanked(text, self.links)
+        text = _blanked(text, self.urls)
+        return _ANCHOR.sub(_blank_match, text) if "{" in text else text
+
+    @cached_property
     def sentences(self) -> list[Piece]:
         """Sentences of the prose: cut after 。！？ and their like, after a full stop before a blank, at line ends."""
         found = []
@@ -236,6 +243,19 @@ class Turn:
         if text[start:].strip():
             found.append(Piece(start, len(text), self.content[start:]))
         return found
+
+
+def _address(text: str) -> str:
+    """Return an address without what follows it: a bracket that it does not open, words of a script without blanks."""
+    if not text.isascii() and "/wiki/" not in text:
+        text = _ASCII.match(text)[0]  # type: ignore[index]
+    depth = 0
+    for place, char in enumerate(text):
+        depth += (char == "(") - (char == ")")
+        if depth < 0:
+            text = text[:place]
+            break
+    return text.rstrip(".,;:!?'\"*_")
 
 
 def _start(piece: Piece) -> int:

@@ -1,0 +1,121 @@
+"""Which words must stand in a text for a pattern to match: most patterns need not be tried at all.
+
+A pattern is taken apart (by the parser that Python's own `re` uses) into groups of words: of every group one must stand
+in the text. A word counts by its first `KEY` letters. What cannot be said for certain is left out, so that a pattern
+is at worst tried in vain.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from re import _constants as code  # type: ignore[attr-defined]
+from re import _parser as parser  # type: ignore[attr-defined]
+from typing import Any
+
+KEY = 5
+"""Letters of a word that count."""
+_MOST = 3000
+"""Strings that a part of a pattern may stand for, to be listed one by one."""
+_EDGE = "\0"
+_UNKNOWN = "\1"
+_WORD = re.compile(r"[a-z0-9]+")
+_PART = re.compile(r"(\x00|\x01|[^a-z0-9\x00\x01])([a-z0-9]+)(?=(\x00|\x01|[^a-z0-9\x00\x01]|\Z))")
+_COMMON = frozenset(
+    "a an and are as at be by can do does for from get give has have how i if in into is it make me my not of on or"
+    " please that the there these this to use using was what when which with write you your one all any find tell some"
+    " each every no out up we".split()
+)
+
+Group = frozenset[str]
+
+
+def keys_of(text: str) -> set[str]:
+    """Return what the words of a lower-case text count by."""
+    return {word[:KEY] for word in _WORD.findall(text)}
+
+
+def needed_words(pattern: str) -> list[Group]:
+    """Return groups of keys, the most telling one first: a text that matches holds one of each; none: nothing is sure."""
+    groups = _groups(list(parser.parse(pattern)), _UNKNOWN)
+    return sorted(groups, key=_telling)
+
+
+def _telling(group: Group) -> tuple[int, int]:
+    return (sum(key in _COMMON for key in group), len(group))
+
+
+def _groups(items: Sequence[Any], before: str) -> list[Group]:
+    found: list[Group] = []
+    run = [before]
+    for item in _flat(items):
+        strings = _strings([item])
+        if strings is not None and len(run) * len(strings) <= _MOST:
+            run = [left + right for left in run for right in strings]
+            continue
+        start = _EDGE if all(text.endswith(_EDGE) or (text[-1:] or "a") in " \"'" for text in run) else _UNKNOWN
+        _close(run, found)
+        run = [_UNKNOWN]
+        if strings is not None:
+            run = [start + text for text in strings]
+            continue
+        kind, value = item
+        if kind is code.BRANCH:
+            choices = [_groups(list(alternative), start) for alternative in value[1]]
+            if all(choices):
+                found.append(frozenset().union(*(min(choice, key=_telling) for choice in choices)))
+        elif kind is code.MAX_REPEAT and value[0] > 0:
+            found += _groups(list(value[2]), start)
+    _close(run, found)
+    return found
+
+
+def _close(run: list[str], found: list[Group]) -> None:
+    keys: set[str] = set()
+    for text in run:
+        sure = [
+            word[:KEY]
+            for before, word, after in _PART.findall(text)
+            if before != _UNKNOWN and before and (len(word) >= KEY or (after and after != _UNKNOWN))
+        ]
+        if not sure:
+            return
+        keys.add(min(sure, key=lambda key: (key in _COMMON, -len(key), key)))
+    found.append(frozenset(keys))
+
+
+def _flat(items: Iterable[Any]) -> Iterable[Any]:
+    for kind, value in items:
+        if kind is code.SUBPATTERN and _strings([(kind, value)]) is None:
+            yield from _flat(value[3])
+        else:
+            yield kind, value
+
+
+def _strings(items: Iterable[Any]) -> list[str] | None:
+    """Return every string that a part stands for, with marks at the edges of words; None if they are too many."""
+    made = [""]
+    for kind, value in items:
+        more: list[str] | None
+        if kind is code.LITERAL:
+            more = [chr(value)]
+        elif kind is code.AT:
+            more = [_EDGE] if value is code.AT_BOUNDARY else [""]
+        elif kind in (code.ASSERT, code.ASSERT_NOT):
+            more = [""]
+        elif kind is code.SUBPATTERN:
+            more = _strings(value[3])
+        elif kind is code.BRANCH:
+            parts = [_strings(alternative) for alternative in value[1]]
+            more = None if None in parts else [text for part in parts for text in part or ()]
+        elif kind is code.IN and all(each is code.LITERAL for each, _ in value):
+            more = [chr(one) for _, one in value]
+        elif kind is code.MAX_REPEAT and value[0] in (0, 1) and value[1] == 1:
+            once = _strings(value[2])
+            more = None if once is None else (["", *once] if value[0] == 0 else once)
+        else:
+            more = None
+        if more is None or len(made) * len(more) > _MOST:
+            return None
+        made = [left + right for left in made for right in more]
+    return made

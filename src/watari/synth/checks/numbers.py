@@ -1,0 +1,123 @@
+"""Numbers: each of the target's comes from the source, and none of the source's was exchanged for another.
+
+Compared as values: 16.7 million is 1670万, December 3rd is 12 月 3 日, two is 2 or 二つ, 3 pm is 15 時. Words that name a
+number explain one in the target; that a small number became a word (1 → 一つ, 最初) or fell away is no fault.
+Of a free translation that turns feet into metres, numbers are told but not held against it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from fractions import Fraction
+
+from watari.synth.checks.finding import Check, Conversation, Finding, Meta, Severity, Span
+from watari.synth.checks.number_words import cardinals, explained_by_words, kanji_numbers
+from watari.synth.checks.text import Turn
+
+CHANGED = "number-changed"
+MISSING = "number-missing"
+
+_NUMBER = re.compile(r"(?<![\d.])\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)|\d+(?:\.\d+)*", re.A)
+_SCALES = {"百": 100, "千": 1000, "万": 10**4, "億": 10**8, "兆": 10**12}
+_SCALE = re.compile(r"\s?(百|千)?\s?(万|億|兆)|\s?(百|千)(?![\w一-鿿])")
+_ENGLISH_SCALES = {
+    "hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12,
+}  # fmt: skip
+_ENGLISH_SCALE = re.compile(r"[ -]?(hundred|thousand|million|billion|trillion)s?\b|([kKMB])\b(?!\w)")
+_LETTERS = {"k": 1000, "K": 1000, "M": 10**6, "B": 10**9}
+_IMPERIAL = re.compile(
+    r"\b(?:miles?|mph|yards?|feet|foot|ft|inch(?:es)?|pounds?|lbs?|ounces?|oz|gallons?|pints?|quarts?|acres?|fahrenheit|"
+    r"cups?|tablespoons?|teaspoons?)\b|°\s?F\b|[$£€]\s?\d|\bdollars?\b",
+    re.I,
+)
+_SMALL = frozenset("234")
+_SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉", " " * 20)
+
+
+def numbers(source: Conversation, target: Conversation, meta: Meta) -> list[Finding]:
+    """Tell which numbers were exchanged, or came from nowhere."""
+    found: list[Finding] = []
+    for number, (one, other) in enumerate(zip(source, target, strict=False)):
+        if other.content.strip():
+            found += _compare(one, other, number, meta)
+    return found
+
+
+def _compare(one: Turn, other: Turn, number: int, meta: Meta) -> Iterator[Finding]:
+    mine_text, theirs_text = _readable(one), _readable(other)
+    mine, theirs = _values(mine_text, english=True), _values(theirs_text, english=False)
+    if not mine and not theirs:
+        return
+    lost, new = mine - theirs, theirs - mine
+    if not lost and not new:
+        return
+    words = explained_by_words(mine_text)
+    everywhere = _values(one.content, english=True).keys()
+    spelt = kanji_numbers(theirs_text)
+    gone = Counter({value: count for value, count in lost.items() if value not in spelt})
+    strange = [value for value in new if value not in everywhere and value not in words]
+    exchanged = [value for value in new if value not in words] or (list(new) if new.total() == gone.total() else [])
+    if not gone and lost.total() == new.total():
+        gone, exchanged = lost, list(new)
+    if gone and (strange or exchanged):
+        value = (strange or exchanged)[0]
+        message = f"the number {value} stands for {next(iter(gone))}"
+        severity = Severity.WARN if meta.free and _IMPERIAL.search(one.content) else Severity.HARD
+        yield Finding(CHANGED, severity, message, _span(other, number, value))
+    elif strange:
+        told = theirs.keys() | spelt
+        unsaid = [value for value in cardinals(mine_text) if value not in told]
+        # Who counts what the source lists writes a small number; an editor puts a year to "today".
+        counted = not unsaid and all(value in _SMALL for value in strange)
+        severity = Severity.WARN if meta.free or counted else Severity.HARD
+        message = f"the number {strange[0]} does not stand in the source"
+        yield Finding(CHANGED, severity, message, _span(other, number, strange[0]))
+    elif gone:
+        told_gone = ", ".join(list(gone)[:4])
+        yield Finding(MISSING, Severity.WARN, f"numbers of the source are missing: {told_gone}", None)
+
+
+def _readable(turn: Turn) -> str:
+    """Return a content without code blocks, addresses and anchors; inline code stays."""
+    if not any(map(str.isdigit, turn.content)):
+        return turn.outside
+    text = turn.without_marks
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text.translate(_SUPERSCRIPT))
+    return text
+
+
+def _values(text: str, *, english: bool) -> Counter[str]:
+    """Return the numbers in digits as they are compared: `16700000`, `3.4`, `18`."""
+    found: Counter[str] = Counter()
+    for match in _NUMBER.finditer(text):
+        plain = match[0].replace(",", "") if "," in match[0] else match[0]
+        scale = 1
+        if after := _ENGLISH_SCALE.match(text, match.end()):
+            scale = _ENGLISH_SCALES[after[1]] if after[1] else _LETTERS[after[2]]
+        elif not english and (after := _SCALE.match(text, match.end())):
+            scale = _SCALES[after[1] or after[3] or "百"] if after[1] or after[3] else 1
+            scale *= _SCALES[after[2]] if after[2] else 1
+        found[_scaled(plain, scale)] += 1
+    return found
+
+
+def _scaled(plain: str, scale: int) -> str:
+    if scale == 1:
+        # 07 is July, 00 is no 0.
+        return plain[1:] if len(plain) == 2 and plain[0] == "0" and plain[1] != "0" else plain
+    if plain.count(".") > 1 or len(plain) > 40:
+        return plain
+    value = Fraction(plain) * scale
+    return str(value.numerator) if value.denominator == 1 else str(float(value))
+
+
+def _span(turn: Turn, number: int, value: str) -> Span | None:
+    at = turn.content.find(value)
+    return Span(number, at, at + len(value)) if at >= 0 else None
+
+
+CHECKS = (Check("numbers", 1, {CHANGED: Severity.HARD, MISSING: Severity.WARN}, numbers),)

@@ -1,0 +1,143 @@
+"""The source's own language in the target: kept beside the translation, in place of it, or for a sentence of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from watari.languages.checks import words
+from watari.synth.checks.finding import Check, Conversation, Finding, Meta, Severity
+from watari.synth.checks.text import Piece, Turn
+from watari.synth.checks.wording import clip, hard
+from watari.text.leakage import own_letters
+
+ECHO = "source-kept"
+ROW = "untranslated"
+SENTENCE = "untranslated-sentence"
+ADDED = "added-source-language"
+
+_LOWER = re.compile(r"(?<![\w@#/.$-])[a-z][a-z'’]+(?![\w@/(=-])")
+_RUN = re.compile(r"[A-Za-z][A-Za-z'’]*(?:[ ,;:]+[A-Za-z0-9'’`*_-]+){3,}[.!?]?")
+_OPEN = "「『“\"'‘(（《〈【[`"
+_CLOSE = "」』”\"'’)）》〉】]`"
+_MANY = 3
+"""Lower-case words from which something in the source was to be translated."""
+
+
+def untranslated(source: Conversation, target: Conversation, meta: Meta) -> list[Finding]:
+    """Tell of turns without a letter of the target's script, of sentences left as they were, of the source kept."""
+    if meta.source == meta.target:
+        return []
+    latin = own_letters(meta.source).search("a") is not None
+    theirs = own_letters(meta.target)
+    found: list[Finding] = []
+    for number, (one, other) in enumerate(zip(source, target, strict=False)):
+        if not other.content.strip():
+            continue
+        if theirs.search("a"):
+            found += _into_latin(one, other, number, meta) if not latin else _same_text(one, other, number)
+        elif latin:
+            found += _from_latin(one, other, number, theirs, meta)
+        else:
+            found += _same_text(one, other, number)
+    return found
+
+
+def _from_latin(
+    one: Turn, other: Turn, number: int, theirs: re.Pattern[str], meta: Meta
+) -> Iterator[Finding]:
+    if not theirs.search(other.prose):
+        many = len(_LOWER.findall(one.prose))
+        grammar = words("words", meta.source)
+        if many >= _MANY and any(word in grammar for word in _LOWER.findall(one.prose)):
+            if not theirs.search(other.content) or _LOWER.search(other.prose):
+                message = f"turn {number + 1} holds nothing in the target's language: {clip(other.content)!r}"
+                yield hard(ROW, message, number, 0, len(other.content))
+        return
+    if one.content.strip() in other.content and len(_LOWER.findall(one.prose)) >= _MANY + 1:
+        message = f"turn {number + 1} holds the source beside its translation"
+        start = other.content.index(one.content.strip())
+        yield hard(ECHO, message, number, start, start + len(one.content.strip()))
+        return
+    yield from _sentences(one, other, number, meta)
+
+
+def _sentences(one: Turn, other: Turn, number: int, meta: Meta) -> Iterator[Finding]:
+    """Tell of runs of words of the source's language in the target that make a sentence, by its words of grammar."""
+    prose = other.prose
+    grammar = words("words", meta.source)
+    told = 0
+    for match in _RUN.finditer(prose):
+        run = match[0]
+        small = _LOWER.findall(run)
+        many = sum(word in grammar for word in small)
+        if not many or len(small) < _MANY:
+            continue
+        start, stop = match.span()
+        known = " ".join(run.split()) in " ".join(one.content.split())
+        if _is_quoted(prose, start, stop):
+            continue
+        if known and (many < 2 or len(small) < 4):
+            continue
+        if not known and many < 2:
+            continue
+        code, what = (SENTENCE, "is as it was in the source") if known else (ADDED, "is not in the source")
+        message = f"turn {number + 1}: {clip(run)!r} is in the source's language and {what}"
+        yield hard(code, message, number, start, stop)
+        told += 1
+        if told == 3:
+            return
+
+
+def _is_quoted(prose: str, start: int, stop: int) -> bool:
+    """Return whether a stretch stands in quotation marks, brackets or stars: a title, a term with its original."""
+    before = prose[max(0, start - 2) : start].rstrip(" ")
+    after = prose[stop : stop + 2].lstrip(" ")
+    return before[-1:] in tuple(_OPEN) and after[:1] in tuple(_CLOSE) and bool(before) and bool(after)
+
+
+def _into_latin(one: Turn, other: Turn, number: int, meta: Meta) -> Iterator[Finding]:
+    """Tell of the source's letters in a target in Latin ones, but for short runs in brackets or quotation marks."""
+    letters = own_letters(meta.source)
+    prose = other.prose
+    if prose.isascii():
+        return
+    many = len(letters.findall(prose))
+    if not many:
+        return
+    if many > 0.5 * sum(map(str.isalpha, prose)):
+        yield hard(ROW, f"turn {number + 1} is in the source's language", number, 0, len(other.content))
+        return
+    for match in re.finditer(f"(?:{letters.pattern}|[ーー々、。・])+", prose):
+        if len(letters.findall(match[0])) >= 2 and not _is_quoted(prose, *match.span()):
+            message = f"turn {number + 1}: {clip(match[0])!r} is in the source's language"
+            yield hard(SENTENCE, message, number, *match.span())
+            return
+
+
+def _same_text(one: Turn, other: Turn, number: int) -> Iterator[Finding]:
+    """Tell of turns and sentences of some length that are the same in both, where scripts say nothing."""
+    mine, theirs = one.content.strip(), other.content.strip()
+    if mine == theirs and len(one.prose.split()) >= 4:
+        yield hard(ROW, f"turn {number + 1} is the source as it was", number, 0, len(other.content))
+        return
+    for piece in one.sentences:
+        if _is_sentence(piece) and piece.text in other.prose:
+            start = other.prose.index(piece.text)
+            message = f"turn {number + 1}: {clip(piece.text)!r} is as it was in the source"
+            yield hard(SENTENCE, message, number, start, start + len(piece.text))
+            return
+
+
+def _is_sentence(piece: Piece) -> bool:
+    return len(piece.text) >= 25 and len(piece.text.split()) >= 5 or not piece.text.isascii() and len(piece.text) >= 15
+
+
+CHECKS = (
+    Check(
+        "untranslated",
+        1,
+        dict.fromkeys((ECHO, ROW, SENTENCE, ADDED), Severity.HARD),
+        untranslated,
+    ),
+)

@@ -1,0 +1,155 @@
+"""`human.jsonl`: what no rung could translate, for a person to fill in; and the filled-in file, read back.
+
+One JSON object a line: {"id", "source": [{role, content}], "last": [{role, content}] or null (the last attempt, as a start),
+"findings": [what was wrong, in words], "translation": [{role, "content": ""}], "reviewer": "", "force": false}.
+A person fills in `translation` (every message) and may write their name into `reviewer`. The checks run on it as on any
+answer; `force: true` takes the row whatever they say, and needs a `reviewer`, who then stands in the row's meta.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeGuard
+
+from watari.artifact.hashing import hash_json
+from watari.errors import UserError
+from watari.synth.checks.finding import Finding
+from watari.synth.ladder import Messages
+
+FILE = "human.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """One row that a person has filled in.
+
+    Args:
+        line: Its line in the file.
+        source: Hash of the source that the person saw.
+        messages: The translation.
+        reviewer: Who; "" if nobody signed.
+        force: True if it is taken whatever the checks say.
+    """
+
+    line: int
+    source: str
+    messages: Messages
+    reviewer: str
+    force: bool
+
+
+class HumanWriter:
+    """Writes `human.jsonl`; there is no file if no row needs a person."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stream: Any = None
+        self.count = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._stream is not None:
+            self._stream.close()
+
+    def write(self, id: str, source: Messages, last: Messages | None, findings: Iterable[Finding]) -> None:
+        """Add one row."""
+        if self._stream is None:
+            self._stream = self._path.open("w", encoding="utf-8", newline="\n")
+        row = {
+            "id": id,
+            "source": source,
+            "last": last,
+            "findings": [f"{finding.code}: {finding.message}" for finding in findings],
+            "translation": [{"role": message["role"], "content": ""} for message in source],
+            "reviewer": "",
+            "force": False,
+        }
+        self._stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+        self.count += 1
+
+
+def read_human(location: str) -> dict[str, Filled]:
+    """Return the rows of a file that were filled in, by id; rows that nobody touched are passed over.
+
+    Raises:
+        UserError: naming the line and the field that cannot be used.
+    """
+    path = Path(location)
+    found: dict[str, Filled] = {}
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"human: {location}: cannot be read: {error}") from None
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise UserError(f"human: {location}: line {number}: not JSON: {error}") from None
+        entry = _entry(f"human: {location}: line {number}", number, row)
+        if entry is None:
+            continue
+        name = str(row["id"])
+        if name in found:
+            raise UserError(f"human: {location}: line {number}: row {name} stands there twice", "keep one")
+        found[name] = entry
+    return found
+
+
+def source_hash(messages: Sequence[Mapping[str, str]]) -> str:
+    """Return what tells whether the person saw the source that is there now."""
+    return hash_json([[message["role"], message["content"]] for message in messages])
+
+
+def _entry(where: str, number: int, row: Any) -> Filled | None:
+    if not isinstance(row, dict) or not isinstance(row.get("id"), str | int):
+        raise UserError(f"{where}: no `id`", "keep the fields of the file that was written")
+    where = f"{where}: row {row['id']}"
+    translation = row.get("translation")
+    if isinstance(translation, str):
+        # One message needs no list.
+        roles = [message.get("role") for message in row.get("source") or [] if isinstance(message, dict)]
+        if translation.strip() and len(roles) != 1:
+            raise UserError(
+                f"{where}: `translation` is one text, the source has {len(roles)} messages", "fill in a list"
+            )
+        translation = [{"role": roles[0], "content": translation}] if roles else []
+    source = row.get("source")
+    if not _is_messages(translation) or not _is_messages(source):
+        raise UserError(
+            f"{where}: `translation` is no list of role and content", "fill in the texts, keep the form"
+        )
+    contents = [message["content"].strip() for message in translation]
+    if not any(contents):
+        return None
+    if not all(
+        content or not message["content"].strip() for content, message in zip(contents, source, strict=False)
+    ):
+        empty = next(place for place, content in enumerate(contents, 1) if not content)
+        raise UserError(f"{where}: message {empty} is not filled in", "fill in every message, or none")
+    reviewer = row.get("reviewer") or ""
+    force = row.get("force", False)
+    if not isinstance(reviewer, str) or not isinstance(force, bool):
+        raise UserError(f"{where}: `reviewer` is a name, `force` is true or false")
+    if force and not reviewer.strip():
+        raise UserError(
+            f"{where}: `force` without a `reviewer`", "whoever accepts it writes their name there"
+        )
+    messages = [{"role": one["role"], "content": one["content"]} for one in translation]
+    return Filled(number, source_hash(source), messages, reviewer.strip(), force)
+
+
+def _is_messages(value: Any) -> TypeGuard[Messages]:
+    return isinstance(value, list) and all(
+        isinstance(one, dict) and isinstance(one.get("role"), str) and isinstance(one.get("content"), str)
+        for one in value
+    )

@@ -1,0 +1,229 @@
+"""Where a text that should be in one language slips into another.
+
+A leak is a stretch of characters that a text of the expected language does not hold: letters of another script, Han
+characters or words that only the other Han language has, words with another language's Latin letters, a whole sentence
+in another language of the same script. This is the first form: rules over characters and words (the languages that a
+model slips into most, facts/seed-systems.md §1), no model. What is code, a name or a quotation is the caller's to mask.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from watari.languages import languages, load_language
+from watari.languages.checks import check_phrases
+from watari.text.language import _told_apart
+
+Kind = Literal["script", "han", "latin", "language"]
+"""`script`: letters that the language is not written with; `han`: Han characters or words of another language; `latin`:
+a word with Latin letters of another language; `language`: a sentence."""
+
+# (language named, first-last of its letters): Unicode blocks; marks and digits that others use are left out.
+_LETTERS: tuple[tuple[str, str], ...] = (
+    ("ja", "\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fd-\u30ff\u31f0-\u31ff\uff66-\uff6f\uff71-\uff9d"),
+    ("ko", "\u1100-\u11ff\u3131-\u318e\ua960-\ua97c\uac00-\ud7fb"),
+    ("zh", "\u3105-\u312f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003347f"),
+    ("ru", "\u0400-\u0482\u048a-\u052f"),
+    ("th", "\u0e01-\u0e3a\u0e40-\u0e4e"),
+    ("ar", "\u0620-\u065f\u066e-\u06d3\u0750-\u077f\u08a0-\u08ff\ufb50-\ufdff\ufe70-\ufefc"),
+    ("he", "\u0591-\u05f4\ufb1d-\ufb4f"),
+    ("hi", "\u0900-\u0963\u0971-\u097f"),
+    ("bn", "\u0980-\u09e5\u09f0-\u09fe"),
+    ("pa", "\u0a01-\u0a65\u0a70-\u0a75"),
+    ("gu", "\u0a81-\u0ae3"),
+    ("ta", "\u0b82-\u0bd7"),
+    ("te", "\u0c00-\u0c63"),
+    ("kn", "\u0c80-\u0ce3"),
+    ("ml", "\u0d00-\u0d63"),
+    ("si", "\u0d81-\u0df3"),
+    ("lo", "\u0e81-\u0ebd\u0ec0-\u0ecd"),
+    ("bo", "\u0f40-\u0fbc"),
+    ("my", "\u1000-\u103f\u1050-\u109d"),
+    ("ka", "\u10a0-\u10ff"),
+    ("hy", "\u0531-\u0587"),
+    ("am", "\u1200-\u135a"),
+    ("km", "\u1780-\u17d3"),
+    ("mn", "\u1820-\u18aa"),
+)
+# Three letters of Greek make a word; one or two are a formula.
+_GREEK = "\u0370-\u03ff\u1f00-\u1fff"
+_LATIN = "A-Za-z\u00c0-\u024f\u1e00-\u1eff"
+_HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_JOINTS = r"[ .,!?:;'’‘\-–·、。，！？0-9()]"
+_VIETNAMESE = re.compile(r"[^\W\d_]*[ăđơưĂĐƠƯ\u1ea0-\u1ef9][^\W\d_]*")
+# Latin letters beyond ASCII and the signs × ÷ ª º.
+_ACCENTED = re.compile(r"[A-Za-z]*[\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff][A-Za-z\u00c0-\u024f\u1e00-\u1eff]*")
+_SENTENCE = re.compile(r"[^。！？!?\n]+")
+_CHINESE_GRAMMAR = re.compile(r"[的了是就也都我他]|可以|没有|如果|因此|不是|这|们|个")
+_KANA = re.compile("[\u3041-\u3096\u30a1-\u30fa\uff66-\uff9d]")
+_ONE_HAN = re.compile(f"[{_HAN}]")
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """A stretch of another language: characters `start` to `stop`, the language as an ISO 639 code (of a script that
+    several languages use, its largest; `und` for Latin letters that several have)."""
+
+    start: int
+    stop: int
+    text: str
+    kind: Kind
+    language: str
+
+
+def find_leaks(text: str, expected: str, *, allowed: str = "", context: str | None = None) -> list[Leak]:
+    """Return where a text is not in the language that it should be in, in order of place.
+
+    Args:
+        text: Any; places are places in it.
+        expected: ISO 639 code of its language.
+        allowed: What may stand in it whatever its language: the text it was translated from, names, titles.
+        context: The original in another language, which decides for words that both Han languages have in different
+            senses; None: such words are not told.
+
+    Returns:
+        Leaks that do not overlap.
+    """
+    if text.isascii():
+        return []
+    found = _scripts(text, expected, allowed)
+    if expected in ("ja", "zh"):
+        found += _han(text, expected, allowed, context)
+    found += _latin(text, expected, allowed)
+    found.sort(key=lambda leak: (leak.start, -leak.stop))
+    kept: list[Leak] = []
+    for leak in found:
+        if not kept or leak.start >= kept[-1].stop:
+            kept.append(leak)
+    return kept
+
+
+def own_letters(code: str) -> re.Pattern[str]:
+    """Return a pattern for one letter of the scripts that a language is written with, Latin ones only if no other is."""
+    return _own(code)
+
+
+@cache
+def _own(code: str) -> re.Pattern[str]:
+    own = "".join(_LETTERS[at][1] for at in _written_with(code))
+    return re.compile(f"[{own or _LATIN}]")
+
+
+@cache
+def _written_with(code: str) -> frozenset[int]:
+    """Return the places in `_LETTERS` of the scripts that a language is written with."""
+    named = frozenset(at for at, (name, _) in enumerate(_LETTERS) if name == code)
+    if code == "ja":
+        return named | {2}
+    if named:
+        return named
+    for known in languages():
+        if code in load_language(known).script.shares and known not in ("ja", "zh"):
+            return _written_with(known)
+    return frozenset()
+
+
+@cache
+def _foreign_letters(code: str) -> tuple[re.Pattern[str], tuple[tuple[re.Pattern[str], str], ...]]:
+    """Return a pattern for runs of letters that a language is not written with, and one for each script with its name."""
+    own = _written_with(code)
+    others = [(letters, name) for at, (name, letters) in enumerate(_LETTERS) if at not in own]
+    every = "".join(letters for letters, _ in others)
+    greek = "" if code == "el" else f"|[{_GREEK}]{{3,}}(?:{_JOINTS}+[{_GREEK}]{{3,}})*"
+    runs = re.compile(f"[{every}]+(?:{_JOINTS}*[{every}]+)*{greek}")
+    return runs, (*((re.compile(f"[{letters}]"), name) for letters, name in others), (re.compile(f"[{_GREEK}]"), "el"))
+
+
+def _scripts(text: str, expected: str, allowed: str) -> list[Leak]:
+    runs, scripts = _foreign_letters(expected)
+    found = []
+    for match in runs.finditer(text):
+        run = match[0]
+        if run in allowed:
+            continue
+        # Hanja beside a Korean word, the name in its own writing beside its transcription.
+        before, after = text[match.start() - 1 : match.start()], text[match.end() : match.end() + 1]
+        if before in ("(", "（") and after in (")", "）") and len(run) <= 8 and expected != "ja":
+            continue
+        name = next(name for pattern, name in scripts if pattern.search(run))
+        if name == "zh" and _KANA.search(run):
+            name = "ja"
+        found.append(Leak(match.start(), match.end(), run, "script", name))
+    return found
+
+
+@cache
+def _foreign_han(expected: str) -> tuple[frozenset[str], str, re.Pattern[str] | None, dict[str, re.Pattern[str]]]:
+    """Return characters of the other Han language, its code, a pattern for its words, and words with another sense."""
+    japanese, chinese = _told_apart()
+    other = "zh" if expected == "ja" else "ja"
+    pack = check_phrases(expected)
+    characters = (chinese if expected == "ja" else japanese) | frozenset(pack.characters.get(other, ""))
+    listed = sorted(pack.foreign.get(other, "").split(), key=len, reverse=True)
+    words = re.compile(f"(?<![{_HAN}々])(?:{'|'.join(listed)})") if listed else None
+    friends = {
+        word: re.compile(senses, re.IGNORECASE) for word, senses in pack.friends.get(other, {}).items()
+    }
+    return characters, other, words, friends
+
+
+def _han(text: str, expected: str, allowed: str, context: str | None) -> list[Leak]:
+    characters, other, words, friends = _foreign_han(expected)
+    found = []
+    if foreign := (set(text) & characters).difference(allowed):
+        for match in re.finditer(f"[{''.join(foreign)}]", text):
+            found.append(Leak(match.start(), match.end(), match[0], "han", other))
+    if words is not None:
+        for match in words.finditer(text):
+            if match[0] not in allowed:
+                found.append(Leak(match.start(), match.end(), match[0], "han", other))
+    if context is not None:
+        for word, senses in friends.items():
+            if word in text and word not in allowed and not senses.search(context):
+                start = text.index(word)
+                found.append(Leak(start, start + len(word), word, "han", other))
+    if expected == "ja" and (found or _no_kana(text)):
+        found += _sentences(text, allowed)
+    return found
+
+
+def _no_kana(text: str) -> bool:
+    return "的" in text or "了" in text
+
+
+def _sentences(text: str, allowed: str) -> list[Leak]:
+    """Return sentences that are Chinese by their grammar, with not one kana."""
+    found = []
+    for match in _SENTENCE.finditer(text):
+        part = match[0]
+        if ("的" in part or "了" in part or "是" in part or "们" in part) and not _KANA.search(part):
+            grammar = set(_CHINESE_GRAMMAR.findall(part))
+            if len(grammar) >= 2 and len(_ONE_HAN.findall(part)) >= 6 and part.strip() not in allowed:
+                start = match.start() + len(part) - len(part.lstrip())
+                found.append(Leak(start, start + len(part.strip()), part.strip(), "language", "zh"))
+    return found
+
+
+def _latin(text: str, expected: str, allowed: str) -> list[Leak]:
+    """Return words with Latin letters beyond ASCII: Vietnamese ones anywhere, others where Latin is not the script."""
+    found = []
+    if expected != "vi":
+        for match in _VIETNAMESE.finditer(text):
+            if match[0] not in allowed:
+                found.append(Leak(match.start(), match.end(), match[0], "latin", "vi"))
+    if not found and not _written_with(expected):
+        return []
+    for match in _ACCENTED.finditer(text):
+        if match[0] not in allowed and _plain(match[0]).lower() not in allowed.lower():
+            found.append(Leak(match.start(), match.end(), match[0], "latin", "vi" if found else "und"))
+    return found
+
+
+@cache
+def _plain(word: str) -> str:
+    import unicodedata
+
+    return "".join(char for char in unicodedata.normalize("NFD", word) if not unicodedata.combining(char))
