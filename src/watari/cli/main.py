@@ -20,6 +20,7 @@ from watari.cli.recipes import recipe_app
 from watari.cli.runs import clean, diff, pack, show, verify
 from watari.cli.tokenizer import tokenizer_app
 from watari.cli.train import train_app
+from watari.cli.translate import translate_app
 from watari.cli.variadic import VariadicCommand
 from watari.cli.work import demo, plan, run
 from watari.errors import EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED, WatariError, no_space
@@ -77,6 +78,7 @@ app.add_typer(recipe_app, name="recipe")
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(tokenizer_app, name="tokenizer")
 app.add_typer(train_app, name="train")
+app.add_typer(translate_app, name="translate")
 app.add_typer(convert_app, name="convert")
 app.info.help = HELP
 

@@ -61,6 +61,8 @@ def _task(messages: Sequence[Mapping[str, str]], numbers: Sequence[int], seed: s
 def segments(text: str) -> dict[int, str]:
     """Return the numbered segments of a message; {} if there are none."""
     marks = list(_MARK.finditer(text))
+    if not marks:
+        return {}
     ends = [mark.start() for mark in marks[1:]] + [len(text)]
     return {int(mark[1]): text[mark.end() : end].strip() for mark, end in zip(marks, ends, strict=True)}
 

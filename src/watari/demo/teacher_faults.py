@@ -33,6 +33,9 @@ KINDS: Final = (
     ("repetition", 2),
     ("echo", 2),
 )
+LONG: Final = 40  # characters of an English segment
+OF_LONG_TEXTS: Final = ("untranslated", "echo", "number")
+"""`Hi!` that stays English, or stands beside its translation, is no fault that anybody could be sure of."""
 _REFUSAL: Final = "申し訳ありませんが、この内容を翻訳することはできません。"
 _PREAMBLES: Final = (
     "以下が日本語訳です：\n\n",
@@ -77,14 +80,16 @@ def planned(
     text = "\x1f".join(source.values())
     first = Draw(seed, "fault", text)
     has_fault = first.chance(share)
-    kind = first.weighted(KINDS)
+    long = max(map(len, source.values()), default=0) >= LONG
+    kinds = [kind for kind in KINDS if long or kind[0] not in OF_LONG_TEXTS]
+    kind = first.weighted(kinds)
     stubborn = Draw(seed, "stubborn", text).below(1_000_000) / 1_000_000
     draw = Draw(seed, "detail", kind, strong, repair, text)
     if not has_fault:
         # A request that was well answered once is well answered by the stronger teacher too, nearly always.
         return Plan("", draw)
     if stubborn >= _STRONGER:
-        return Plan(kind if not repair else draw.weighted(KINDS[1:]), draw)
+        return Plan(kind if not repair else draw.weighted(kinds[1:]), draw)
     if strong and not Draw(seed, "strong", text).chance(_STRONG_SHARE):
         return Plan("", draw)
     if repair and (strong or stubborn < _MENDED):
@@ -128,7 +133,7 @@ def with_fault(plan: Plan, source: Mapping[int, str], target: Mapping[int, str])
         case "truncated":
             whole = written(right)
             kept = whole[: max(8, len(whole) - len(right[max(right)]) // 2 - 1 - draw.below(4))]
-            return kept, "length" if draw.chance(0.7) else "stop"
+            return kept, "length"
         case "repetition":
             last = right[chosen].rsplit("\n", 1)[-1]
             right[chosen] += f"\n{last}" * (6 + draw.below(6))
@@ -148,10 +153,7 @@ def _other_number(text: str, source: str, draw: Draw) -> str:
         kanji = number_ja(count)
         place = text.find(kanji)
         if place >= 0 and f" {number_en(count)}" in f" {source}".lower():
-            other = count
-            while other == count:
-                other = draw.between(2, 12)
-            return text[:place] + number_ja(other) + text[place + len(kanji) :]
+            return f"{text[:place]}{draw.between(13, 60)}{text[place + len(kanji) :]}"
     return text.replace("。", f"、全部で{draw.between(13, 99)}です。", 1)
 
 

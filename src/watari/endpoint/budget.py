@@ -42,6 +42,9 @@ _NANO = 10**9
 _POLL = 0.2
 """Seconds between two looks at whether another process has given something back."""
 
+_IDLE = 0.1
+"""Seconds without anything in flight after which nothing is set aside ahead."""
+
 _FEWEST_AHEAD = 8
 _MOST_AHEAD = 256
 """Requests ahead of what is in flight that a block may be large enough for; as many as were sent since the last time."""
@@ -80,7 +83,7 @@ class Hold:
         """It was sent, and its attempt will not be recorded (the task was cancelled): all of it counts as spent."""
         if self._purse is not None:
             purse, self._purse = self._purse, None
-            purse.lost()
+            purse.lost(self.worst)
 
     def _end(self) -> None:
         if self._purse is not None:
@@ -162,6 +165,7 @@ class _Till:
         self._account = Account(label, self._told, loop)
         self._block = NOTHING
         self._held = NOTHING
+        self._losing = NOTHING
         self.count = 0
         self._since = 0
         self._soon = 0
@@ -169,6 +173,7 @@ class _Till:
         self._refilling: asyncio.Task[None] | None = None
         self._again = False
         self._ceiling: Amounts | None = None
+        self._closed = False
         stage, run = caps
 
         def written(tx: Writing, block: Amounts) -> tuple[Amounts, None]:
@@ -200,6 +205,7 @@ class _Till:
         await self._change(lambda tx, block: (added(block, taken_over(tx, holder, label, amounts)), None))
 
     async def close(self) -> None:
+        self._closed = True
         if self._refilling is not None:
             self._again = False
             await asyncio.gather(self._refilling, return_exceptions=True)
@@ -207,8 +213,10 @@ class _Till:
 
     def abandon(self) -> concurrent.futures.Future[None]:
         """Give back what is not held; what is held counts as spent from now on. Comes back at once."""
+        self._closed = True
         self._account.in_flight = 0
-        kept, holder, label = self._held, self._ledger.holder, self._label
+        kept = taken(self._held, self._losing)
+        holder, label = self._ledger.holder, self._label
 
         def change(tx: Writing, block: Amounts) -> tuple[Amounts, None]:
             give_up(tx, holder, label, _least(kept, block))
@@ -243,13 +251,52 @@ class _Till:
     def back(self, amounts: Amounts) -> None:
         """A hold has ended."""
         self._held = taken(self._held, amounts)
-        self.lost()
+        self._one_less()
 
-    def lost(self) -> None:
-        """A hold will never be settled: it stays in `_held`, and so in the block, for good."""
+    def lost(self, amounts: Amounts) -> None:
+        """A hold will never be settled: it leaves the block for good, and counts as spent."""
+        holder, label = self._ledger.holder, self._label
+
+        def change(tx: Writing, block: Amounts) -> tuple[Amounts, None]:
+            give_up(tx, holder, label, amounts)
+            return taken(block, amounts), None
+
+        def written(done: asyncio.Future[None]) -> None:
+            self._losing = taken(self._losing, amounts)
+            if not done.cancelled() and done.exception() is None:
+                self._held = taken(self._held, amounts)
+
+        # Until that is written down it is held.
+        self._losing = added(self._losing, amounts)
+        asyncio.wrap_future(self._ledger.writer.change(self._account, change)).add_done_callback(written)
+        self._one_less()
+
+    def _one_less(self) -> None:
         self.count -= 1
         self._account.in_flight = self.count
         self._serve()
+        if self.count == 0 and self._limited:
+            self.loop.call_later(_IDLE, self._idle)
+
+    def _idle(self) -> None:
+        """Nothing is in flight: what is set aside ahead may be what another process waits for."""
+        idle = self.count == 0 and not self._waiting and not self._closed
+        if idle and self._block != NOTHING and (self._refilling is None or self._refilling.done()):
+            self._refilling = self.loop.create_task(self._trimmed())
+
+    async def _trimmed(self) -> None:
+        """Make the block as small as what is in flight."""
+        ceiling = self._ceiling = _least(self._held, self._block)
+        try:
+            await self._change(lambda tx, block: (_least(ceiling, block), None))
+        except WatariError as error:
+            while self._waiting:
+                self._refuse(error)
+        finally:
+            self._ceiling = None
+        if self._waiting:
+            self._again = True
+            self._refilling = self.loop.create_task(self._refilled())
 
     def _told(self, block: Amounts) -> None:
         """The writer says how large the block is in the ledger now."""
@@ -280,9 +327,12 @@ class _Till:
                 idle = self.count == 0
                 granted = await self._grown()
                 self._serve()
-                if self._waiting and not granted.enough:
-                    await self._without_room(granted, idle)
+                if self._waiting:
                     self._again = True
+                    if not granted.enough:
+                        await self._without_room(granted, idle)
+            if self.count == 0:
+                self.loop.call_later(_IDLE, self._idle)
         except BaseException as error:
             while self._waiting:
                 self._refuse(error)

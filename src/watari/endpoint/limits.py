@@ -12,6 +12,8 @@ Every time is a float in seconds on the caller's monotonic clock, given as `now`
 from __future__ import annotations
 
 import math
+from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 
 FOREVER = math.inf
@@ -110,10 +112,10 @@ class Bucket:
     more tokens than a second allows must still be sent.
     """
 
-    def __init__(self, per_minute: float, now: float, burst: float = 0.25) -> None:
+    def __init__(self, per_minute: float, now: float, burst: float = 0.02) -> None:
         self.rate = per_minute / 60
         self._room = max(1.0, self.rate * burst)
-        self._level = self._room
+        self._level = 1.0
         self._at = now
 
     def _fill(self, now: float) -> None:
@@ -200,104 +202,140 @@ class Rate:
     """How fast a server may be asked, learnt from its 429s.
 
     One 429 among many answers is the server's noise and only that request waits. When their share is above `SHARE` it is
-    a storm: everything waits, and then goes on a little below the rate at which it was really answered: between the starts
-    of two storms a server has let through exactly what it allows. After a calm the rate is raised, in growing steps.
+    a storm: everything waits, and then goes on a little below the rate at which it was really let through in the seconds
+    before. The first rate is a guess and is raised quickly until the next storm; one that was confirmed is raised again only
+    after a calm, in small steps that grow.
 
-    Between the storm and the first answer after it, one request at a time asks, if pauses did not help before.
+    Where the pause did not help, it is doubled, and afterwards a few requests, then one, ask before the others go on.
     """
 
     SHARE = 0.08
     PAUSE = 0.5
     LONGEST = 60.0
-    CALM = 12.0
+    CALM = 8.0
 
     def __init__(self, now: float) -> None:
         self.paused_until = -FOREVER
         self.storms = 0
         self.bucket: Bucket | None = None  # None: as fast as the server answers
-        self._window = 32.0
         self._bad = self._seen = 0.0
         self._strikes = 0  # storms in a row without an answer in between
-        self._storm_at = now
         self._resumed_at = now
-        self._sent = self._rejected = 0
+        self._began = now  # start of the last storm that did not follow on another
+        self._before = now  # start of the one before
+        self._let_through: deque[float] = deque(maxlen=8192)  # when what was not turned away was sent
+        self._settled = False
         self._grow_at = FOREVER
-        self._step = 1.05
+        self._step = 1.0
         self._late = 0.2  # seconds until a 429 comes back
-        self._asking_since: float | None = None
+        self._probes = -1  # requests that may be sent before it is known whether the pause helped; -1: it is
+        self._asked_at: float | None = None
 
     def ready(self, now: float) -> float:
         """Return when the next request may be sent."""
         if now < self.paused_until:
             return self.paused_until
-        if self._strikes > 1 and self._asking_since is not None and now < self._asking_since + 2 * self._late:
-            return self._asking_since + 2 * self._late + 1e-3
+        if self._probes == 0 and self._asked_at is not None:
+            # A 429 would have come by then; an answer may take much longer.
+            heard = self._asked_at + 1.5 * self._late + 0.05
+            if now < heard:
+                return heard
+            self._probes = -1
         return now if self.bucket is None else self.bucket.ready(now, 1.0)
 
     def take(self, now: float) -> None:
         """Note that a request is sent."""
-        self._sent += 1
-        if self._asking_since is None:
-            self._asking_since = now
+        self._let_through.append(now)
+        if self._probes > 0:
+            self._probes -= 1
+            if self._asked_at is None:
+                self._asked_at = now
         if self.bucket is not None:
             self.bucket.take(now, 1.0)
             if now >= self._grow_at:
-                self._grow_at = now + 2.0
+                self._grow_at = now + (2.0 if self._settled else 0.5)
                 self.bucket.set_rate(now, self.bucket.rate * self._step)
-                self._step = min(self._step * 1.05, 1.5)
+                self._step = min(self._step * 1.005, 1.5)
 
     def answered(self, now: float, sent: float, limit: int) -> None:
         """Note that a request was not turned away."""
         self._weigh(0.0, limit)
         if sent >= self._resumed_at:
             self._strikes = 0
+            self._probes = -1
 
     def rejected(self, now: float, sent: float, wait: float | None, limit: int) -> bool:
-        """Note a 429; return True if everything has to wait from now on.
+        """Note a 429; return True if it is plain that too much was sent.
 
         Args:
             sent: When the request was sent; those from before a storm tell nothing new about it.
             wait: Seconds that the server asks to wait, if it says so.
             limit: Requests that may be in flight.
         """
-        self._rejected += 1
         self._late += 0.2 * (min(now - sent, 10.0) - self._late)
+        with suppress(ValueError):
+            self._let_through.remove(sent)
         if sent < self._resumed_at and self.storms:
             if wait is not None and now < self.paused_until:
-                self.paused_until = max(self.paused_until, now + wait)
+                self.paused_until = self._resumed_at = max(self.paused_until, now + wait)
             return False
         self._weigh(1.0, limit)
-        few = self._seen < 12 or self._strikes > 0
-        if self._bad < (0.95 if few else 2.5) or self._bad <= self.SHARE * self._seen:
+        many = self._bad >= 2.5 and self._bad > self.SHARE * self._seen
+        first = self._seen < 12 and (wait is not None or self._bad > 0.5 * self._seen)
+        if not (many or first or (self._strikes > 1 and self._probes >= 0)):
             return False
-        self._storm(now, wait)
-        return True
+        sure = many or self._strikes > 0
+        self._storm(now, wait, sure)
+        return sure
 
-    def _storm(self, now: float, wait: float | None) -> None:
-        passed = now - self._storm_at
-        measured = max(self._sent - self._rejected, 1) / max(passed, 1.0)
-        old = FOREVER if self.bucket is None else self.bucket.rate
-        rate = 0.94 * measured
-        if old < FOREVER:
-            # Too short a time tells little: then only a part is taken away.
-            rate = min(rate, 0.97 * old) if passed > 1.0 and self._sent > 20 else 0.7 * old
-            rate = max(rate, 0.1 * old)
-        rate = max(rate, 1 / 60)
-        if self.bucket is None:
-            self.bucket = Bucket(rate * 60, now, burst=0.02)
-        self.bucket.set_rate(now, rate)
+    def _storm(self, now: float, wait: float | None, sure: bool) -> None:
         self._strikes += 1
         self.storms += 1
-        pause = min(self.PAUSE * 2.0 ** (self._strikes - 1), self.LONGEST) if wait is None else wait
-        self.paused_until = max(self.paused_until, now + pause)
+        longer = self._strikes - 1 if wait is None else self._strikes - 6
+        pause = min(self.PAUSE * 2.0**longer, self.LONGEST) if longer >= 0 else 0.0
+        self.paused_until = max(self.paused_until, now + max(pause, wait or 0.0))
+        if self._strikes == 1:
+            self._before, self._began = self._began, now
+        if sure:
+            self._learn(now)
         self._resumed_at = self.paused_until
-        self._storm_at, self._sent, self._rejected = now, 0, 0
-        self._asking_since = None
+        self._probes, self._asked_at = 24 if self._strikes == 1 else 1, None
         self._bad, self._seen = 0.0, 12.0
-        self._grow_at = self.paused_until + self.CALM
-        self._step = 1.05
+        self._grow_at = self.paused_until + (self.CALM if self._settled else 0.5)
+        self._step = 1.01 if self._settled else 1.2
+
+    def _learn(self, now: float) -> None:
+        """Set the rate by what was let through since the storm before.
+
+        With the pauses it is too low where a server forgets what was not used, without them too high where a server saves
+        it up: the truth is between.
+        """
+        times = self._let_through
+        if self._strikes == 1:
+            # After a long calm, the last two seconds, or as long as it takes to count 32.
+            start = min(now - 2.0, times[-32] if len(times) >= 32 else -FOREVER)
+            resting, working = now - max(start, self._before), now - max(start, self._resumed_at)
+            start = max(start, self._before)
+        else:
+            # The pause was too short, so the time in which so many were let through is longer than it seemed.
+            start = self._before
+            resting = working = self.paused_until - start
+        count = sum(1 for sent in times if sent >= start)
+        if count < 10:  # too few to tell a rate; the pauses get longer instead
+            return
+        rate = 0.94 * count / math.sqrt(max(resting, 1.0) * max(working, 0.5 if self.bucket else 1.0))
+        if self.bucket is None:
+            self.bucket = Bucket(60 * rate, now, burst=0.02)
+        else:
+            old = self.bucket.rate
+            if self._strikes == 1 and now - self._resumed_at > 2.0:
+                # It went well at little less for a while: the step was too much, not the rate wrong.
+                rate = max(rate, 0.88 * old if self._settled else 0.75 * old)
+            rate = max(min(rate, 0.97 * old), 0.1 * old, 1 / 60)
+            self._settled = rate >= 0.7 * old
+        self.bucket.set_rate(now, rate)
 
     def _weigh(self, bad: float, limit: int) -> None:
-        fade = 1 - 1 / max(self._window, limit)
+        fade = 1 - 1 / max(32, limit)
         self._bad = self._bad * fade + bad
         self._seen = self._seen * fade + 1

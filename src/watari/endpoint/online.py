@@ -327,10 +327,11 @@ class _Exchange:
         self._pauses += 1
         draw = draw_uniform(self._pauses, "back-off", self._key)
         asked = retry_after(reply.headers, reply.sent + reply.seconds) if reply.headers else None
-        if asked is not None:
-            # Not all in the same moment, and never before it was asked for.
-            return asked * (1 + 0.1 * draw)
-        return draw * min(_BACK_OFF * 2.0 ** min(self._pauses - 1, 16), _LONGEST_BACK_OFF)
+        own = draw * min(_BACK_OFF * 2.0 ** min(self._pauses - 1, 16), _LONGEST_BACK_OFF)
+        if asked is None:
+            return own
+        # Never before it was asked for, not all in the same moment, and not for ever at the pace of a server that says 0.
+        return asked * (1 + 0.1 * draw) + (own if self._pauses > 4 else 0.0)
 
     def _unreachable(self, outcome: Outcome) -> None:
         """Raise if there is no use in waiting for a server that nobody can connect to."""

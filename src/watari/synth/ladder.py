@@ -71,7 +71,7 @@ class AttemptNote:
         codes: Hard findings, sorted, each once; () if it was accepted.
         warn: Warn findings, likewise.
         finish_reason: As the server said it.
-        prompt_tokens, completion_tokens, cost: Of all its requests together.
+        prompt_tokens, completion_tokens, cost, seconds: Of all its requests together.
     """
 
     attempt: int | None
@@ -85,16 +85,17 @@ class AttemptNote:
     completion_tokens: int = 0
     cost: float = 0.0
     warn: tuple[str, ...] = ()
+    seconds: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain data, without what may differ between ledgers and recipes that ask the same things.
 
-        (The attempt's number, what it cost, what the recipe calls the endpoint.)
+        (The attempt's number, what it cost, what the recipe calls the endpoint: `endpoint` is the model's name here.)
         """
         return {
             "rung": self.rung,
             "purpose": self.purpose,
-            "model": self.model,
+            "endpoint": self.model,
             "finish_reason": self.finish_reason,
             "codes": list(self.codes),
             "warn": list(self.warn),
@@ -390,4 +391,5 @@ def _note(
         completion_tokens=sum(answer.completion_tokens for answer in answers),
         cost=sum(answer.cost for answer in answers),
         warn=tuple(sorted({finding.code for finding in findings if finding.severity is Severity.WARN})),
+        seconds=sum(answer.seconds for answer in answers),
     )

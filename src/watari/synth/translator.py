@@ -44,6 +44,16 @@ _FIXED, _PER_CHARACTER, _STEP = 256, 1.5, 64
 §2), the worst tokenizers about one token a character; what is left over is for marks and for a second line of thought."""
 _SEED_BITS = 31
 
+_REFUSAL = "refusal"
+_FOLLOWING = frozenset(
+    {
+        "anchor-changed", "blocks-changed", "code-block-count", "code-changed", "inline-code-changed", "inline-code-lost",
+        "links-changed", "markup-changed", "number-changed", "omission", "placeholder-changed", "table-changed",
+        "url-broken", "url-changed",
+    }
+)  # fmt: skip
+"""What the checks say where a token is missing. The model has never seen the code or address: it is told of the token."""
+
 CheckPair = Callable[[Messages, Messages, Meta], Awaitable[list[Finding]]]
 CheckAlone = Callable[[Messages, Meta], Awaitable[list[Finding]]]
 
@@ -273,7 +283,15 @@ class _Work:
         )
         if answer.finish_reason == TRUNCATED:
             return Unreadable(self.translator.prompts.cut_off, "truncated")
-        return read_answer(answer.text, part)
+        found = read_answer(answer.text, part)
+        return await self._why(answer.text, found) if isinstance(found, Unreadable) else found
+
+    async def _why(self, answer: str, found: Unreadable) -> Unreadable:
+        """Return why an answer cannot be read: one that declines is counted as that, whatever its form."""
+        meta = self.translator.meta({})
+        said = await self.translator.checks.alone([{"role": "assistant", "content": answer}], meta)
+        refusal = next((finding for finding in said if finding.code == _REFUSAL), None)
+        return found if refusal is None else Unreadable(refusal.message, refusal.code)
 
     async def _ask(
         self,
@@ -311,10 +329,13 @@ class _Work:
         own = {line for _, line in self.troubles}
         for number, line in self.troubles:
             found.setdefault(number, []).append(line)
+        lost = {one.turn for one in self.taken.segments if one.number in found}
         for finding in previous.hard:
             if finding.code == masking.CODE or finding.message in own:
                 continue
             turn = finding.span.turn if finding.span is not None else None
+            if finding.code in _FOLLOWING and (turn in lost if turn is not None else bool(lost)):
+                continue
             there = [one.number for one in self.taken.segments if turn is None or one.turn == turn]
             where = "" if turn is None or not there else _place(there)
             for number in there or [one.number for one in self.taken.segments]:

@@ -51,11 +51,11 @@ _LETTERS: tuple[tuple[str, str], ...] = (
 # Three letters of Greek make a word; one or two are a formula.
 _GREEK = "\u0370-\u03ff\u1f00-\u1fff"
 _LATIN = "A-Za-z\u00c0-\u024f\u1e00-\u1eff"
-_HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff々"
 _JOINTS = r"[ .,!?:;'’‘\-–·、。，！？0-9()]"
-_VIETNAMESE = re.compile(r"[^\W\d_]*[ăđơưĂĐƠƯ\u1ea0-\u1ef9][^\W\d_]*")
+_VIETNAMESE = re.compile("[ăđơưĂĐƠƯ\u1ea0-\u1ef9]")
 # Latin letters beyond ASCII and the signs × ÷ ª º.
-_ACCENTED = re.compile(r"[A-Za-z]*[\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff][A-Za-z\u00c0-\u024f\u1e00-\u1eff]*")
+_ACCENTED = re.compile(r"(?<![A-Za-z])[A-Za-z]*[\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff][A-Za-z\u00c0-\u024f\u1e00-\u1eff]*")
 _SENTENCE = re.compile(r"[^。！？!?\n]+")
 _CHINESE_GRAMMAR = re.compile(r"[的了是就也都我他]|可以|没有|如果|因此|不是|这|们|个")
 _KANA = re.compile("[\u3041-\u3096\u30a1-\u30fa\uff66-\uff9d]")
@@ -104,6 +104,11 @@ def find_leaks(text: str, expected: str, *, allowed: str = "", context: str | No
 def own_letters(code: str) -> re.Pattern[str]:
     """Return a pattern for one letter of the scripts that a language is written with, Latin ones only if no other is."""
     return _own(code)
+
+
+def foreign_characters(code: str) -> frozenset[str]:
+    """Return Han characters that texts in `ja` or `zh` do not have and the other language's have."""
+    return _foreign_han(code)[0]
 
 
 @cache
@@ -159,15 +164,25 @@ def _scripts(text: str, expected: str, allowed: str) -> list[Leak]:
 def _foreign_han(expected: str) -> tuple[frozenset[str], str, re.Pattern[str] | None, dict[str, re.Pattern[str]]]:
     """Return characters of the other Han language, its code, a pattern for its words, and words with another sense."""
     japanese, chinese = _told_apart()
+    # Rare characters stand in the names and quotations of either language.
+    chinese = frozenset(char for char in chinese if not _is_rare(char))
     other = "zh" if expected == "ja" else "ja"
     pack = check_phrases(expected)
     characters = (chinese if expected == "ja" else japanese) | frozenset(pack.characters.get(other, ""))
     listed = sorted(pack.foreign.get(other, "").split(), key=len, reverse=True)
-    words = re.compile(f"(?<![{_HAN}々])(?:{'|'.join(listed)})") if listed else None
+    words = re.compile("|".join(listed)) if listed else None
     friends = {
         word: re.compile(senses, re.IGNORECASE) for word, senses in pack.friends.get(other, {}).items()
     }
     return characters, other, words, friends
+
+
+def _is_rare(char: str) -> bool:
+    """Return whether a character is in the second, rarer part of Big5 (from 0xC940): no simplified one, no common one."""
+    try:
+        return char.encode("big5") >= b"\xc9\x40"
+    except UnicodeEncodeError:
+        return False
 
 
 def _han(text: str, expected: str, allowed: str, context: str | None) -> list[Leak]:
@@ -178,16 +193,23 @@ def _han(text: str, expected: str, allowed: str, context: str | None) -> list[Le
             found.append(Leak(match.start(), match.end(), match[0], "han", other))
     if words is not None:
         for match in words.finditer(text):
-            if match[0] not in allowed:
+            if not _goes_on(text, match.start()) and match[0] not in allowed:
                 found.append(Leak(match.start(), match.end(), match[0], "han", other))
     if context is not None:
         for word, senses in friends.items():
             if word in text and word not in allowed and not senses.search(context):
-                start = text.index(word)
-                found.append(Leak(start, start + len(word), word, "han", other))
+                for match in re.finditer(word, text):
+                    if _goes_on(text, match.start()):
+                        continue
+                    found.append(Leak(match.start(), match.end(), word, "han", other))
     if expected == "ja" and (found or _no_kana(text)):
         found += _sentences(text, allowed)
     return found
+
+
+def _goes_on(text: str, start: int) -> bool:
+    """Return whether a place is inside a run of Han characters."""
+    return start > 0 and _ONE_HAN.match(text[start - 1]) is not None
 
 
 def _no_kana(text: str) -> bool:
@@ -209,16 +231,17 @@ def _sentences(text: str, allowed: str) -> list[Leak]:
 
 def _latin(text: str, expected: str, allowed: str) -> list[Leak]:
     """Return words with Latin letters beyond ASCII: Vietnamese ones anywhere, others where Latin is not the script."""
-    found = []
-    if expected != "vi":
-        for match in _VIETNAMESE.finditer(text):
-            if match[0] not in allowed:
-                found.append(Leak(match.start(), match.end(), match[0], "latin", "vi"))
-    if not found and not _written_with(expected):
+    vietnamese = expected != "vi" and _VIETNAMESE.search(text) is not None
+    if not vietnamese and not _written_with(expected):
         return []
+    found = []
     for match in _ACCENTED.finditer(text):
-        if match[0] not in allowed and _plain(match[0]).lower() not in allowed.lower():
-            found.append(Leak(match.start(), match.end(), match[0], "latin", "vi" if found else "und"))
+        word = match[0]
+        if word in allowed or _plain(word).lower() in allowed.lower():
+            continue
+        own = vietnamese and _VIETNAMESE.search(word) is not None
+        if own or _written_with(expected):
+            found.append(Leak(match.start(), match.end(), word, "latin", "vi" if vietnamese else "und"))
     return found
 
 

@@ -254,15 +254,17 @@ class Writer:
                 ],
                 OR_CHANGED,
             )
-        for account, change, _ in group.changes:
-            before = written.blocks.get(id(account))
-            block, told = change(tx, before[1] if before else account.block)
-            written.blocks[id(account)] = (account, block)
-            written.changed.append(told)
         for account in due:
             written.blocks.setdefault(id(account), (account, account.block))
         for account, block in written.blocks.values():
             write_block(tx, self._holder, account.label, block, account.in_flight)
+        for account, change, _ in group.changes:
+            before = written.blocks.get(id(account))
+            block, told = change(tx, before[1] if before else account.block)
+            # Written at once: the next change, of another label, must see it.
+            write_block(tx, self._holder, account.label, block, account.in_flight)
+            written.blocks[id(account)] = (account, block)
+            written.changed.append(told)
         written.results = [_outcome(work, tx) for work, _ in group.jobs]
         return written
 

@@ -36,10 +36,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from watari.errors import UserError
 
-NOTHING = re.compile(r"(?!)")
-"""Matches nowhere."""
-
-
 class CheckPhrases(BaseModel):
     """The phrases of one language; see this package's head for the fields."""
 
@@ -105,20 +101,44 @@ def check_phrases(code: str) -> CheckPhrases:
         raise UserError(f"languages/checks/{code}.yaml: {error.errors()[0]['msg']}") from None
 
 
+_LETTERS = re.compile(r"\\.|\[[^\]]*\]|\(\?[a-zA-Z!=<:]+|\{[0-9,]*\}")
+_LATIN_LETTER = re.compile("[A-Za-z]")
+
+
+class Phrases:
+    """Patterns of which any may match, made for texts most of which hold none: each is tried by itself, so that `re` finds
+    the places where it can begin, and those in Latin letters only in a text that has some."""
+
+    def __init__(self, patterns: list[str], *, whole: bool = False) -> None:
+        framed = [rf"\A(?:{one})\Z" if whole else one for one in patterns]
+        latin = [bool(re.search("[A-Za-z]", _LETTERS.sub(" ", one))) for one in patterns]
+        self._plain = tuple(re.compile(one) for one, is_latin in zip(framed, latin, strict=True) if not is_latin)
+        self._latin = tuple(re.compile(one, re.I) for one, is_latin in zip(framed, latin, strict=True) if is_latin)
+
+    def search(self, text: str) -> re.Match[str] | None:
+        """Return a match of the first pattern that has one, whatever the case of Latin letters."""
+        for one in self._plain:
+            if match := one.search(text):
+                return match
+        if self._latin and _LATIN_LETTER.search(text):
+            for one in self._latin:
+                if match := one.search(text):
+                    return match
+        return None
+
+
 @cache
-def pattern(field: str, *codes: str, whole: bool = False) -> re.Pattern[str]:
-    """Return one pattern of what a field holds in several languages, for `search`; it matches nowhere if that is nothing.
+def pattern(field: str, *codes: str, whole: bool = False) -> Phrases:
+    """Return what a field holds in several languages, for `search`.
 
     Args:
         field: A field that is a list of patterns.
         codes: Languages; one that is named twice counts once.
-        whole: True for a pattern that is to match all of a text.
+        whole: True for patterns that are to match all of a text.
     """
-    parts = [item for code in dict.fromkeys(codes) for item in getattr(check_phrases(code), field)]
-    if not parts:
-        return NOTHING
-    joined = "|".join(f"(?:{part})" for part in parts)
-    return re.compile(rf"\A(?:{joined})\Z" if whole else joined, re.IGNORECASE)
+    return Phrases(
+        [item for code in dict.fromkeys(codes) for item in getattr(check_phrases(code), field)], whole=whole
+    )
 
 
 @cache

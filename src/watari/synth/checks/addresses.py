@@ -109,11 +109,15 @@ def _same_place(wanted: str, had: str) -> bool:
     host, _, path = wanted.partition("/")
     other, _, others = had.partition("/")
     last, last_other = path.rpartition("/")[2], others.rpartition("/")[2]
-    relative = "." not in host.strip(".") and ":" not in host
-    if relative:
-        last = wanted.rpartition("/")[2]
-        return bool(last) and last == last_other and wanted.startswith("..")
+    if _is_relative(wanted) != _is_relative(had):
+        one, two = wanted.rpartition("/")[2], had.rpartition("/")[2]
+        return bool(one) and one == two
     return host == other and bool(last) and last == last_other
+
+
+def _is_relative(place: str) -> bool:
+    host = place.partition("/")[0]
+    return "." not in host.strip(".") and ":" not in host
 
 
 CHECKS = (Check("addresses", 1, {CHANGED: Severity.HARD, BROKEN: Severity.HARD}, addresses),)

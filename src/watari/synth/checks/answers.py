@@ -32,7 +32,7 @@ def empty(source: Conversation, target: Conversation, meta: Meta) -> list[Findin
         elif len(text) <= 80:
             bare = text.strip(_DRESS) or text.strip()
             names = pattern("empty", "en", meta.target, whole=True)
-            if (names.match(bare) or names.match(text.strip())) and not _is_short_itself(mine, bare):
+            if (names.search(bare) or names.search(text.strip())) and not _is_short_itself(mine, bare):
                 message = f"turn {number + 1} holds only {clip(text)!r}, which stands for no answer"
                 found.append(hard(EMPTY, message, number, 0, len(text)))
     return found

@@ -45,9 +45,9 @@ def _digest() -> str:
     for check in CHECKS:
         digest.update(f"{check.name}\0{check.version}\0{sorted(check.codes.items())}\n".encode())
     # Phrases and limits are data: other words give other verdicts.
-    folder = resources.files("watari.languages") / "checks"
-    if folder.is_dir():
-        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+    for folder in ("checks", "lexicons"):
+        entries = (resources.files("watari.languages") / folder).iterdir()
+        for entry in sorted(entries, key=lambda entry: entry.name):
             if entry.name.endswith(".yaml"):
                 digest.update(entry.name.encode() + b"\0" + entry.read_bytes())
     return digest.hexdigest()[:16]

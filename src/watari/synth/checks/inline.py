@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from difflib import SequenceMatcher
 from functools import lru_cache
 
 from watari.synth.checks.finding import Check, Conversation, Finding, Meta, Severity, Span
@@ -56,15 +57,20 @@ def _compare(one: Turn, other: Turn, number: int) -> Iterator[Finding]:
     names = [code for code in lost if not _is_word(code) and not any(_alike(code, one) for one in foreign)]
     for code in strange:
         # Of codes that are new, one that nearly stands in the source was changed.
-        near = _nearest(code, lost)
+        near, closeness = _nearest(code, lost)
         yield Finding(
             CHANGED,
-            Severity.HARD,
+            Severity.HARD if closeness >= 0.5 else Severity.WARN,
             f"inline code `{code[:60]}` does not stand in the source; `{near[:60]}` is missing",
             _span(other, number, code),
         )
     if strange:
         return
+    # A name that stands as code elsewhere in the target may have been left out here, and a word set as code there.
+    if len(foreign) < len(names):
+        names = [code for code in names if code not in theirs] or names
+    elif lost.total() != new.total():
+        names = [code for code in names if code not in theirs]
     if foreign and names:
         yield Finding(
             CHANGED,
@@ -146,8 +152,18 @@ def _alike(code: str, other: str) -> bool:
     return pattern != "w" and pattern == _RUN.sub("w", other) and len(pattern) > 1
 
 
-def _nearest(code: str, lost: Counter[str]) -> str:
-    return max(lost, key=lambda one: len(set(one) & set(code)) / (1 + abs(len(one) - len(code))))
+def _nearest(code: str, lost: Counter[str]) -> tuple[str, float]:
+    """Return the code of the source that another one is most like, and how like it is, to 1."""
+    best = max(lost, key=lambda one: _closeness(code, one))
+    return best, _closeness(code, best)
+
+
+def _closeness(code: str, other: str) -> float:
+    if code in other or other in code:
+        return 1.0
+    if len(code) > 200 or len(other) > 200:
+        code, other = code[:200], other[:200]
+    return SequenceMatcher(None, code, other, autojunk=False).ratio()
 
 
 def _span(turn: Turn, number: int, code: str) -> Span | None:

@@ -25,7 +25,8 @@ _AS_JAPANESE = re.compile(r"縺[^\w\s]?|繧[^\w\s]|(?:[縺繧繝譁蜷荳][^\s])
 _AS_CYRILLIC = re.compile(r"(?:[ÐÑ][\u0080-\u00bf\u0152-\u0178\u2013-\u203a]){2,}|(?:Р[А-Яа-яЂ-џ°±І-ґ]С[Ѓ-џ‚-›]){1,}")
 _BYTES = re.compile(r"<0x[0-9A-Fa-f]{2}>|(?:\\x[89a-fA-F][0-9a-fA-F]){2,}|(?:%[89A-Fa-f][0-9A-Fa-f]){3,}|(?:=[89A-F][0-9A-F]){4,}")
 _ESCAPES = re.compile(r"\\u[0-9a-fA-F]{4}|\\U[0-9a-fA-F]{8}|\\u\{[0-9a-fA-F]{4,6}\}|U\+[0-9A-F]{4,5}(?=U\+)")
-_ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#[0-9]{2,6}|#[xX][0-9a-fA-F]{2,5});")
+# Blanks are written so by people too.
+_ENTITY = re.compile(r"&(?!nbsp;|ensp;|emsp;|thinsp;)(?:[a-zA-Z]{2,8}|#[0-9]{2,6}|#[xX][0-9a-fA-F]{2,5});")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ue000-\uf8ff\ud800-\udfff\ufffe\uffff\U000f0000-\U0010ffff]")
 _INVISIBLE = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\u00ad]")
 

@@ -7,7 +7,7 @@ import re
 from watari.synth.checks.finding import Check, Conversation, Finding, Meta, Severity
 from watari.synth.checks.text import Turn
 from watari.synth.checks.wording import clip, hard, warn
-from watari.text.leakage import Leak, find_leaks, own_letters
+from watari.text.leakage import Leak, find_leaks, foreign_characters, own_letters
 
 WRONG = "wrong-language"
 LEAK = "leak"
@@ -15,10 +15,12 @@ FOREIGN_LETTERS = "foreign-letters"
 
 _KANA = re.compile("[\u3041-\u3096\u30a1-\u30fa\uff66-\uff9d]")
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
-_LETTER = re.compile(r"[^\W\d_]")
+_GRAMMAR = re.compile("[的了是就也我他你這們在]")
 _KANA_SHARE = 0.1
 """Share of kana among kana and Han characters below which a text is not Japanese (real texts have .3 and more)."""
 _TOLD = 3
+_SAMPLE, _ENOUGH = 160, 50
+"""So many kana among so many characters at the head, and nobody need count the rest."""
 
 
 def languages(source: Conversation, target: Conversation, meta: Meta) -> list[Finding]:
@@ -41,14 +43,25 @@ def _whole(turn: Turn, mine: Turn | None, meta: Meta) -> str:
     if prose.isascii():
         return ""
     if meta.target == "ja":
+        if len(_KANA.findall(prose[:_SAMPLE])) > _ENOUGH:
+            return ""
         han = len(_HAN.findall(prose))
         if han >= 10:
             kana = len(_KANA.findall(prose))
             if kana < _KANA_SHARE * (han + kana) and not (mine is not None and prose.strip() in mine.content):
-                # A list of names has no kana; a sentence has.
-                if any(sign in prose for sign in "。，了的是？！") or han >= 40:
-                    return "not Japanese, it has next to no kana"
+                if _is_chinese(prose, han):
+                    return "Chinese, it has next to no kana"
     return ""
+
+
+def _is_chinese(prose: str, han: int) -> bool:
+    """Return whether a text without kana is Chinese, and no list of names: by characters that only Chinese has, or by
+    its grammar."""
+    characters = foreign_characters("ja")
+    if sum(char in characters for char in prose) >= max(2, 0.02 * han):
+        return True
+    grammar = _GRAMMAR.findall(prose)
+    return len(set(grammar)) >= 2 and len(grammar) >= 0.04 * han
 
 
 def _leaks(turn: Turn, mine: Turn | None, number: int, source: Conversation, meta: Meta) -> list[Finding]:

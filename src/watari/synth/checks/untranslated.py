@@ -17,7 +17,9 @@ SENTENCE = "untranslated-sentence"
 ADDED = "added-source-language"
 
 _LOWER = re.compile(r"(?<![\w@#/.$-])[a-z][a-z'’]+(?![\w@/(=-])")
-_RUN = re.compile(r"[A-Za-z][A-Za-z'’]*(?:[ ,;:]+[A-Za-z0-9'’`*_-]+){3,}[.!?]?")
+_ANY = re.compile(r"[A-Za-z][\w'’-]*")
+_CODE = re.compile(r"[{}=;<>|\\]|\w\(|^(?:import|from|const|let|var|use|return)\b")
+_RUN = re.compile(r"(?<![A-Za-z'’])[A-Za-z][A-Za-z'’]*(?:[ ,;:]+[A-Za-z0-9'’`*_-]+){3,}[.!?]?")
 _OPEN = "「『“\"'‘(（《〈【[`"
 _CLOSE = "」』”\"'’)）》〉】]`"
 _MANY = 3
@@ -59,14 +61,38 @@ def _from_latin(
         start = other.content.index(one.content.strip())
         yield hard(ECHO, message, number, start, start + len(one.content.strip()))
         return
-    yield from _sentences(one, other, number, meta)
+    yield from _kept(one, other, number, meta) or _runs(one, other, number, meta)
 
 
-def _sentences(one: Turn, other: Turn, number: int, meta: Meta) -> Iterator[Finding]:
+def _kept(one: Turn, other: Turn, number: int, meta: Meta) -> list[Finding]:
+    """Return what is told of sentences of the source that stand in the target as they were."""
+    content, mine = other.content, one.content
+    grammar = words("words", meta.source)
+    outside = other.outside
+    found: list[Finding] = []
+    for piece in one.sentences:
+        if len(piece.text) < 12:
+            continue
+        text = mine[piece.start : piece.stop]
+        if text not in content:
+            continue
+        if not _is_left(piece.text, grammar):
+            continue
+        start = outside.find(text)
+        if start < 0 or _is_quoted(content, start, start + len(text)):
+            continue
+        message = f"turn {number + 1}: {clip(text)!r} is as it was in the source"
+        found.append(hard(SENTENCE, message, number, start, start + len(text)))
+        if len(found) == 3:
+            break
+    return found
+
+
+def _runs(one: Turn, other: Turn, number: int, meta: Meta) -> list[Finding]:
     """Tell of runs of words of the source's language in the target that make a sentence, by its words of grammar."""
     prose = other.prose
     grammar = words("words", meta.source)
-    told = 0
+    found: list[Finding] = []
     for match in _RUN.finditer(prose):
         run = match[0]
         small = _LOWER.findall(run)
@@ -83,10 +109,21 @@ def _sentences(one: Turn, other: Turn, number: int, meta: Meta) -> Iterator[Find
             continue
         code, what = (SENTENCE, "is as it was in the source") if known else (ADDED, "is not in the source")
         message = f"turn {number + 1}: {clip(run)!r} is in the source's language and {what}"
-        yield hard(code, message, number, start, stop)
-        told += 1
-        if told == 3:
-            return
+        found.append(hard(code, message, number, start, stop))
+        if len(found) == 3:
+            break
+    return found
+
+
+def _is_left(text: str, grammar: frozenset[str]) -> bool:
+    """Return whether a sentence was to be translated: most of it small words, one of them of grammar; no title, no code."""
+    if _CODE.search(text):
+        return False
+    small = _LOWER.findall(text)
+    every = len(_ANY.findall(text))
+    if len(small) < _MANY or len(small) < 0.6 * every or not any(word in grammar for word in small):
+        return False
+    return every >= 5 or text[-1] in ".:?"
 
 
 def _is_quoted(prose: str, start: int, stop: int) -> bool:

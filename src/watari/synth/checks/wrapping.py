@@ -57,8 +57,10 @@ def _first_line(text: str) -> tuple[int, str, str]:
 def _before(mine: str, one: Turn, line: str, rest: str, meta: Meta) -> str:
     """Return the code for a first line of a target that its source does not begin with, or nothing."""
     nods = pattern("nods", meta.source, "en").search(mine[:80]) is not None
-    if pattern("announces", "en", meta.target).search(line):
+    if match := pattern("announces", "en", meta.target).search(line):
         first = mine.split("\n", 1)[0]
+        if match.end() <= 30 and match[0][-1:] in ":：" and ":" not in first[:60] and "：" not in first[:60]:
+            return PREAMBLE
         if not pattern("announces", meta.source).search(first):
             if _names_translating(line, meta):
                 if not pattern("topic", meta.source).search(mine):
@@ -100,7 +102,7 @@ def postscript(source: Conversation, target: Conversation, meta: Meta) -> list[F
 def _is_new(line: str, one: Turn, meta: Meta) -> bool:
     """Return whether a closing line of the target has nothing to go back to in the source's end."""
     mine = one.content.rstrip(_TRIM)
-    tail = mine[-400:].rsplit("\n\n", 1)[-1] if "\n\n" in mine[-400:] else mine[-200:]
+    tail = mine[-2000:].rsplit("\n\n", 1)[-1] if "\n\n" in mine[-2000:] else mine[-200:]
     if line in mine:
         return False
     if _names_translating(line, meta):

@@ -87,7 +87,7 @@ def _shown(row: Mapping[str, Any]) -> ShownRow:
         ],
         attempts=[
             ShownAttempt(
-                endpoint=str(a.get("endpoint", "")),
+                endpoint=str(a.get("endpoint") or a.get("model", "")),
                 purpose=str(a.get("purpose", "")),
                 codes=[str(code) for code in a.get("codes") or []],
                 finish_reason=str(a.get("finish_reason", "")),

@@ -1,0 +1,314 @@
+"""The bodies of `watari translate ...`."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from watari.cli.training import StoppableProgress
+from watari.cli.translating_inputs import Asked, conversations
+from watari.errors import DryRun, UserError
+
+if TYPE_CHECKING:
+    from watari.synth.translate_params import Params
+
+KIND = "synth.translate"
+LEDGER = "ledger.sqlite"
+RUN = "translate.json"
+"""Beside the ledger: that this folder is ours to write in."""
+WIDTH = 80
+
+__all__ = ["Asked", "compare_command", "run_command"]
+
+
+class RowsProgress(StoppableProgress):
+    """One line: rows, what the stage notes (accepted, spent), rows a second, how long it will take."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        super().__init__(quiet=quiet)
+        self._began = time.monotonic()
+
+    def update(self, done: float, total: float | None = None, *, unit: str = "", note: str = "") -> None:
+        """Show how far the work is."""
+        from watari.flow.display import duration
+
+        seconds = time.monotonic() - self._began
+        rate = done / seconds if seconds > 1 else 0.0
+        parts = [f"{done:,.0f}" + (f" of {total:,.0f}" if total else "") + " rows", note]
+        parts.append(f"{rate:,.1f}/s" if rate else "")
+        if rate and total and done < total:
+            parts.append(f"{duration((total - done) / rate)} left")
+        super().update(0, None, note=", ".join(part for part in parts if part))
+
+
+def run_command(
+    file: str,
+    asked: Asked,
+    out: Path,
+    *,
+    source: str,
+    target: str,
+    register: str,
+    glossary: str | None,
+    human: str | None,
+    limit: int | None,
+    workers: int,
+    settings: Sequence[str],
+    seed: int,
+    dry_run: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Translate `file` into `out`, or go on with it.
+
+    Raises:
+        UserError: for an option or row that cannot be used.
+        StageFailed, Interrupted: as the stage does.
+    """
+    from watari.synth.glossary import read_glossary
+
+    given = _given(asked, out, source, target, register, glossary, seed) | {
+        "label": "translate",
+        "human": human,
+        "check_workers": workers,
+        "dry_run": dry_run,
+        # A file on the command line is not known to be clean: one bad row in a million is told, not the end.
+        "on_error": "drop",
+    }
+    params = _params(given, settings)
+    read_glossary(params.glossary)
+    if dry_run:
+        _dry_run(params, file, limit, as_json=as_json)
+        return
+    _run(params, file, limit, out, quiet=quiet, as_json=as_json)
+
+
+def compare_command(
+    file: str,
+    asked: Asked,
+    out: Path,
+    *,
+    sample: int,
+    source: str,
+    target: str,
+    register: str,
+    glossary: str | None,
+    settings: Sequence[str],
+    seed: int,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Translate a sample by each model and write what tells them apart.
+
+    Raises:
+        UserError: for an option or row that cannot be used, and for less than two models.
+        StageFailed, Interrupted: as asking does.
+    """
+    from watari.cli.options import print_json
+    from watari.synth.comparison import compare
+
+    given = _given(asked, out, source, target, register, glossary, seed) | {
+        "label": "compare",
+        "on_error": "drop",
+    }
+    params = _params(given, settings)
+    if len(params.teachers) < 2:
+        raise UserError("--model: one translator alone compares with nothing", "give two or more")
+    _claim(out)
+    progress = RowsProgress(quiet=quiet)
+    with progress.listening():
+        found = compare(params, conversations(file, source=source), sample, out, progress)
+    progress.clear()
+    if as_json:
+        print_json({**found.as_json(), "out": str(out)})
+        return
+    for line in found.lines():
+        typer.echo(line)
+    typer.echo(f"page: {out / 'compare.html'}")
+    typer.echo(f"blind sheet: {out / 'sheet.html'} (key: {out / 'sheet.key.json'})")
+
+
+def _given(
+    asked: Asked, out: Path, source: str, target: str, register: str, glossary: str | None, seed: int
+) -> dict[str, Any]:
+    return {
+        "data": [{"from": "file"}],
+        "teachers": asked.teachers(),
+        "source_language": source,
+        "language": target,
+        "register": register,
+        "glossary": glossary,
+        "seed": seed,
+        "budget": asked.limits(),
+        "ledger": str(out / LEDGER),
+    }
+
+
+def _params(given: dict[str, Any], settings: Sequence[str]) -> Params:
+    from watari.cli.training_params import lay
+    from watari.synth.translate_params import Params
+
+    values = {name: value for name, value in given.items() if value is not None}
+    return lay(Params, values, settings, KIND, inputs=("data", "teachers", "ledger"))
+
+
+def _dry_run(params: Params, file: str, limit: int | None, *, as_json: bool) -> None:
+    from watari.cli.options import print_json
+    from watari.synth.glossary import Glossary, read_glossary
+    from watari.synth.human import read_human
+    from watari.synth.translate_estimate import estimate
+
+    glossary = Glossary({**read_glossary(params.glossary).terms, **params.terms})
+    people = read_human(params.human) if params.human else {}
+    found = estimate(
+        params, conversations(file, source=params.source_language, limit=limit), glossary, people
+    )
+    if as_json:
+        print_json(found.as_json())
+        return
+    for line in found.lines():
+        typer.echo(line)
+    raise DryRun("dry run: nothing was sent, nothing was written")
+
+
+def _run(params: Params, file: str, limit: int | None, out: Path, *, quiet: bool, as_json: bool) -> None:
+    from watari.artifact import atomic
+    from watari.artifact.manifest import WORK, now
+    from watari.artifact.store import locked
+    from watari.cli.options import print_json
+    from watari.synth.report import report
+    from watari.synth.translate import translate_rows
+
+    _claim(out)
+    rows = conversations(file, source=params.source_language, limit=limit)
+    progress = RowsProgress(quiet=quiet)
+    with locked(out / WORK / ".lock", wait=1.0) as free:
+        if not free:
+            raise UserError(
+                f"--out: {out} is being written by another process", "wait for it, or give another"
+            )
+        making = out / WORK / "made"
+        shutil.rmtree(making, ignore_errors=True)
+        making.mkdir(parents=True)
+        started, began = now(), time.monotonic()
+        with progress.listening():
+            result = translate_rows(params, rows, making, progress, total=limit)
+        progress.clear()
+        seconds = time.monotonic() - began
+        report(making, result.metrics, stage=KIND)
+        atomic.sync_tree(making)
+        digest = _publish(out, making, params, result, started, seconds)
+    shutil.rmtree(out / WORK, ignore_errors=True)
+    if as_json:
+        print_json(
+            {"metrics": result.metrics, "performance": result.performance, "digest": digest, "out": str(out)}
+        )
+        return
+    for line in summary(result.metrics, result.performance, out, seconds):
+        typer.echo(line)
+
+
+def _claim(out: Path) -> None:
+    """Make sure that `out` is new, empty, or a folder of this command.
+
+    Raises:
+        UserError: if it holds something else.
+    """
+    from watari.artifact import atomic
+    from watari.cli.options import check_new_folder
+
+    if not (out / RUN).is_file() and not (out / LEDGER).is_file():
+        check_new_folder(out)
+    out.mkdir(parents=True, exist_ok=True)
+    if not (out / RUN).is_file():
+        atomic.write_json(out / RUN, {"made_by": "watari translate"})
+
+
+def _publish(out: Path, making: Path, params: Params, result: Any, started: str, seconds: float) -> str:
+    """Put what was made in its place, the manifest last; return its digest."""
+    from watari.artifact.hashing import hash_json
+    from watari.artifact.kinds import Kind
+    from watari.artifact.manifest import MANIFEST, Manifest, digest_of, list_files, now, write_manifest
+    from watari.artifact.outside import fingerprint
+    from watari.artifact.params import key_parameters, outside_paths, runtime_parameters
+    from watari.artifact.versions import versions
+    from watari.synth.human import FILE as HUMAN
+    from watari.synth.translate import STAGE
+
+    files = list_files(making)
+    (out / MANIFEST).unlink(missing_ok=True)
+    (out / HUMAN).unlink(missing_ok=True)
+    for entry in files:
+        (making / entry.path).replace(out / entry.path)
+    outside = {path: fingerprint(path) for path in outside_paths(params)}
+    parameters = key_parameters(params, outside)
+    manifest = Manifest(
+        kind=Kind.CONVERSATIONS,
+        uses=KIND,
+        stage_version=STAGE.version,
+        key=hash_json({"stage": KIND, "version": STAGE.version, "parameters": parameters}),
+        digest=digest_of(files),
+        parameters=parameters,
+        runtime=runtime_parameters(params),
+        files=files,
+        metrics=result.metrics,
+        performance=result.performance,
+        versions=versions(),
+        seed=params.seed,
+        started=started,
+        finished=now(),
+        seconds=round(seconds, 3),
+    )
+    write_manifest(out, manifest)
+    return manifest.digest
+
+
+def summary(metrics: dict[str, Any], performance: dict[str, Any], out: Path, seconds: float) -> list[str]:
+    """Return what came of a run in lines of at most 80 characters."""
+    from watari.flow.display import duration
+
+    rows, kept = metrics["rows_in"], metrics["kept"]
+    sent, recorded = performance["requests_sent"], performance["recorded"]
+    lines = [
+        f"{rows:,} rows in {duration(seconds)}: {kept:,} kept, {metrics['dropped']:,} dropped"
+        f" ({sent:,} requests sent, {recorded:,} on record)"
+    ]
+    width = max((len(rung["name"]) for rung in metrics["rungs"]), default=0)
+    width = min(max(width, 6), 30)
+    lines.append(f"  {'rung':<{width}} {'asked':>9} {'accepted':>9} {'share':>7}  most frequent fault")
+    for rung in metrics["rungs"]:
+        if not rung["asked"]:
+            continue
+        share = rung["accepted"] / rung["asked"]
+        worst = max(rung["faults"].items(), key=lambda item: (item[1], item[0]), default=None)
+        told = f"{worst[1]:,} {worst[0]}" if worst else ""
+        lines.append(
+            f"  {rung['name'][:width]:<{width}} {rung['asked']:>9,} {rung['accepted']:>9,} {share:>7.1%}  {told}"[
+                :WIDTH
+            ]
+        )
+    people = metrics["human"]
+    if people["accepted"] or people["forced"] or people["refused"]:
+        lines.append(
+            f"  people: {people['accepted']:,} accepted, {people['forced']:,} forced, {people['refused']:,} refused"
+        )
+    reasons = sorted(metrics["dropped_by_reason"].items(), key=lambda item: (-item[1], item[0]))
+    if reasons:
+        lines.append("dropped:")
+        lines += [f"  {reason[:40]:<40} {count:>9,}  {count / rows:6.1%}" for reason, count in reasons]
+    if metrics["routed"]:
+        routed = ", ".join(f"{count:,} {name}" for name, count in metrics["routed"].items())
+        lines.append(f"not to be translated: {routed}"[:WIDTH])
+    tokens = metrics["tokens"]
+    lines.append(
+        f"spent: {metrics['cost']:.4f} for {tokens['prompt']:,} prompt and {tokens['completion']:,} completion tokens"
+    )
+    if people["to_do"]:
+        lines.append(f"for people: {people['to_do']:,} rows in {out / 'human.jsonl'}")
+    lines.append(f"written: {out / 'rows.parquet'}, {out / 'report.html'}")
+    return lines

@@ -1,0 +1,354 @@
+"""The client against a server that does everything a server can do wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from raw_server import Got, Say, answer, error, serving_raw
+
+from watari.artifact.stage import Silent
+from watari.endpoint.asking import Asking, open_asking, work_through
+from watari.endpoint.ledger import open_ledger
+from watari.endpoint.params import AskingParams, EndpointRef
+from watari.endpoint.request import Answer, AskFailed, Request
+from watari.endpoint.settings import Budget, Endpoint, Limits, Patience, Price
+from watari.errors import Interrupted, StageFailed, UserError, WatariError
+
+
+class Params(AskingParams):
+    teacher: EndpointRef
+
+
+def request(text: str = "hello", **more: Any) -> Request:
+    return Request(unit=f"unit {text}", messages=[{"role": "user", "content": text}], row=text, **more)
+
+
+def endpoint(base_url: str, **more: Any) -> Endpoint:
+    return Endpoint(name="fast", base_url=base_url, model="raw", **more)
+
+
+def asked(
+    tmp_path: Path, teacher: Endpoint, work: Callable[[Asking], Any], progress: Any = None, **params: Any
+) -> Any:
+    """Run `work` with an open `Asking`, and return what it returns."""
+
+    async def run() -> Any:
+        settings = Params(teacher=teacher, ledger=str(tmp_path / "ledger.sqlite"), label="stage", **params)
+        async with open_asking(settings, progress or Silent()) as asking:
+            return await work(asking)
+
+    return asyncio.run(run())
+
+
+def attempts(tmp_path: Path) -> list[tuple[str, int]]:
+    with open_ledger(tmp_path / "ledger.sqlite", readonly=True) as ledger:
+        return [(str(s), int(h)) for s, h in ledger.rows("SELECT status, http FROM attempt ORDER BY id")]
+
+
+def ask_one(tmp_path: Path, say: Callable[[Got], Say], **more: Any) -> Answer:
+    with serving_raw(say) as server:
+        teacher = endpoint(server.base_url, **more)
+        found: Answer = asked(tmp_path, teacher, lambda asking: asking.ask(teacher, request()))
+        return found
+
+
+def test_an_answer_is_read_and_recorded_and_not_asked_again(tmp_path: Path) -> None:
+    with serving_raw(lambda got: Say(answer("konnichiwa", "length"))) as server:
+        teacher = endpoint(server.base_url, price=Price(input=1.0, output=2.0))
+        first = asked(tmp_path, teacher, lambda asking: asking.ask(teacher, request()))
+        second = asked(tmp_path, teacher, lambda asking: asking.ask(teacher, request()))
+        assert len(server.got) == 1
+    assert (first.text, first.finish_reason, first.model) == ("konnichiwa", "length", "raw")
+    assert (first.prompt_tokens, first.completion_tokens) == (10, 5)
+    assert first.cost == pytest.approx(20e-6)
+    assert not first.recorded
+    assert second.recorded
+    assert second.attempt == first.attempt
+    assert second.cost == pytest.approx(first.cost)
+    assert attempts(tmp_path) == [("answered", 200)]
+
+
+def test_two_who_ask_the_same_share_one_request(tmp_path: Path) -> None:
+    with serving_raw(lambda got: Say(answer(), seconds=0.1)) as server:
+        teacher = endpoint(server.base_url)
+
+        async def work(asking: Asking) -> Any:
+            return await asyncio.gather(*(asking.ask(teacher, request()) for _ in range(20)))
+
+        answers = asked(tmp_path, teacher, work)
+        assert len(server.got) == 1
+    assert len({found.attempt for found in answers}) == 1
+
+
+def test_an_answer_whose_asker_has_gone_is_recorded_all_the_same(tmp_path: Path) -> None:
+    with serving_raw(lambda got: Say(answer(), seconds=0.3)) as server:
+        teacher = endpoint(server.base_url)
+
+        async def work(asking: Asking) -> None:
+            task = asyncio.create_task(asking.ask(teacher, request()))
+            await asyncio.sleep(0.1)
+            task.cancel()
+
+        asked(tmp_path, teacher, work)
+        assert attempts(tmp_path) == [("answered", 200)]
+        asked(tmp_path, teacher, lambda asking: asking.ask(teacher, request()))
+        assert len(server.got) == 1
+
+
+PAGE = b"<!DOCTYPE html><html>Bad gateway</html>"
+
+FAULTS = [
+    ("server error", 500, Say(b"oops", 500)),
+    ("server error", 503, Say(error("overloaded"), 503)),
+    ("unreadable answer", 200, Say(PAGE)),
+    ("unreadable answer", 200, Say(answer()[:-20])),
+    ("unreadable answer", 200, Say(b"")),
+    ("unreadable answer", 200, Say(b"null")),
+    ("unreadable answer", 200, Say(b'{"choices": []}')),
+    ("unreadable answer", 200, Say(b'{"choices": [{"message": {"content": 5}}]}')),
+    ("unreadable answer", 200, Say(b'{"choices": [null]}')),
+    ("unreadable answer", 200, Say(b"\xff\xfe\x00")),
+    ("unreadable answer", 200, Say(b"[" * 100_000)),
+    ("server error", 200, Say(error("upstream died", code="502"))),
+    ("connection", 200, Say(answer(), cut=40)),
+    ("connection", 0, Say(answer(), headers={"Content-Length": "x"})),
+    ("rate limited", 429, Say(error("slow down"), 429)),
+]
+
+
+@pytest.mark.parametrize(("status", "http", "say"), FAULTS, ids=range(len(FAULTS)))
+def test_a_failure_is_recorded_and_asked_again(tmp_path: Path, status: str, http: int, say: Say) -> None:
+    found = ask_one(tmp_path, lambda got: say if got.number == 0 else Say(answer()))
+    assert found.text == "fine"
+    first, *rest = attempts(tmp_path)
+    assert first[0] == status
+    assert first[1] in (http, 400)  # a header line that is none: aiohttp counts it as a 400
+    assert rest == [("answered", 200)]
+
+
+def test_what_came_of_a_reply_that_broke_off_is_on_record(tmp_path: Path) -> None:
+    ask_one(tmp_path, lambda got: Say(answer(), cut=40 if got.number == 0 else None))
+    with open_ledger(tmp_path / "ledger.sqlite", readonly=True) as ledger:
+        (first,), (second,) = ledger.rows("SELECT response FROM body ORDER BY attempt")
+    with open_ledger(tmp_path / "ledger.sqlite", readonly=True) as ledger:
+        assert ledger.find("nobody") is None
+    assert len(second) > len(first) > 0
+
+
+def test_a_request_is_given_up_after_its_attempts(tmp_path: Path) -> None:
+    with pytest.raises(AskFailed) as raised:
+        ask_one(tmp_path, lambda got: Say(b"", 500), attempts=3)
+    assert raised.value.code == "gave up"
+    assert attempts(tmp_path) == [("server error", 500)] * 3
+
+
+def test_429s_are_pacing_and_no_failure(tmp_path: Path) -> None:
+    found = ask_one(
+        tmp_path,
+        lambda got: Say(error("slow down"), 429, {"retry-after-ms": "20"}) if got.number < 6 else Say(answer()),
+        attempts=1,
+    )
+    assert found.text == "fine"
+    assert len(attempts(tmp_path)) == 7
+
+
+@pytest.mark.parametrize(
+    ("say", "code"),
+    [
+        (Say(error("This model's maximum context length is 8192 tokens", "context_length_exceeded"), 400),
+         "context too long"),
+        (Say(error("the prompt is too long"), 413), "context too long"),
+        (Say(error("filtered by our policy", "content_filter"), 400), "content filter"),
+        (Say(error("temperature must be below 2"), 400), "refused by the server"),
+        (Say(error("no such field"), 422), "refused by the server"),
+        (Say(answer("", "content_filter")), "content filter"),
+    ],
+)  # fmt: skip
+def test_a_refusal_fails_the_request_at_once_and_stays(tmp_path: Path, say: Say, code: str) -> None:
+    with serving_raw(lambda got: say) as server:
+        teacher = endpoint(server.base_url)
+        for _ in range(2):  # the second time from the ledger: the same path, nothing sent
+            with pytest.raises(AskFailed) as raised:
+                asked(tmp_path, teacher, lambda asking: asking.ask(teacher, request()))
+            assert raised.value.code == code
+            assert raised.value.attempt == 1
+        assert len(server.got) == 1
+
+
+@pytest.mark.parametrize(
+    ("say", "kind", "words"),
+    [
+        (Say(error("Incorrect API key provided: sk-secret-123"), 401), UserError, "TEST_KEY"),
+        (Say(error("not for you: sk-secret-123"), 403), UserError, "TEST_KEY"),
+        (Say(error("pay first"), 402), StageFailed, "no credit"),
+        (Say(error("You exceeded your current quota", "insufficient_quota"), 429), StageFailed, "no credit"),
+        (Say(error("The model `raw` does not exist", "model_not_found"), 404), UserError, "model 'raw'"),
+        (Say(b"Not Found", 404), UserError, "base_url"),
+        (Say(b"", 301, {"Location": "https://elsewhere"}), UserError, "redirects"),
+    ],
+)  # fmt: skip
+def test_what_no_request_can_get_around_stops_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, say: Say, kind: type[WatariError], words: str
+) -> None:
+    monkeypatch.setenv("TEST_KEY", "sk-secret-123")
+
+    def saying(got: Got) -> Say:
+        return say if got.text == "5" else Say(answer(), seconds=0.05)
+
+    with serving_raw(saying) as server:
+        teacher = endpoint(server.base_url, key_env="TEST_KEY", limits=Limits(concurrency=4))
+
+        async def work(asking: Asking) -> None:
+            async for _ in work_through(range(1000), lambda i: asking.ask(teacher, request(str(i)))):
+                pass
+
+        with pytest.raises(kind) as raised:
+            asked(tmp_path, teacher, work)
+        told = str(raised.value)
+        assert words in told
+        assert "endpoint fast" in told
+        assert "secret" not in told
+        assert len(server.got) < 30
+        assert server.got[0].headers["authorization"] == "Bearer sk-secret-123"
+        # What was in flight is on record.
+        assert len(attempts(tmp_path)) == len(server.got)
+    for file in tmp_path.iterdir():
+        assert b"sk-secret-123" not in file.read_bytes()
+
+
+def test_a_key_that_is_not_set_is_told_before_anything_is_sent(tmp_path: Path) -> None:
+    with serving_raw(lambda got: Say(answer())) as server:
+        teacher = endpoint(server.base_url, key_env="A_KEY_THAT_NOBODY_SET")
+        with pytest.raises(UserError, match="A_KEY_THAT_NOBODY_SET is not set"):
+            asked(tmp_path, teacher, lambda asking: asking.ask(teacher, request()))
+        assert not server.got
+
+
+def test_deadlines_for_connecting_reading_and_the_whole(tmp_path: Path) -> None:
+    def late(got: Got) -> Say:
+        if got.number == 0:
+            return Say(answer(), seconds=5)
+        if got.number == 1:
+            return Say(answer(), drip=0.05)  # never 0.3 s between two bytes, but 8 s altogether
+        return Say(answer())
+
+    began = time.monotonic()
+    found = ask_one(tmp_path, late, patience=Patience(read=0.3, overall=0.6))
+    assert found.text == "fine"
+    assert [status for status, _ in attempts(tmp_path)] == ["timeout", "timeout", "answered"]
+    assert time.monotonic() - began < 5
+
+
+def test_nobody_to_connect_to_stops_the_run_in_words(tmp_path: Path) -> None:
+    teacher = endpoint("http://127.0.0.1:9/v1", attempts=2)
+    with pytest.raises(StageFailed, match="does not answer") as raised:
+        asked(tmp_path, teacher, lambda asking: asking.ask(teacher, request()))
+    assert "see whether the server runs" in str(raised.value)
+
+
+def test_an_outage_loses_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The server answers 40 requests, then nothing but 500s for 3 s: far longer than five quick attempts take.
+    monkeypatch.setattr("watari.endpoint.dispatcher.PROBE_FIRST", 0.1)
+    monkeypatch.setattr("watari.endpoint.dispatcher.PROBE_LONGEST", 0.2)
+    monkeypatch.setattr("watari.endpoint.online._BACK_OFF", 0.02)
+    monkeypatch.setattr("watari.endpoint.online._LONGEST_BACK_OFF", 0.1)
+    since: list[float] = []
+
+    def saying(got: Got) -> Say:
+        if got.number == 40:
+            since.append(got.at)
+        down = since and got.at - since[0] < 3
+        return Say(b"", 500) if down else Say(answer(), seconds=0.01)
+
+    with serving_raw(saying) as server:
+        teacher = endpoint(server.base_url, attempts=2)
+
+        async def work(asking: Asking) -> int:
+            rows = work_through(range(300), lambda i: asking.ask(teacher, request(str(i))))
+            return sum([1 async for _ in rows])
+
+        assert asked(tmp_path, teacher, work) == 300
+        # 64 in flight, and then one at a time.
+        assert len(server.got) < 300 + 64 * 2 + 60
+
+
+def test_requests_that_bring_the_server_down_are_given_up_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("watari.endpoint.dispatcher.PROBE_FIRST", 0.01)
+    monkeypatch.setattr("watari.endpoint.dispatcher.PROBE_LONGEST", 0.01)
+    monkeypatch.setattr("watari.endpoint.online._BACK_OFF", 0.01)
+
+    def saying(got: Got) -> Say:
+        return Say(b"", 500) if int(got.text) >= 20 else Say(answer())
+
+    async def one(asking: Asking, teacher: Endpoint, row: int) -> str:
+        try:
+            return (await asking.ask(teacher, request(str(row)))).text
+        except AskFailed as failed:
+            return failed.code
+
+    with serving_raw(saying) as server:
+        teacher = endpoint(server.base_url, attempts=2)
+
+        async def work(asking: Asking) -> list[str]:
+            return [text async for text in work_through(range(40), lambda i: one(asking, teacher, i))]
+
+        texts = asked(tmp_path, teacher, work)
+    assert texts == ["fine"] * 20 + ["gave up"] * 20
+
+
+class _StopAfter(Silent):
+    def __init__(self, seconds: float) -> None:
+        self.until = time.monotonic() + seconds
+
+    def stop_requested(self) -> bool:
+        return time.monotonic() > self.until
+
+
+def test_stopping_records_what_is_in_flight_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    with serving_raw(lambda got: Say(answer(got.text), seconds=0.1)) as server:
+        teacher = endpoint(server.base_url, limits=Limits(concurrency=20))
+
+        async def work(asking: Asking, progress: Silent) -> list[str]:
+            rows = work_through(range(300), lambda i: asking.ask(teacher, request(str(i))), progress=progress)
+            return [found.text async for found in rows]
+
+        stop = _StopAfter(0.5)
+        began = time.monotonic()
+        with pytest.raises(Interrupted):
+            asked(tmp_path, teacher, lambda asking: work(asking, stop), progress=stop)
+        assert time.monotonic() - began < 3
+        sent = len(server.got)
+        assert attempts(tmp_path) == [("answered", 200)] * sent
+        assert 0 < sent < 300
+        texts = asked(tmp_path, teacher, lambda asking: work(asking, Silent()))
+        assert texts == [str(i) for i in range(300)]
+        assert len(server.got) == 300
+
+
+def test_the_budget_of_requests_is_kept_with_many_in_flight(tmp_path: Path) -> None:
+    with serving_raw(lambda got: Say(answer(), seconds=0.02)) as server:
+        teacher = endpoint(server.base_url)
+
+        async def work(asking: Asking) -> None:
+            async for _ in work_through(range(1000), lambda i: asking.ask(teacher, request(str(i)))):
+                pass
+
+        with pytest.raises(StageFailed):
+            asked(tmp_path, teacher, work, budget=Budget(requests=100))
+        assert 90 <= len(server.got) <= 100
+
+
+def test_a_missing_ledger_is_told(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with open_asking(Params(teacher=endpoint("http://127.0.0.1:9/v1")), Silent()):
+            pass
+
+    with pytest.raises(UserError, match="no ledger"):
+        asyncio.run(run())

@@ -1,0 +1,220 @@
+"""The dispatcher before servers that limit in every way there is, on a clock that jumps: what is sent, and what is turned
+away."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from virtual_time import run_virtual
+
+from watari.endpoint.dispatcher import Dispatcher
+from watari.endpoint.http import Reply
+from watari.endpoint.settings import Limits
+from watari.errors import StageFailed
+
+Verdict = tuple[bool, Mapping[str, str]]
+Admit = Callable[[float], Verdict]
+
+
+def bucket(rate: float, burst: float, told: bool = False, retry: bool = False) -> Admit:
+    """A bucket that fills evenly: OpenAI's way."""
+    state = {"level": burst, "at": 0.0}
+
+    def admit(now: float) -> Verdict:
+        level = min(burst, state["level"] + (now - state["at"]) * rate)
+        passed = level >= 1
+        level -= passed
+        state.update(level=level, at=now)
+        headers = {}
+        if told:
+            headers = {
+                "x-ratelimit-limit-requests": str(round(burst)),
+                "x-ratelimit-remaining-requests": str(int(level)),
+                "x-ratelimit-reset-requests": f"{(burst - level) / rate:.3f}s",
+            }
+        if retry and not passed:
+            headers["retry-after"] = str(math.ceil((1 - level) / rate))
+        return passed, headers
+
+    return admit
+
+
+def fixed_window(count: int, seconds: float, told: bool = False, retry: bool = False) -> Admit:
+    """So many in every window; the count begins anew with it."""
+    state = {"window": -1.0, "used": 0.0}
+
+    def admit(now: float) -> Verdict:
+        window = now // seconds
+        if window != state["window"]:
+            state.update(window=window, used=0.0)
+        passed = state["used"] < count
+        state["used"] += passed
+        left = (window + 1) * seconds - now
+        headers = {}
+        if told:
+            headers = {
+                "x-ratelimit-limit-requests": str(count),
+                "x-ratelimit-remaining-requests": str(int(count - state["used"])),
+                "x-ratelimit-reset-requests": f"{left:.3f}",
+            }
+        if retry and not passed:
+            headers["Retry-After".lower()] = str(math.ceil(left))
+        return passed, headers
+
+    return admit
+
+
+def sliding_window(count: int, seconds: float) -> Admit:
+    """So many in any stretch of so long, and not a word about it."""
+    times: deque[float] = deque()
+
+    def admit(now: float) -> Verdict:
+        while times and times[0] <= now - seconds:
+            times.popleft()
+        passed = len(times) < count
+        if passed:
+            times.append(now)
+        return passed, {}
+
+    return admit
+
+
+def noise(share: float, retry: bool = False) -> Admit:
+    """No limit, but now and then a 429."""
+    random = np.random.default_rng(5)
+
+    def admit(now: float) -> Verdict:
+        passed = bool(random.random() >= share)
+        return passed, {"retry-after": "1"} if retry and not passed else {}
+
+    return admit
+
+
+@dataclass
+class Course:
+    seconds: float = 0.0
+    limited: int = 0
+    answered: int = 0
+    peak: int = 0
+    sent: list[float] = field(default_factory=list)
+
+
+def course(
+    admit: Admit,
+    rows: int,
+    limits: Limits | None = None,
+    *,
+    latency: float = 0.2,
+    late_429: bool = False,
+    most: int | None = None,
+    workers: int = 2048,
+) -> Course:
+    """Send so many rows, each until it is answered; `most`: how many the server works on at once before it says 429."""
+
+    async def run() -> Course:
+        loop = asyncio.get_running_loop()
+        dispatcher = Dispatcher(limits or Limits())
+        told = Course()
+        random = np.random.default_rng(3)
+        busy = 0
+
+        async def one(order: int) -> None:
+            nonlocal busy
+            for tries in range(10_000):
+                permit = await dispatcher.enter(order, 0.0)
+                told.sent.append(loop.time())
+                took = max(0.02, float(random.normal(latency, latency / 4)))
+                await asyncio.sleep(0.002)
+                passed, headers = admit(loop.time()) if most is None or busy < most else (False, {})
+                busy += passed
+                await asyncio.sleep(took if passed or late_429 else 0.001)
+                busy -= passed
+                reply = Reply(200 if passed else 429, b"", headers, "", "", 0.0, took)
+                dispatcher.leave(permit, "answered" if passed else "limited", reply)
+                if passed:
+                    told.answered += 1
+                    return
+                told.limited += 1
+                await asyncio.sleep(float(random.random()) * min(30.0, 0.5 * 2.0 ** min(tries, 10)))
+
+        queue = iter(range(rows))
+
+        async def worker() -> None:
+            for order in queue:
+                await one(order)
+
+        await asyncio.gather(*(worker() for _ in range(min(workers, rows))))
+        told.seconds = loop.time()
+        told.peak = dispatcher.counts.peak
+        return told
+
+    return run_virtual(run())
+
+
+CAPS = {
+    "bucket": lambda: bucket(100, 100),
+    "bucket without burst": lambda: bucket(100, 1),
+    "bucket, small burst": lambda: bucket(100, 10),
+    "bucket, whole seconds of Retry-After": lambda: bucket(100, 100, retry=True),
+    "bucket, told": lambda: bucket(100, 100, told=True),
+    "bucket, told, with Retry-After": lambda: bucket(100, 100, told=True, retry=True),
+    "bucket of a minute, told": lambda: bucket(100, 1000, told=True),
+    "windows of a second": lambda: fixed_window(100, 1.0),
+    "windows of a second, told": lambda: fixed_window(100, 1.0, told=True),
+    "windows of a second, Retry-After": lambda: fixed_window(100, 1.0, retry=True),
+    "sliding second": lambda: sliding_window(100, 1.0),
+    "sliding ten seconds": lambda: sliding_window(1000, 10.0),
+}
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["quick 429", "late 429"])
+@pytest.mark.parametrize("concurrency", [256, None])
+@pytest.mark.parametrize("name", CAPS)
+def test_a_cap_of_100_a_second(name: str, concurrency: int | None, late: bool) -> None:
+    found = course(CAPS[name](), 2000, Limits(concurrency=concurrency), late_429=late)
+    print(f"{name} {concurrency} {late}: {2000/found.seconds:.1f}/s {found.limited/2000:.3f}")
+    assert found.answered == 2000
+    assert found.limited <= 0.15 * 2000
+    assert 2000 / found.seconds >= 85
+
+
+@pytest.mark.parametrize("retry", [False, True])
+@pytest.mark.parametrize("concurrency", [64, 512])
+def test_a_429_in_a_hundred_is_no_storm(concurrency: int, retry: bool) -> None:
+    found = course(noise(0.01, retry), 20 * concurrency, Limits(concurrency=concurrency))
+    print(f"noise {concurrency} {retry}: {20 * concurrency / found.seconds:.1f}/s {found.limited}")
+    assert found.answered == 20 * concurrency
+    # 5 a second for each in flight at 200 ms, less the slow start and the last rows' second tries.
+    assert 20 * concurrency / found.seconds >= 0.7 * 5 * concurrency
+
+
+def test_a_server_that_works_on_32_at_once() -> None:
+    found = course(lambda now: (True, {}), 3000, most=32)
+    print(f"at once: {3000 / found.seconds:.1f}/s {found.limited}")
+    assert found.limited <= 0.15 * 3000
+    assert 3000 / found.seconds >= 0.7 * 32 * 5
+
+
+@pytest.mark.parametrize("retry", [False, True])
+@pytest.mark.parametrize("told", [False, True])
+def test_60_a_minute(told: bool, retry: bool) -> None:
+    found = course(fixed_window(60, 60.0, told, retry), 400)
+    print(f"minute {told} {retry}: {400 / found.seconds:.2f}/s {found.limited}")
+    assert found.limited <= 0.5 * 400
+    assert 400 / found.seconds >= 0.8
+
+
+def test_limits_of_the_recipe_are_kept_to_without_a_single_429() -> None:
+    found = course(fixed_window(100, 1.0), 1500, Limits(requests_per_minute=6000))
+    print(f"rpm: {1500 / found.seconds:.1f}/s {found.limited}")
+    assert found.limited <= 15
+    assert 1500 / found.seconds >= 90
+    # Evenly, not in bursts.
+    spread = np.bincount((np.array(found.sent) * 10).astype(int))[5:-5]
+    assert spread.max() <= 13
