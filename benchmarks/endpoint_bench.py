@@ -63,7 +63,9 @@ PEERS = (
     ),
     Peer("litellm.acompletion", "litellm_client.py", "litellm", ("litellm",), "litellm"),
     # distilabel needs requests and does not ask for it.
-    Peer("distilabel", "distilabel_client.py", "distilabel", ("distilabel[openai]", "requests"), "distilabel"),
+    Peer(
+        "distilabel", "distilabel_client.py", "distilabel", ("distilabel[openai]", "requests"), "distilabel"
+    ),
     Peer("curator", "curator_client.py", "curator", ("bespokelabs-curator",), "bespokelabs-curator"),
 )
 
@@ -141,6 +143,7 @@ class Ran:
         finished: False if it was stopped at the limit, or failed.
         more: What else it tells.
         why: The last line of its complaint, if it failed.
+        started: When its process was started, by the clock on the wall.
     """
 
     rows: int
@@ -150,6 +153,7 @@ class Ran:
     finished: bool
     more: dict[str, Any]
     why: str = ""
+    started: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -192,14 +196,16 @@ def run_client(
     ]
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(HERE.parent / "src"), str(CLIENTS)]) if not peer.environment else str(CLIENTS),
+        "PYTHONPATH": os.pathsep.join([str(HERE.parent / "src"), str(CLIENTS)])
+        if not peer.environment
+        else str(CLIENTS),
         "OPENAI_API_KEY": "none",
         "OMP_NUM_THREADS": "1",
         "HF_HUB_OFFLINE": "1",
         "HOME": str(own),
         "no_proxy": "127.0.0.1",
     }
-    began = time.monotonic()
+    began, started = time.monotonic(), time.time()
     child = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -223,10 +229,10 @@ def run_client(
     if not lines:
         why = f"not finished in {limit:g} s" if not ended else (complaint.strip().splitlines() or ["?"])[-1]
         answered = int(stats(base)["bodies_answered"])
-        return Ran(answered, 0, time.monotonic() - began, 0.0, False, {}, why[:200])
+        return Ran(answered, 0, time.monotonic() - began, 0.0, False, {}, why[:200], started)
     told = json.loads(lines[-1])
     known = {name: told.pop(name) for name in ("rows", "lost", "seconds", "cpu")}
-    return Ran(**known, finished=True, more=told)
+    return Ran(**known, finished=True, more=told, started=started)
 
 
 def sizes(text: str) -> str:

@@ -21,17 +21,43 @@ def main() -> None:
     assert ran.finished, ran.why
     spent = (seen["prompt_tokens"] + 2 * seen["completion_tokens"]) / 1e6
     say(f"{spent:.4f} of {money}: {ran.more['told']}")
-    about = sizes(f"{concurrency} in flight, {rows} rows wanted, {ran.rows} done, 1 % 429, 1 % 500")
-    tell("spent above a budget in money", max(0.0, spent - money), 0, unit="of the currency", peer_name="bar", sizes=about)
-    tell("share of a budget in money that was used", 100 * spent / money, 100, unit="%", peer_name="all of it", sizes=about, less_is_better=False)
+    about = sizes(
+        f"{concurrency} in flight, {rows} rows wanted, {seen['bodies_answered']} done, 1 % 429, 1 % 500"
+    )
+    tell(
+        "spent above a budget in money",
+        max(0.0, spent - money),
+        0,
+        unit="of the currency",
+        peer_name="bar",
+        sizes=about,
+    )
+    tell(
+        "share of a budget in money that was used",
+        100 * spent / money,
+        100,
+        unit="%",
+        peer_name="all of it",
+        sizes=about,
+        less_is_better=False,
+    )
     with server(settings=f"{SERVER}&{FAULTS}") as base:
         ran = run_client(OURS, base, rows, concurrency, limit=300, more=("--requests", str(requests)))
         seen = stats(base)
     assert ran is not None
     assert ran.finished, ran.why
     say(f"{seen['requests']} of {requests} requests: {ran.more['told']}")
-    about = sizes(f"{concurrency} in flight, {rows} rows wanted, {ran.rows} done, 1 % 429, 1 % 500")
-    tell("requests above a budget in requests", max(0, seen["requests"] - requests), 0, unit="requests", peer_name="bar", sizes=about)
+    about = sizes(
+        f"{concurrency} in flight, {rows} rows wanted, {seen['bodies_answered']} done, 1 % 429, 1 % 500"
+    )
+    tell(
+        "requests above a budget in requests",
+        max(0, seen["requests"] - requests),
+        0,
+        unit="requests",
+        peer_name="bar",
+        sizes=about,
+    )
 
 
 if __name__ == "__main__":

@@ -26,10 +26,13 @@ COMMIT = 0.1
 def main() -> None:
     """Kill, count, run again."""
     options = arguments(__doc__)
-    kills, rows, concurrency = (2, 600, 32) if options.quick else (20, 20_000, 256)
+    kills, rows, concurrency = (2, 400, 32) if options.quick else (20, 20_000, 256)
     draw = random.Random(SEED)
     done_kills = 0
-    with tempfile.TemporaryDirectory(prefix="watari-crash-") as name, server(settings=f"{SERVER}&{FAULTS}") as base:
+    with (
+        tempfile.TemporaryDirectory(prefix="watari-crash-") as name,
+        server(settings=f"{SERVER}&{FAULTS}") as base,
+    ):
         folder = Path(name)
         rate = concurrency / 0.2
         for number in range(kills):
@@ -63,7 +66,9 @@ def main() -> None:
         peer_name="bar: in flight + 100 ms of answers, a kill",
         sizes=about,
     )
-    tell("requests of a finished run, run again", sent_again, 0, unit="requests", peer_name="bar", sizes=about)
+    tell(
+        "requests of a finished run, run again", sent_again, 0, unit="requests", peer_name="bar", sizes=about
+    )
 
 
 def _killed_after(pause: float, base: str, rows: int, concurrency: int, folder: Path) -> bool:
@@ -73,7 +78,9 @@ def _killed_after(pause: float, base: str, rows: int, concurrency: int, folder: 
         *("--concurrency", str(concurrency), "--folder", str(folder)),
     ]
     paths = f"{HERE.parent / 'src'}:{CLIENTS}"
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={"PYTHONPATH": paths, "PATH": "/usr/bin"})
+    child = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, env={"PYTHONPATH": paths, "PATH": "/usr/bin"}
+    )
     # From its first sign of life on, so that a kill is in the work and not before it.
     began, before = time.monotonic(), int(stats(base)["requests"])
     while child.poll() is None and int(stats(base)["requests"]) == before and time.monotonic() - began < 30:

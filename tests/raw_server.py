@@ -87,8 +87,15 @@ class RawServer:
                 finally:
                     self.in_flight -= 1
                 self.said.append(say.status)
-                fields = {"Content-Type": "application/json", "Content-Length": str(len(say.body)), **say.headers}
-                lines = [f"HTTP/1.1 {say.status} Words", *(f"{name}: {value}" for name, value in fields.items())]
+                fields = {
+                    "Content-Type": "application/json",
+                    "Content-Length": str(len(say.body)),
+                    **say.headers,
+                }
+                lines = [
+                    f"HTTP/1.1 {say.status} Words",
+                    *(f"{name}: {value}" for name, value in fields.items()),
+                ]
                 writer.write("\r\n".join(lines).encode() + b"\r\n\r\n")
                 if say.drip:
                     for byte in say.body:

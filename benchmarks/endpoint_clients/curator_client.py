@@ -7,8 +7,8 @@ import os
 os.environ |= {"CURATOR_DISABLE_RICH_DISPLAY": "1", "TELEMETRY_ENABLED": "0", "CURATOR_VIEWER": "0"}
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
-from bespokelabs import curator  # noqa: E402  it reads the environment at import
-from rows import ATTEMPTS, TIMEOUT, Clock, arguments, prompts  # noqa: E402
+from bespokelabs import curator
+from rows import ATTEMPTS, TIMEOUT, Clock, arguments, prompts
 
 
 class Answer(curator.LLM):

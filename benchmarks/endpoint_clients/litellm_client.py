@@ -7,8 +7,8 @@ import os
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
-import litellm  # noqa: E402  the cost map would be fetched at import
-from rows import ATTEMPTS, TIMEOUT, Clock, arguments, prompts  # noqa: E402
+import litellm
+from rows import ATTEMPTS, TIMEOUT, Clock, arguments, prompts
 
 
 async def main() -> None:

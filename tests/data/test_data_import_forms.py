@@ -168,12 +168,18 @@ def test_slimorca_weights_that_say_something_are_kept(tmp_path: Path) -> None:
     assert meta_fields(row)["weights"] == [0.0, 0.0, 0.0, 0.0, 1.0]
 
 
-@pytest.mark.parametrize("weight", [0.0, 1.5, "much"])
-def test_slimorca_rows_that_teach_nothing_are_faults(tmp_path: Path, weight: Any) -> None:
-    metrics, _ = load(
-        tmp_path, [orca(None, 0.0, weight), orca(None, 0.0, 1.0)], format="slimorca", on_error="drop"
-    )
-    assert list(metrics["dropped_by_reason"].values()) == [1]
+@pytest.mark.parametrize(
+    ("weight", "reason"),
+    [
+        (0.0, "no answer has a weight above 0"),
+        (1.5, "field 'weight' is no number from 0 to 1"),
+        ("much", "field 'weight' is no number from 0 to 1"),
+    ],
+)
+def test_slimorca_rows_that_teach_nothing_are_faults(tmp_path: Path, weight: Any, reason: str) -> None:
+    sound = orca(None, 0.0, 1.0, 0.0, 1.0)
+    metrics, _ = load(tmp_path, [orca(None, 0.0, weight), sound], format="slimorca", on_error="drop")
+    assert metrics["dropped_by_reason"] == {reason: 1}
 
 
 WHERE_ROWS: Rows = [

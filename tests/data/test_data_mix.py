@@ -262,3 +262,30 @@ def test_many_buckets_give_one_order(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("watari.data.mix_write._BUCKET", 10_000)
     _, parts = mix(tmp_path, one)
     assert [item["id"] for item in parts] == [item["id"] for item in whole]
+
+
+def test_a_limit_holds_across_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("watari.data.mix_index.BATCH", 7)
+    one = given(tmp_path, "one", many("a", 50), limit=20)
+    two = given(tmp_path, "two", many("b", 30))
+    metrics, rows = mix(tmp_path, one, two, shuffle=False)
+    assert metrics["inputs"]["one"]["rows_in"] == 20
+    assert [item["id"] for item in rows] == [f"a{n}" for n in range(20)] + [f"b{n}" for n in range(30)]
+
+
+def test_letters_say_a_third_of_what_kanji_say(tmp_path: Path) -> None:
+    shared = "the quick brown fox jumps over it"  # 27 letters: four words that many texts share
+    (tmp_path / "bench.txt").write_text(f"{shared} {prose('bench')}", "utf-8")
+    rows = [row("short", f"Say: {shared}!"), row("long", f"Say: {shared} {prose('bench')[:80]}")]
+    _, kept = mix(tmp_path, given(tmp_path, "one", rows), decontaminate=str(tmp_path / "bench.txt"))
+    assert [item["id"] for item in kept] == ["short"]
+
+
+def test_models_of_the_inputs_are_told(tmp_path: Path) -> None:
+    one = given(tmp_path, "one", many("a", 3))
+    facts = {"stage": "synth.translate", "models": [{"model": "m", "role": "translator", "rows": 9}]}
+    (one.path / "dataset.json").write_text(json.dumps(facts), "utf-8")
+    mix(tmp_path, one)
+    found = read_facts(tmp_path / "out")
+    assert found is not None
+    assert [(model.model, model.role, model.rows) for model in found.models] == [("m", "translator", None)]

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from raw_server import Got, Say, answer, error, serving_raw
 
+from raw_server import Got, Say, answer, error, serving_raw
 from watari.artifact.stage import Silent
 from watari.endpoint.asking import Asking, open_asking, work_through
 from watari.endpoint.ledger import open_ledger
@@ -150,7 +150,9 @@ def test_a_request_is_given_up_after_its_attempts(tmp_path: Path) -> None:
 def test_429s_are_pacing_and_no_failure(tmp_path: Path) -> None:
     found = ask_one(
         tmp_path,
-        lambda got: Say(error("slow down"), 429, {"retry-after-ms": "20"}) if got.number < 6 else Say(answer()),
+        lambda got: (
+            Say(error("slow down"), 429, {"retry-after-ms": "20"}) if got.number < 6 else Say(answer())
+        ),
         attempts=1,
     )
     assert found.text == "fine"

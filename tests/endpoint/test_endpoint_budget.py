@@ -25,7 +25,21 @@ FREE = Budget()
 
 def attempt(label: str = "a", cost: float = 0.0, tokens: int = 0, number: int = 0) -> Attempt:
     return Attempt(
-        f"k{label}{number}", "u", label, "r", 0, "translate", "fast", "m", "answered", 200, b"{}", b"{}", tokens, 0, cost
+        f"k{label}{number}",
+        "u",
+        label,
+        "r",
+        0,
+        "translate",
+        "fast",
+        "m",
+        "answered",
+        200,
+        b"{}",
+        b"{}",
+        tokens,
+        0,
+        cost,
     )
 
 
@@ -80,11 +94,14 @@ def test_no_interleaving_exceeds_a_budget(asked, stage_cap, run_cap, width):
     async def main() -> None:
         with open_ledger(folder()) as ledger:
             purses = {
-                label: Purse(ledger, label, Budget(tokens=stage_cap), Budget(money=run_cap / 100)) for label in "ab"
+                label: Purse(ledger, label, Budget(tokens=stage_cap), Budget(money=run_cap / 100))
+                for label in "ab"
             }
             gate = asyncio.Semaphore(width)
 
-            async def one(label: str, worst: int, share: float, steps: int, end: str) -> tuple[str, int, bool, str]:
+            async def one(
+                label: str, worst: int, share: float, steps: int, end: str
+            ) -> tuple[str, int, bool, str]:
                 async with gate:
                     top = Spend(worst / 100, worst, 1)
                     real = Spend(int(worst * share) / 100, int(worst * share), 1)
@@ -96,7 +113,9 @@ def test_no_interleaving_exceeds_a_budget(asked, stage_cap, run_cap, width):
                 spent, blocks = ledger.transact(lambda tx: (tx.run(SPENT), tx.run(HELD)))
                 assert sum(row[1] for row in spent) + sum(row[2] for row in blocks) <= nanos(run_cap / 100)
                 for label in "ab":
-                    mine = [row[2] for row in spent if row[0] == label] + [row[3] for row in blocks if row[1] == label]
+                    mine = [row[2] for row in spent if row[0] == label] + [
+                        row[3] for row in blocks if row[1] == label
+                    ]
                     assert sum(mine) <= stage_cap
 
             done = await asyncio.gather(*(one(*request) for request in asked))
@@ -108,11 +127,16 @@ def test_no_interleaving_exceeds_a_budget(asked, stage_cap, run_cap, width):
                 label: sum(worst for of, worst, went, end in done if (of, went, end) == (label, True, "lose"))
                 for label in "ab"
             }
-            paid = {label: sum(int(w * s) for of, w, s, _, end in asked if (of, end) == (label, "settle")) for label in "ab"}
+            paid = {
+                label: sum(int(w * s) for of, w, s, _, end in asked if (of, end) == (label, "settle"))
+                for label in "ab"
+            }
             for label in "ab":
                 assert ledger.spent(label).tokens - lost[label] <= paid[label]
                 refused = [worst for of, worst, went, _ in done if of == label and not went]
-                left = min(stage_cap - ledger.spent(label).tokens, run_cap - round(ledger.spent().money * 100))
+                left = min(
+                    stage_cap - ledger.spent(label).tokens, run_cap - round(ledger.spent().money * 100)
+                )
                 # Nothing is given back after the last refusal but by what was in flight then.
                 if refused and width == 1:
                     assert max(refused) > left

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +23,8 @@ from watari.artifact.kinds import Kind
 from watari.artifact.rows import read_rows
 from watari.artifact.stage import InputArtifact, Inputs, Silent, StageResult
 from watari.endpoint.ledger import open_ledger
-from watari.endpoint.replay import Reply
-from watari.errors import UserError
+from watari.endpoint.replay import Behaviour, Reply
+from watari.errors import Interrupted, UserError
 from watari.synth.respond import STAGE, Params, run
 
 GOOD = "はい、それは簡単です。順番に説明しますので、落ち着いて読んでください。"
@@ -331,3 +335,92 @@ def test_an_endpoint_of_completions_answers_no_conversations(tmp_path: Path) -> 
 def test_the_stage_says_what_it_makes() -> None:
     assert STAGE.output is Kind.CONVERSATIONS
     assert json.dumps(Params.model_json_schema())
+
+
+class Stopping(Silent):
+    """Asks to stop once so many rows are told as done."""
+
+    def __init__(self, after: int) -> None:
+        self._after = after
+        self._done = 0.0
+
+    def update(self, done: float, total: float | None = None, *, unit: str = "", note: str = "") -> None:
+        self._done = done
+
+    def stop_requested(self) -> bool:
+        return self._done >= self._after
+
+
+def test_stopped_and_gone_on_with_a_model_in_this_process(tmp_path: Path) -> None:
+    artifact = local(tmp_path)
+    data = conversations(
+        tmp_path, "data", [talk(f"r{n}", f"Question {n}?", language="en") for n in range(24)]
+    )
+    params = Params(
+        data=["data"],  # type: ignore[list-item]
+        model="tiny",  # type: ignore[arg-type]
+        ledger=str(tmp_path / "ledger.sqlite"),
+        batch=2,
+        attempts=1,
+        language="any",
+        on_failure="keep",
+        sampler={"max_tokens": 8, "temperature": 1.0},  # type: ignore[arg-type]
+        longest_answer=16,
+    )
+    inputs = Inputs({"data": [data], "model": [artifact]})
+    (tmp_path / "out").mkdir()
+    with pytest.raises(Interrupted):
+        run(params, inputs, tmp_path / "out", Stopping(8))
+    with open_ledger(tmp_path / "ledger.sqlite") as ledger:
+        recorded = ledger.spent().requests
+    assert 8 <= recorded < 24 * 3
+    run(params, inputs, tmp_path / "out", Silent())
+    first = files(tmp_path / "out")
+    other = params.model_copy(update={"ledger": str(tmp_path / "other.sqlite")})
+    run(other, inputs, tmp_path / "out", Silent())
+    assert files(tmp_path / "out") == first
+
+
+def test_killed_at_once_and_nothing_recorded_is_asked_again(tmp_path: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+sys.path[:0] = sys.argv[3].split(":")
+from teachers import conversations, talk
+from watari.artifact.stage import Inputs, Silent
+from watari.endpoint.settings import Endpoint
+from watari.synth.respond import Params, run
+folder = Path(sys.argv[1])
+rows = [talk(f"r{n}", f"質問{n}は？") for n in range(400)]
+endpoint = Endpoint(base_url=sys.argv[2], model="m", limits={"concurrency": 8})
+params = Params(data=["data"], model=endpoint, ledger=str(folder / "ledger.sqlite"))
+(folder / "out").mkdir(exist_ok=True)
+run(params, Inputs({"data": [conversations(folder, "data", rows)]}), folder / "out", Silent())
+"""
+    asked: list[str] = []
+
+    def answer(body: Body) -> str:
+        asked.append(last(body))
+        return GOOD
+
+    with teacher(answer, behaviour=Behaviour(latency=20, sd=0)) as endpoint:
+        tests = str(Path(__file__).resolve().parents[1])
+        command = [sys.executable, "-c", code, str(tmp_path), endpoint.base_url, tests]
+        child = subprocess.Popen(command)
+        deadline = time.monotonic() + 60
+        while len(asked) < 150 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        child.kill()
+        child.wait()
+        before = len(asked)
+        assert 150 <= before < 400
+        subprocess.run(command, check=True)
+        again = Counter(asked)
+        # In flight (8), and what came within the 100 ms until the commit (8 at a time, 20 ms each: 40).
+        assert sum(count - 1 for count in again.values()) <= 8 + 40 + 8
+        assert len(again) == 400
+        done = len(asked)
+        first = files(tmp_path / "out")
+        subprocess.run(command, check=True)
+        assert len(asked) == done
+    assert files(tmp_path / "out") == first

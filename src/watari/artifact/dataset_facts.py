@@ -73,7 +73,7 @@ class DatasetFacts(_Facts):
         default=None, description="of every answer, in the currency of the prices; null: no price"
     )
     benchmark_sources: list[str] = Field(
-        default_factory=list, description="sources that are splits of a benchmark, allowed by the recipe"
+        default_factory=list, description="benchmarks of which splits are among the rows"
     )
     more: dict[str, Any] = Field(default_factory=dict, description="what only one kind of stage has to say")
 
@@ -85,6 +85,7 @@ class RowCounts:
         self.rows = 0
         self.turns = 0
         self.characters = 0
+        self._benchmarks: set[str] = set()
         self._by: dict[str, dict[str, int]] = {
             "languages": {},
             "licenses": {},
@@ -103,6 +104,9 @@ class RowCounts:
             name = row.get(column) or UNKNOWN
             self._by[kind][name] = self._by[kind].get(name, 0) + 1
         meta = meta_fields(row)
+        mark = meta.get("benchmark")
+        if mark:
+            self._benchmarks.add(mark if isinstance(mark, str) else row.get("source") or UNKNOWN)
         category = meta.get("category")
         if isinstance(category, str) and category:
             self._by["categories"][category] = self._by["categories"].get(category, 0) + 1
@@ -110,7 +114,13 @@ class RowCounts:
     def facts(self) -> dict[str, Any]:
         """Return the counts as fields of `DatasetFacts`, names sorted."""
         counted = {kind: dict(sorted(names.items())) for kind, names in self._by.items()}
-        return {"rows": self.rows, "turns": self.turns, "characters": self.characters, **counted}
+        return {
+            "rows": self.rows,
+            "turns": self.turns,
+            "characters": self.characters,
+            "benchmark_sources": sorted(self._benchmarks),
+            **counted,
+        }
 
 
 def meta_fields(row: Mapping[str, Any]) -> Row:

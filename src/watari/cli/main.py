@@ -12,11 +12,14 @@ import typer
 import watari
 from watari.cli.average import AverageCommand, average
 from watari.cli.chat import chat
+from watari.cli.check import check
 from watari.cli.convert import convert_app
 from watari.cli.corpus import corpus_app
 from watari.cli.doctor import doctor
 from watari.cli.graft import graft
+from watari.cli.ledger import ledger_app
 from watari.cli.recipes import recipe_app
+from watari.cli.route import route
 from watari.cli.runs import clean, diff, pack, show, verify
 from watari.cli.tokenizer import tokenizer_app
 from watari.cli.train import train_app
@@ -72,10 +75,13 @@ app.command()(pack)
 app.command()(clean)
 app.command()(chat)
 app.command()(doctor)
+app.command()(check)
+app.command()(route)
 app.command(cls=VariadicCommand)(graft)
 app.command(cls=AverageCommand)(average)
 app.add_typer(recipe_app, name="recipe")
 app.add_typer(corpus_app, name="corpus")
+app.add_typer(ledger_app, name="ledger")
 app.add_typer(tokenizer_app, name="tokenizer")
 app.add_typer(train_app, name="train")
 app.add_typer(translate_app, name="translate")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from watari.artifact.dataset_facts import DatasetFacts, meta_fields, read_facts, write_facts
+from watari.artifact.dataset_facts import DatasetFacts, ModelFact, meta_fields, read_facts, write_facts
 from watari.artifact.kinds import Kind
 from watari.artifact.params import Conversations, Count, OneOrMore, OutsidePath, StageParams
 from watari.artifact.rows import ROWS
@@ -193,11 +193,11 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
     }
     facts = DatasetFacts(
         stage=KIND,
-        **counts.facts(),
+        **{**counts.facts(), "benchmark_sources": marked},
         rows_in=rows_in,
         dropped=by_reason,
+        models=_models([*data, *inputs.many("pairs")]),
         prompts=versions,
-        benchmark_sources=marked,
         more={"inputs": by_input, "tasks": tasks},
     )
     write_facts(out, facts)
@@ -234,6 +234,16 @@ def _marked_inputs(data: list[InputArtifact], params: Params) -> list[str]:
             )
         marked += facts.benchmark_sources
     return marked
+
+
+def _models(artifacts: list[InputArtifact]) -> list[ModelFact]:
+    """Return who wrote the inputs, as their `dataset.json`s say; how many of the rows that are left is not known."""
+    found: dict[tuple[str, str], ModelFact] = {}
+    for artifact in artifacts:
+        facts = read_facts(artifact.path)
+        for one in facts.models if facts is not None else ():
+            found[one.role, one.model] = ModelFact(model=one.model, role=one.role)
+    return [found[key] for key in sorted(found)]
 
 
 def _drop_contaminated(

@@ -181,12 +181,12 @@ def throw(
 
 def _renamed(index: Index) -> dict[int, str]:
     kept = index.kept
-    names = index.ids.take(pa.array(kept)).to_numpy(zero_copy_only=False)
-    _, first, inverse = np.unique(names.astype(str), return_index=True, return_inverse=True)
-    later = np.flatnonzero(first[inverse] != np.arange(len(kept)))
+    # A draw is a hash of the id: the same id has the same one.
+    _, first, inverse = np.unique(index.draw[kept], return_index=True, return_inverse=True)
+    later = kept[first[inverse] != np.arange(len(kept))]
     return {
-        int(kept[place]): f"{names[place]}~{int(index.exact[kept[place], 0]):016x}"[: len(names[place]) + 9]
-        for place in later.tolist()
+        row: f"{index.ids[row].as_py()}~{int(index.exact[row, 0]):016x}"[: len(index.ids[row].as_py()) + 9]
+        for row in later.tolist()
     }
 
 

@@ -19,13 +19,14 @@ import gc
 import itertools
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from watari.artifact.hashing import hash_bytes
 from watari.artifact.stage import Progress
 from watari.endpoint.failures import refusal
 from watari.endpoint.params import AskingParams
-from watari.endpoint.reading import answer_of
+from watari.endpoint.reading import Read, read_reply
 from watari.endpoint.request import Answer, AskFailed, Request
 from watari.endpoint.settings import Endpoint
 from watari.endpoint.through import PLACE, WINDOW, work_through
@@ -42,12 +43,20 @@ _BATCH_WINDOW = 50_000
 """Rows in work where a batch endpoint is asked: the most requests that OpenAI takes in one batch."""
 
 
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An answer that is on record and, since its backend had to look into it anyway, what was read from it."""
+
+    recorded: Recorded
+    read: Read
+
+
 class Backend(Protocol):
     """A way to have requests answered; one object for all endpoints of its kind in a run."""
 
     async def send(
         self, endpoint: Endpoint, request: Request, body: dict[str, Any], key: str, order: int
-    ) -> Recorded:
+    ) -> Recorded | Received:
         """Have `body` answered and recorded, as often as it takes, and return the answer that is on record.
 
         Args:
@@ -118,7 +127,7 @@ class Asking:
             if found is not None:
                 label = endpoint.label
                 self._recorded[label] = self._recorded.get(label, 0) + 1
-                return _answer(endpoint, key, found, recorded=True)
+                return _answer(endpoint, key, found, read_reply(found.response, endpoint.api), recorded=True)
             if self._had_failures and (failure := self.ledger.failure(key)) is not None:
                 refused = refusal(failure)
                 if refused is not None:
@@ -137,8 +146,10 @@ class Asking:
         self, endpoint: Endpoint, request: Request, body: dict[str, Any], key: str, order: int
     ) -> Answer:
         backend = self._backends.get(endpoint.backend) or self._backend(endpoint)
-        recorded = await backend.send(endpoint, request, body, key, order)
-        return _answer(endpoint, key, recorded, recorded=False)
+        sent = await backend.send(endpoint, request, body, key, order)
+        if isinstance(sent, Received):
+            return _answer(endpoint, key, sent.recorded, sent.read, recorded=False)
+        return _answer(endpoint, key, sent, read_reply(sent.response, endpoint.api), recorded=False)
 
     def _arrived(self, key: str, task: asyncio.Task[Answer]) -> None:
         del self._asked[key]
@@ -267,20 +278,20 @@ def _key(request: Request, again: int, body: Mapping[str, Any]) -> str:
     return hash_bytes(orjson.dumps([request.unit, again, body], option=orjson.OPT_SORT_KEYS))
 
 
-def _answer(endpoint: Endpoint, key: str, found: Recorded, *, recorded: bool) -> Answer:
-    answer = answer_of(
-        endpoint,
-        key,
-        found.attempt,
-        found.response,
+def _answer(endpoint: Endpoint, key: str, found: Recorded, read: Read, *, recorded: bool) -> Answer:
+    if read.problem:
+        raise AskFailed("unreadable answer", read.problem, found.attempt)
+    answer = Answer(
+        attempt=found.attempt,
+        key=key,
+        model=read.model or endpoint.model,
+        choices=read.choices,
         prompt_tokens=found.prompt_tokens,
         completion_tokens=found.completion_tokens,
         cost=found.cost,
         seconds=found.seconds,
         recorded=recorded,
     )
-    if isinstance(answer, str):
-        raise AskFailed("unreadable answer", answer, found.attempt)
     if answer.finish_reason == "content_filter" and not any(choice.text for choice in answer.choices):
         raise AskFailed("content filter", "the server's filter let nothing through", found.attempt)
     return answer

@@ -61,16 +61,21 @@ class Concurrency:
         """Note an answer to what was sent at `sent`; once a round trip, think about growing."""
         self._weigh(0.0)
         if self._since == -FOREVER:
-            self._begin(sent)
+            self._since = sent
         if sent < self._since:
             return
         self._answers += 1
         if self._answers < self.limit:
             return
-        throughput = self._answers / max(now - self._since, 1e-6)
+        if self._full:
+            self._think(self._answers / max(now - self._since, 1e-6))
+        self._begin(now)
+
+    def _think(self, throughput: float) -> None:
+        """Grow, or not, after a round trip in which as many were in flight as may be."""
         grew = throughput >= 1.2 * self._best
         self._best = max(self._best, throughput)
-        if self._full and self.limit < self.ceiling:
+        if self.limit < self.ceiling:
             if self._doubling and grew:
                 self.limit = min(self.limit * 2, self.ceiling)
             elif self._hold:
@@ -82,7 +87,6 @@ class Concurrency:
             else:
                 self._doubling = False
                 self.limit = min(self.limit + max(1, self.limit // 8), self.ceiling)
-        self._begin(now)
 
     def failed(self, now: float, sent: float) -> None:
         """Note a timeout, a 5xx or a broken connection; cut the limit if they are many and none has been cut since."""
@@ -302,7 +306,7 @@ class Rate:
         self._probes, self._asked_at = 24 if self._strikes == 1 else 1, None
         self._bad, self._seen = 0.0, 12.0
         self._grow_at = self.paused_until + (self.CALM if self._settled else 0.5)
-        self._step = 1.01 if self._settled else 1.2
+        self._step = 1.01 if self._settled else 1.25
 
     def _learn(self, now: float) -> None:
         """Set the rate by what was let through since the storm before.
@@ -328,11 +332,11 @@ class Rate:
             self.bucket = Bucket(60 * rate, now, burst=0.02)
         else:
             old = self.bucket.rate
-            if self._strikes == 1 and now - self._resumed_at > 2.0:
+            if self._strikes == 1 and (self._settled or now - self._resumed_at > 2.0):
                 # It went well at little less for a while: the step was too much, not the rate wrong.
-                rate = max(rate, 0.88 * old if self._settled else 0.75 * old)
+                rate = max(rate, 0.86 * old if self._settled else 0.75 * old)
             rate = max(min(rate, 0.97 * old), 0.1 * old, 1 / 60)
-            self._settled = rate >= 0.7 * old
+            self._settled = self._settled or self._strikes == 1
         self.bucket.set_rate(now, rate)
 
     def _weigh(self, bad: float, limit: int) -> None:

@@ -16,6 +16,7 @@ import aiohttp
 import orjson
 
 from watari.artifact.draws import draw_uniform
+from watari.endpoint.asking import Received
 from watari.endpoint.budget import Purse, check_budget, worst_case
 from watari.endpoint.dispatcher import Dispatcher
 from watari.endpoint.failures import Outcome, classify
@@ -85,7 +86,7 @@ class Online:
 
     async def send(
         self, endpoint: Endpoint, request: Request, body: dict[str, Any], key: str, order: int
-    ) -> Recorded:
+    ) -> Received:
         """See `Backend.send`."""
         route = self._route(endpoint)
         if self._purse is not None:
@@ -186,7 +187,7 @@ class _Exchange:
         self._failures = 0
         self._pauses = 0
 
-    async def run(self) -> Recorded:
+    async def run(self) -> Received:
         """Return the recorded answer."""
         while True:
             reply, outcome, hold = await self._once()
@@ -195,7 +196,7 @@ class _Exchange:
             if hold is not None:
                 hold.settle(Spend(attempt.cost, attempt.prompt_tokens + attempt.completion_tokens, 1))
             if outcome.sort == "answered":
-                return Recorded(
+                recorded = Recorded(
                     number,
                     reply.body,
                     attempt.model,
@@ -204,6 +205,7 @@ class _Exchange:
                     attempt.cost,
                     attempt.seconds,
                 )
+                return Received(recorded, outcome.read)
             if outcome.stop is not None:
                 raise outcome.stop
             if outcome.sort == "refused":

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from watari.endpoint.request import Answer, Choice
+from watari.endpoint.request import Choice
 from watari.endpoint.settings import Endpoint
 
 
@@ -81,7 +81,9 @@ def _read(data: Any, api: str) -> Read:
     listed = data.get("choices")
     if not isinstance(listed, list) or not listed:
         return Read(usage=usage, problem="no choices in it")
-    choices = tuple(_choice(item, api) for item in sorted(listed, key=_index))
+    if len(listed) > 1:
+        listed = sorted(listed, key=_index)
+    choices = tuple([_choice(item, api) for item in listed])
     model = data.get("model")
     return Read(choices, model if isinstance(model, str) else "", usage)
 
@@ -153,41 +155,3 @@ def _not_json(body: bytes) -> str:
     if start.startswith((b"<!doctype", b"<html", b"<?xml")):
         return "a web page instead of JSON"
     return "not JSON, or only a part of it"
-
-
-def answer_of(
-    endpoint: Endpoint,
-    key: str,
-    attempt: int,
-    response: bytes,
-    *,
-    cost: float,
-    seconds: float,
-    recorded: bool,
-    prompt_tokens: int,
-    completion_tokens: int,
-) -> Answer | str:
-    """Return the `Answer` in a recorded reply, or why it cannot be read.
-
-    Args:
-        endpoint: Whose reply it is.
-        key: The request's key.
-        attempt: Its number in the ledger.
-        response: The bytes of the reply.
-        cost, seconds, prompt_tokens, completion_tokens: As the ledger has them.
-        recorded: True if nothing was sent for it.
-    """
-    read = read_reply(response, endpoint.api)
-    if read.problem:
-        return read.problem
-    return Answer(
-        attempt=attempt,
-        key=key,
-        model=read.model or endpoint.model,
-        choices=read.choices,
-        prompt_tokens=prompt_tokens,
-        completion_tokens=completion_tokens,
-        cost=cost,
-        seconds=seconds,
-        recorded=recorded,
-    )

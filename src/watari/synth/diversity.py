@@ -79,7 +79,10 @@ class Diversity:
         Returns:
             For each whom it is most like, if that reaches the threshold; None: it was taken.
         """
-        return [self._one(name, text, keys, group) for (name, text), keys in zip(texts, self._keys(texts), strict=True)]
+        return [
+            self._one(name, text, keys, group)
+            for (name, text), keys in zip(texts, self._keys(texts), strict=True)
+        ]
 
     def know(self, texts: Iterable[tuple[str, str]], group: str) -> int:
         """Take texts whatever they are like (seeds, other data sets); return how many there were."""

@@ -14,6 +14,7 @@ from watari.artifact.hashing import hash_json
 from watari.endpoint.request import Answer, AskFailed, Request
 from watari.endpoint.settings import Endpoint
 from watari.synth.checks.finding import Finding, Meta, Severity
+from watari.synth.checks.text import Turn
 from watari.synth.instruct_params import KIND, Params
 from watari.synth.instruct_reading import Item, read_items
 from watari.synth.ladder import (
@@ -21,6 +22,7 @@ from watari.synth.ladder import (
     TRUNCATED,
     Asks,
     AttemptNote,
+    Message,
     Messages,
     Outcome,
     Previous,
@@ -31,9 +33,13 @@ from watari.synth.ladder import (
 )
 from watari.synth.taxonomy import Category, Draw, Taxonomy, Texts
 from watari.synth.translator import Checks
+from watari.text.leakage import own_letters
 
 RAISED = 4
 """Times `max_tokens` up to which an answer that was cut off is asked again."""
+_FEW, _SHARE = 20, 0.15
+"""Latin letters from which a text says something; share of the language's own letters below which it is another's."""
+_LATIN = re.compile("[A-Za-z]")
 _FENCED = re.compile(r"\A\s*```(?:json)?\s*\n(.*?)\n?```\s*\Z", re.S)
 
 
@@ -128,7 +134,13 @@ class Author:
     """
 
     def __init__(
-        self, params: Params, asking: Asks, checks: Checks, taxonomy: Taxonomy, texts: Texts, seeds: Sequence[Seed]
+        self,
+        params: Params,
+        asking: Asks,
+        checks: Checks,
+        taxonomy: Taxonomy,
+        texts: Texts,
+        seeds: Sequence[Seed],
     ) -> None:
         self._params = params
         self._asking = asking
@@ -161,12 +173,17 @@ class Author:
             done.failed = failed.code
             lost = Item(0, reason=failed.code, detail=failed.detail)
             done.instructions = [
-                self._made(number, drawn, place, Item(place + 1, reason=lost.reason, detail=lost.detail), "", shown)
+                self._made(
+                    number, drawn, place, Item(place + 1, reason=lost.reason, detail=lost.detail), "", shown
+                )
                 for place in range(params.per_request)
             ]
             return done
         items = read_items(
-            answer.text, params.per_request, system=drawn.category.task.system, finish_reason=answer.finish_reason
+            answer.text,
+            params.per_request,
+            system=drawn.category.task.system,
+            finish_reason=answer.finish_reason,
         )
         done.instructions = [
             self._made(number, drawn, item.number - 1, item, answer.model or params.teacher.model, shown)
@@ -178,7 +195,11 @@ class Author:
         """Return the hard findings of an instruction by itself."""
         meta = Meta(source=self._params.language, target=self._params.language, kind="chat")
         found = await self._checks.alone(instruction.item.messages, meta)
-        return [finding for finding in found if finding.severity is Severity.HARD]
+        hard = [finding for finding in found if finding.severity is Severity.HARD]
+        if instruction.category.task.expects != "other-language":
+            faults = [language_fault(message, self._params.language) for message in instruction.item.messages]
+            hard += [Finding("wrong-language", Severity.HARD, fault) for fault in faults if fault]
+        return hard
 
     async def answer(self, instruction: Instruction) -> Answered:
         """Ask for the answer, and for further turns where the category has them."""
@@ -213,12 +234,18 @@ class Author:
 
         def read(answer: Answer) -> Messages | Unreadable:
             text = answer.text.strip()
-            return [{"role": "assistant", "content": text}] if text else Unreadable("the answer is empty", "empty")
+            return (
+                [{"role": "assistant", "content": text}]
+                if text
+                else Unreadable("the answer is empty", "empty")
+            )
 
         async def check(messages: Messages, meta: Meta) -> list[Finding]:
             found = await self._checks.alone([*history, *messages], meta)
             if expects == "json" and (fault := json_fault(messages[-1]["content"])):
                 found.append(Finding("json-unreadable", Severity.HARD, fault))
+            if not expects and (fault := language_fault(messages[-1], self._params.language)):
+                found.append(Finding("wrong-language", Severity.HARD, fault))
             return found
 
         language = self._params.language
@@ -265,6 +292,8 @@ class Author:
         said = [*done.messages, {"role": "user", "content": text}]
         meta = Meta(source=params.language, target=params.language, kind="chat")
         hard = [one for one in await self._checks.alone(said, meta) if one.severity is Severity.HARD]
+        if not hard and (fault := language_fault(said[-1], params.language)):
+            hard = [Finding("wrong-language", Severity.HARD, fault)]
         if hard:
             done.reason, done.findings = f"follow-up: {hard[0].code}", hard
             done.detail = hard[0].message
@@ -295,7 +324,9 @@ class Author:
         return settings
 
     def _examples(self, number: int, category: str) -> list[Seed]:
-        fitting = [seed for seed in self._seeds if not seed.category or seed.category == category] or list(self._seeds)
+        fitting = [seed for seed in self._seeds if not seed.category or seed.category == category] or list(
+            self._seeds
+        )
         wanted = min(self._params.examples, len(fitting))
         if not wanted:
             return []
@@ -318,14 +349,18 @@ class Author:
             "form": texts.form_system if task.system else texts.form_user,
         }
         # One pass, so that a brace in an example stays a brace.
-        content = re.sub(r"\{(count|task|topics|examples|form)\}", lambda name: filled[name[1]], texts.request)
+        content = re.sub(
+            r"\{(count|task|topics|examples|form)\}", lambda name: filled[name[1]], texts.request
+        )
         return [{"role": "system", "content": texts.system}, {"role": "user", "content": content}]
 
     def _made(
         self, number: int, drawn: Draw, place: int, item: Item, model: str, shown: Sequence[Seed]
     ) -> Instruction:
         topic, subject = drawn.subjects[place] if 0 <= place < len(drawn.subjects) else ("", "")
-        identity = hash_json([KIND, item.messages] if item.messages else [KIND, number, item.number, item.reason])
+        identity = hash_json(
+            [KIND, item.messages] if item.messages else [KIND, number, item.number, item.reason]
+        )
         seeds = tuple(seed.id for seed in shown)
         return Instruction(identity, number, item, drawn.category, topic, subject, model, seeds)
 
@@ -338,6 +373,21 @@ def json_fault(text: str) -> str:
     except orjson.JSONDecodeError as error:
         return f"JSON was asked for, and the answer cannot be read as JSON: {error}"
     return ""
+
+
+def language_fault(message: Message, language: str) -> str:
+    """Return that a message is in Latin letters where the language is not, in a line; "" if it is not.
+
+    Code blocks, inline code and addresses do not count. The checks leave this to those that see a source.
+    """
+    theirs = own_letters(language)
+    if theirs.search("a") is not None:
+        return ""
+    prose = Turn(message["role"], message["content"]).prose
+    latin, own = len(_LATIN.findall(prose)), len(theirs.findall(prose))
+    if latin < _FEW or own >= _SHARE * (latin + own):
+        return ""
+    return f"it is not in the language that was asked for ({language}): {message['content'][:60]!r}"
 
 
 def notes_of(done: Answered) -> list[AttemptNote]:

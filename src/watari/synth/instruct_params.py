@@ -45,7 +45,9 @@ class Params(AskingParams):
         description="example instructions, .jsonl with `instruction`, `prompt`, `text` or `messages` in each row, and perhaps"
         " `category`; shown to the teacher, and no row is like one",
     )
-    examples: int = Field(default=2, ge=0, le=10, description="seeds shown with each request, if there are any")
+    examples: int = Field(
+        default=2, ge=0, le=10, description="seeds shown with each request, if there are any"
+    )
     against: Annotated[list[Conversations], OneOrMore] = Field(
         default_factory=list, description="conversations that no row may be like"
     )
@@ -63,7 +65,9 @@ class Params(AskingParams):
         gt=0,
         description="Jaccard similarity of character 5-grams from which two instructions are the same; above 1: never",
     )
-    repairs: int = Field(default=1, ge=0, le=5, description="times that an answer is mended, told what is wrong")
+    repairs: int = Field(
+        default=1, ge=0, le=5, description="times that an answer is mended, told what is wrong"
+    )
     temperature: float = Field(
         default=0.9, ge=0, description="for instructions, unless the teacher's sampler says another"
     )

@@ -24,7 +24,10 @@ from watari.synth.ladder import TRUNCATED, Messages
 
 _MARK = re.compile(r"^[ \t]*<<<[ \t]*(\d+|end)[ \t]*>>>[ \t]*$", re.M | re.I)
 _ROLE = re.compile(r"^[ \t]*\[\[[ \t]*(\w+)[ \t]*\]\][ \t]*$", re.M)
-_PLACEHOLDER = re.compile(r"^[(（\[［<＜].{0,40}(?:依頼文|システムプロンプト|instruction|system prompt).{0,20}[)）\]］>＞]$", re.S | re.I)
+_PLACEHOLDER = re.compile(
+    r"^[(（\[［<＜].{0,40}(?:依頼文|システムプロンプト|instruction|system prompt).{0,20}[)）\]］>＞]$",
+    re.S | re.I,
+)
 SHORTEST = 4
 """Characters of a message at least."""
 LONGEST = 8000

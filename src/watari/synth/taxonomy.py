@@ -22,13 +22,14 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from watari.artifact.draws import generator
+from watari.artifact.draws import draw_uniform, generator
 from watari.artifact.hashing import hash_json
 from watari.errors import UserError
 from watari.languages import languages, load_language
 
 _FOLDER = "watari.languages"
 _DRAWS = "synth.instruct/draws"
+_GOLDEN = 0.6180339887498949
 
 
 class _Strict(BaseModel):
@@ -42,13 +43,13 @@ class Task(_Strict):
         task: What kind of instruction is wanted, for the teacher.
         system: True if every instruction comes with a system prompt.
         turns: Messages of the user, the first included.
-        expects: `json`: an answer must hold JSON that can be read.
+        expects: `json`: an answer must hold JSON that can be read; `other-language`: it may be in another language.
     """
 
     task: str = Field(min_length=1)
     system: bool = False
     turns: int = Field(default=1, ge=1, le=8)
-    expects: Literal["", "json"] = ""
+    expects: Literal["", "json", "other-language"] = ""
 
 
 class Texts(_Strict):
@@ -76,7 +77,7 @@ class _Category(_Strict):
     task: str | None = None
     system: bool | None = None
     turns: int | None = Field(default=None, ge=1, le=8)
-    expects: Literal["", "json"] | None = None
+    expects: Literal["", "json", "other-language"] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -137,11 +138,15 @@ class Taxonomy:
     categories: tuple[Category, ...]
 
     def draw(self, seed: int, request: int, count: int) -> Draw:
-        """Return what request number `request` asks for: a draw keyed by the seed and that number alone."""
+        """Return what request number `request` asks for: keyed by the seed and that number alone.
+
+        Categories follow a Weyl sequence with a drawn start, so that few requests too have them by their weights.
+        """
         weights = np.cumsum([category.weight for category in self.categories])
-        rng = generator(seed, _DRAWS, str(request))
-        place = int(np.searchsorted(weights, rng.random() * weights[-1], side="right"))
+        turn = (draw_uniform(seed, _DRAWS, "start") + request * _GOLDEN) % 1.0
+        place = int(np.searchsorted(weights, turn * weights[-1], side="right"))
         category = self.categories[min(place, len(self.categories) - 1)]
+        rng = generator(seed, _DRAWS, str(request))
         drawn: list[tuple[str, str]] = []
         while len(drawn) < count:
             order = rng.permutation(len(category.subjects))
@@ -171,7 +176,9 @@ def load_taxonomy(language: str, path: str | None, only: list[str] | None = None
     for name, category in found.categories.items():
         if only is not None and name not in only:
             continue
-        made.append(Category(name, category.weight, _task(where, name, category, known), _subjects(found, category)))
+        made.append(
+            Category(name, category.weight, _task(where, name, category, known), _subjects(found, category))
+        )
     if only is not None and (strange := sorted(set(only) - set(found.categories))):
         raise UserError(f"categories: no '{strange[0]}'", f"known: {', '.join(found.categories)}")
     return Taxonomy(tuple(made))
@@ -202,7 +209,8 @@ def _text(language: str, path: str | None) -> str:
     entry = resources.files(_FOLDER) / "taxonomies" / f"{language}.yaml"
     if not entry.is_file():
         raise UserError(
-            f"taxonomy: none is packaged for '{language}'", "give a file of topics and categories: `taxonomy: my.yaml`"
+            f"taxonomy: none is packaged for '{language}'",
+            "give a file of topics and categories: `taxonomy: my.yaml`",
         )
     return entry.read_text("utf-8")
 
@@ -222,10 +230,12 @@ def instruct_texts(language: str) -> Texts:
         texts = Texts.model_validate(yaml.safe_load(entry.read_text("utf-8")))
     except (ValidationError, yaml.YAMLError) as error:
         raise UserError(f"languages/prompts/{entry.name}: {_said(error)}") from None
-    name = load_language(language).name["en"] if language in languages() else {"en": "English"}.get(language, language)
-    filled = {
-        field: text.replace("{language}", name) for field, text in texts if isinstance(text, str)
-    }
+    name = (
+        load_language(language).name["en"]
+        if language in languages()
+        else {"en": "English"}.get(language, language)
+    )
+    filled = {field: text.replace("{language}", name) for field, text in texts if isinstance(text, str)}
     return texts.model_copy(update=filled)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from watari.languages import languages, load_language
@@ -55,7 +55,9 @@ _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff々"
 _JOINTS = r"[ .,!?:;'’‘\-–·、。，！？0-9()]"
 _VIETNAMESE = re.compile("[ăđơưĂĐƠƯ\u1ea0-\u1ef9]")
 # Latin letters beyond ASCII and the signs × ÷ ª º.
-_ACCENTED = re.compile(r"(?<![A-Za-z])[A-Za-z]*[\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff][A-Za-z\u00c0-\u024f\u1e00-\u1eff]*")
+_ACCENTED = re.compile(
+    r"(?<![A-Za-z])[A-Za-z]*[\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff][A-Za-z\u00c0-\u024f\u1e00-\u1eff]*"
+)
 _SENTENCE = re.compile(r"[^。！？!?\n]+")
 _CHINESE_GRAMMAR = re.compile(r"[的了是就也都我他]|可以|没有|如果|因此|不是|这|们|个")
 _KANA = re.compile("[\u3041-\u3096\u30a1-\u30fa\uff66-\uff9d]")
@@ -139,7 +141,10 @@ def _foreign_letters(code: str) -> tuple[re.Pattern[str], tuple[tuple[re.Pattern
     every = "".join(letters for letters, _ in others)
     greek = "" if code == "el" else f"|[{_GREEK}]{{3,}}(?:{_JOINTS}+[{_GREEK}]{{3,}})*"
     runs = re.compile(f"[{every}]+(?:{_JOINTS}*[{every}]+)*{greek}")
-    return runs, (*((re.compile(f"[{letters}]"), name) for letters, name in others), (re.compile(f"[{_GREEK}]"), "el"))
+    return runs, (
+        *((re.compile(f"[{letters}]"), name) for letters, name in others),
+        (re.compile(f"[{_GREEK}]"), "el"),
+    )
 
 
 def _scripts(text: str, expected: str, allowed: str) -> list[Leak]:
@@ -161,7 +166,9 @@ def _scripts(text: str, expected: str, allowed: str) -> list[Leak]:
 
 
 @cache
-def _foreign_han(expected: str) -> tuple[frozenset[str], str, re.Pattern[str] | None, dict[str, re.Pattern[str]]]:
+def _foreign_han(
+    expected: str,
+) -> tuple[frozenset[str], str, re.Pattern[str] | None, dict[str, re.Pattern[str]]]:
     """Return characters of the other Han language, its code, a pattern for its words, and words with another sense."""
     japanese, chinese = _told_apart()
     # Rare characters stand in the names and quotations of either language.
@@ -245,7 +252,7 @@ def _latin(text: str, expected: str, allowed: str) -> list[Leak]:
     return found
 
 
-@cache
+@lru_cache(maxsize=4096)
 def _plain(word: str) -> str:
     import unicodedata
 

@@ -43,8 +43,8 @@ TABLES = (
         holder TEXT NOT NULL, nano INTEGER NOT NULL, tokens INTEGER NOT NULL, made REAL NOT NULL,
         changed REAL NOT NULL, detail TEXT NOT NULL)""",
     """CREATE TABLE IF NOT EXISTS batch_key (
-        token TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (token, key))""",
-    "CREATE INDEX IF NOT EXISTS batch_key_key ON batch_key (key)",
+        token TEXT NOT NULL, key TEXT NOT NULL, unit TEXT NOT NULL, row_id TEXT NOT NULL, rung INTEGER NOT NULL,
+        purpose TEXT NOT NULL, request BLOB NOT NULL, PRIMARY KEY (token, key))""",
 )
 
 ATTEMPT_COLUMNS = (

@@ -19,6 +19,7 @@ class Counts:
         """Begin anew: also the number of times that a body has come, so that faults are drawn as for a fresh server."""
         self._began = time.monotonic()
         self._first: float | None = None
+        self._first_clock: float | None = None
         self._last: float | None = None
         self.requests = 0
         self.status: Counter[str] = Counter()
@@ -40,7 +41,7 @@ class Counts:
         """A request for an answer has come."""
         now = time.monotonic()
         if self._first is None:
-            self._first = now
+            self._first, self._first_clock = now, time.time()
         self._last = now
         self.requests += 1
         self.in_flight += 1
@@ -82,6 +83,7 @@ class Counts:
             "completion_tokens": self.completion_tokens,
             "keys": {_unnamed(key): times for key, times in self.keys.items()},
             "models": dict(self.models),
+            "first_at": self._first_clock,
             "seconds_to_first": None if self._first is None else self._first - self._began,
             "seconds": 0.0 if self._first is None or self._last is None else self._last - self._first,
             "script_error": self.script_error,

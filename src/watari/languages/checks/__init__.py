@@ -36,6 +36,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from watari.errors import UserError
 
+
 class CheckPhrases(BaseModel):
     """The phrases of one language; see this package's head for the fields."""
 
@@ -112,8 +113,12 @@ class Phrases:
     def __init__(self, patterns: list[str], *, whole: bool = False) -> None:
         framed = [rf"\A(?:{one})\Z" if whole else one for one in patterns]
         latin = [bool(re.search("[A-Za-z]", _LETTERS.sub(" ", one))) for one in patterns]
-        self._plain = tuple(re.compile(one) for one, is_latin in zip(framed, latin, strict=True) if not is_latin)
-        self._latin = tuple(re.compile(one, re.I) for one, is_latin in zip(framed, latin, strict=True) if is_latin)
+        self._plain = tuple(
+            re.compile(one) for one, is_latin in zip(framed, latin, strict=True) if not is_latin
+        )
+        self._latin = tuple(
+            re.compile(one, re.I) for one, is_latin in zip(framed, latin, strict=True) if is_latin
+        )
 
     def search(self, text: str) -> re.Match[str] | None:
         """Return a match of the first pattern that has one, whatever the case of Latin letters."""

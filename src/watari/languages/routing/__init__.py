@@ -116,9 +116,7 @@ def load_routing(code: str) -> Routing:
     import yaml
 
     if code not in routing_languages():
-        raise UserError(
-            f"no routing rules for texts in '{code}'", f"known: {', '.join(routing_languages())}"
-        )
+        raise UserError(f"no routing rules for texts in '{code}'", f"known: {', '.join(routing_languages())}")
     content = yaml.safe_load((resources.files(__name__) / f"{code}.yaml").read_text("utf-8"))
     return parse_routing(code, content)
 
@@ -145,9 +143,9 @@ def parse_routing(code: str, content: Any) -> Routing:
             if name not in guards:
                 raise UserError(f"{where}: rule {rule.category}: no guard '{name}'")
         for item in rule.patterns:
-            pattern = _compiled(_filled(item, fragments, where), where)
-            needed = tuple(needed_words(pattern.pattern))
-            rules.append(Rule(rule.category, rule.reason, pattern, tuple(rule.unless), needed))
+            made = _compiled(_filled(item, fragments, where), where)
+            needed = tuple(needed_words(made.pattern))
+            rules.append(Rule(rule.category, rule.reason, made, tuple(rule.unless), needed))
     by_key: dict[str, list[int]] = {}
     always = []
     for place, one in enumerate(rules):

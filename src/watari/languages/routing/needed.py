@@ -22,9 +22,12 @@ _UNKNOWN = "\1"
 _WORD = re.compile(r"[a-z0-9]+")
 _PART = re.compile(r"(\x00|\x01|[^a-z0-9\x00\x01])([a-z0-9]+)(?=(\x00|\x01|[^a-z0-9\x00\x01]|\Z))")
 _COMMON = frozenset(
-    "a an and are as at be by can do does for from get give has have how i if in into is it make me my not of on or"
-    " please that the there these this to use using was what when which with write you your one all any find tell some"
-    " each every no out up we".split()
+    re.findall(
+        r"\w+",
+        "a an and are as at be by can do does for from get give has have how i if in into is it make me my not of on or"
+        " please that the there these this to use using was what when which with write you your one all any find tell"
+        " some each every no out up we",
+    )
 )
 
 Group = frozenset[str]
@@ -53,7 +56,9 @@ def _groups(items: Sequence[Any], before: str) -> list[Group]:
         if strings is not None and len(run) * len(strings) <= _MOST:
             run = [left + right for left in run for right in strings]
             continue
-        start = _EDGE if all(text.endswith(_EDGE) or (text[-1:] or "a") in " \"'" for text in run) else _UNKNOWN
+        start = (
+            _EDGE if all(text.endswith(_EDGE) or (text[-1:] or "a") in " \"'" for text in run) else _UNKNOWN
+        )
         _close(run, found)
         run = [_UNKNOWN]
         if strings is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from difflib import SequenceMatcher
 from functools import lru_cache
 
 from watari.synth.checks.finding import Check, Conversation, Finding, Meta, Severity, Span
@@ -15,6 +16,7 @@ from watari.synth.checks.text import Piece, Turn
 
 CHANGED = "url-changed"
 BROKEN = "url-broken"
+ELSEWHERE = "url-elsewhere"
 
 _HTTP = re.compile(r"^(?:https?|ftp)://", re.I)
 _LOCALE = re.compile(r"[a-z]{2}(?:[-_](?:[A-Za-z]{2}|Han[st]|latn))?", re.I)
@@ -47,12 +49,15 @@ def _compare(one: Turn, other: Turn, number: int) -> Iterator[Finding]:
         if place in have and not +new:
             continue  # A repetition was left out.
         written = written_as[place].text
-        stead = next((stands_as[candidate] for candidate in +new), None)
+        place_instead = max(+new, key=lambda candidate: _closeness(place, candidate), default=None)
+        stead = None if place_instead is None else stands_as[place_instead]
         message = f"the address {written[:80]} is missing"
         if stead is not None:
             message += f"; {stead.text[:80] or 'an empty one'} stands in the target"
         span = Span(number, stead.start, stead.stop) if stead is not None else None
-        yield Finding(CHANGED, Severity.HARD, message, span)
+        # A wholly other page was chosen by somebody; one that is nearly the source's is a mistake.
+        chosen = place_instead and place_instead != "#" and _closeness(place, place_instead) < 0.5
+        yield Finding(ELSEWHERE if chosen else CHANGED, Severity.WARN if chosen else Severity.HARD, message, span)
     for _, piece in theirs:
         if piece.text.endswith(("...", "…")) and piece.text not in one.content:
             message = f"the address {piece.text[:80]} is cut"
@@ -115,9 +120,16 @@ def _same_place(wanted: str, had: str) -> bool:
     return host == other and bool(last) and last == last_other
 
 
+def _closeness(place: str, other: str) -> float:
+    """Return how like two addresses are, to 1; one that begins the other is wholly like it."""
+    if place.startswith(other) or other.startswith(place):
+        return 1.0
+    return SequenceMatcher(None, place[:200], other[:200], autojunk=False).ratio()
+
+
 def _is_relative(place: str) -> bool:
     host = place.partition("/")[0]
     return "." not in host.strip(".") and ":" not in host
 
 
-CHECKS = (Check("addresses", 1, {CHANGED: Severity.HARD, BROKEN: Severity.HARD}, addresses),)
+CHECKS = (Check("addresses", 1, {CHANGED: Severity.HARD, BROKEN: Severity.HARD, ELSEWHERE: Severity.WARN}, addresses),)

@@ -16,6 +16,8 @@ _WORD = re.compile(r"\w")
 _DRESS = " \t\n\r\f\v\u3000`*_#>-~\"'“”「」『』()（）[]【】<>.。…‥!！?？,、:：;；/|\\=+"
 _HEAD = 400
 """A refusal stands within so many characters (facts/synthetic.md §2)."""
+_BEGINNING = 60
+"""Where a refusal of a made answer begins at the latest; characters."""
 _SHORT = 12
 
 
@@ -56,7 +58,9 @@ def refusal(source: Conversation, target: Conversation, meta: Meta) -> list[Find
             continue
         if number < len(source):
             mine = source[number].content
-            if _said(match[0], mine) or pattern("sorry", meta.source).search(mine[:_HEAD]):
+            # What stands in the first 400 characters of a translation stands in the first 900 of an English source.
+            reach = _HEAD if len(turn.content) < _HEAD // 2 else 9 * _HEAD // 4
+            if _said(match[0], mine) or pattern("sorry", meta.source).search(mine[:reach]):
                 continue
             if pattern("refusals", meta.source).search(mine[: 2 * _HEAD]):
                 continue
@@ -75,10 +79,12 @@ def refused(source: Conversation, target: Conversation, meta: Meta) -> list[Find
         return []
     found = []
     for number, turn in enumerate(target):
-        if turn.role == "assistant" and len(turn.content) <= _HEAD:
-            if match := pattern("refusals", "en", meta.target).search(turn.content[: _HEAD // 2]):
-                message = f"turn {number + 1} refuses: {clip(match[0])!r}"
-                found.append(hard(REFUSAL, message, number, match.start(), match.end()))
+        if turn.role != "assistant" or len(turn.content) > _HEAD:
+            continue
+        match = pattern("refusals", "en", meta.target).search(turn.content[: _HEAD // 2])
+        if match is not None and match.start() <= _BEGINNING:
+            message = f"turn {number + 1} refuses: {clip(match[0])!r}"
+            found.append(hard(REFUSAL, message, number, match.start(), match.end()))
     return found
 
 
@@ -114,7 +120,9 @@ def _begins_an_answer(one: str, other: str, meta: Meta) -> bool:
     heads = pattern("answers", meta.target)
     if not heads.search(other.lstrip()[:20]):
         return False
-    return not pattern("nods", meta.source).search(one[:60]) and not pattern("answers", meta.source).search(one[:60])
+    return not pattern("nods", meta.source).search(one[:60]) and not pattern("answers", meta.source).search(
+        one[:60]
+    )
 
 
 def _alike(one: str, other: str) -> bool:

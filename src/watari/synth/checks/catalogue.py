@@ -21,6 +21,9 @@ from watari.synth.checks.text import Turn
 CRASHED = "check-crashed"
 """Code of a finding that says that a check failed, not its row; hard, for nobody knows what it would have said."""
 
+UNREADABLE = "row-unreadable"
+"""Code of a finding that says that a row of a file could not be read."""
+
 _NOT_CHECKS = {"catalogue", "finding", "pool", "text", "wording"}
 
 

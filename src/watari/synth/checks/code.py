@@ -50,6 +50,7 @@ _SPACE = re.compile(r"\s")
 _CALL = re.compile(r"[\w.]\(|\b(?:import|export|const|return)\b", re.A)
 _DIGITS = re.compile(r"\d+(?:\.\d+)*")
 _INFO_MARKS = re.compile(r"[\w.:/-]+|[\"'“”‘’\[\]{}]", re.A)
+_LATIN_WORD = re.compile(r"[A-Za-z][A-Za-z'’]*[,.:;?!]?(?=\s|$)")
 _INFO_WORD = re.compile(r"[A-Za-z][\w+#.-]*")
 
 
@@ -84,7 +85,7 @@ def difference(source: Piece, target: Piece) -> str:
         return f"the code block's marks are '{target.info[:40]}', not '{source.info[:40]}'"
     if source.text == target.text:
         return ""
-    if is_prose(source):
+    if is_prose(source) and not target.text.isascii():
         return _prose_difference(source.text, target.text)
     if _same(source.text, target.text, language):
         return _numbers_difference(source.text, target.text)
@@ -97,8 +98,9 @@ def is_prose(fence: Piece) -> bool:
     if language and language not in _PROSE:
         return False
     text = fence.text
-    letters = sum(char.isalpha() for char in text)
-    return len(_CODE_MARK.findall(text)) <= 0.03 * len(text) and letters >= 0.6 * len(text)
+    lines = sum(bool(line.strip()) for line in text.split("\n"))
+    words = len(_LATIN_WORD.findall(text))
+    return len(_CODE_MARK.findall(text)) <= 0.03 * len(text) and words >= 4 * lines
 
 
 def skeleton(text: str, language: str) -> str:

@@ -16,7 +16,7 @@ from functools import lru_cache
 
 from watari.languages.lexicons import lexicon
 from watari.synth.checks.finding import Check, Conversation, Finding, Meta, Severity, Span
-from watari.synth.checks.inline import plain
+from watari.synth.checks.inline import is_word, plain
 from watari.synth.checks.sound import sound_of_katakana, sound_of_latin
 from watari.synth.checks.text import Turn
 
@@ -31,19 +31,44 @@ _LATIN_HIT, _LATIN_MISS = math.log(0.97 / 0.30), math.log(0.03 / 0.70)
 _HERE_HIT, _HERE_MISS = math.log(0.83 / 0.45), math.log(0.17 / 0.55)
 _CODE_HIT, _CODE_MISS = math.log(0.97 / 0.5), math.log(0.03 / 0.5)
 
-_WORD = re.compile(r"[A-Za-z][A-Za-z']*")
+_WINDOW = 12
+"""Sentences that may be missing in one place, at most."""
+
+_ALNUM = re.compile(r"\w+")
+_WORD = re.compile(r"[a-z][a-z']*")
 _KATAKANA = re.compile(r"[ァ-ヴ][ァ-ヴー]+")
-_LATIN = re.compile(r"[A-Za-z][A-Za-z0-9.+#-]*[A-Za-z0-9+#]")
+_LATIN = re.compile(r"[a-z][a-z0-9.+#-]*[a-z0-9+#]")
 _UNIT_END = re.compile(r"[.!?][\"')\]”’*_]*\s+(?=[\"'(\[“‘*_]*[A-Z0-9\s]|$)|\n[ \t]*\n|\n(?=[ \t>]*(?:[-*+•]|\d{1,3}[.)]|#{1,6}|\|)[ \t])|[:;]\n")
 
 
-@dataclass(frozen=True, slots=True)
 class _Traces:
-    """What of a target may be a trace of a source's word."""
+    """What of a target may be a trace of a source's word, and which words left one."""
 
-    text: str
-    latin: frozenset[str]
-    sounds: frozenset[str]
+    def __init__(self, turn: Turn, pair: tuple[str, str]) -> None:
+        self.text = turn.prose
+        self.katakana = {forms for word in set(_KATAKANA.findall(self.text)) if (forms := _katakana_forms(word))}
+        self.sounds: frozenset[str] = frozenset().union(*self.katakana)
+        self.latin = set(_WORD.findall(turn.content.lower()))
+        self._pair = pair
+        self._seen: dict[str, bool | None] = {}
+
+    def of(self, word: str) -> bool | None:
+        """Return whether a word left a trace; None where nobody knows what it would be and none was seen."""
+        try:
+            return self._seen[word]
+        except KeyError:
+            seen = self._seen[word] = self._look(word)
+            return seen
+
+    def _look(self, word: str) -> bool | None:
+        if len(word) > 2 and word in self.latin:
+            return True
+        if stems := _known(word, *self._pair):
+            text = self.text
+            return any(stem in text for stem in stems)
+        if len(word) > 3 and not _latin_forms(word).isdisjoint(self.sounds):
+            return True
+        return None
 
 
 @dataclass(slots=True)
@@ -53,8 +78,8 @@ class _Weighed:
     start: int
     stop: int
     letters: int
+    words: set[str]
     weight: float = 0.0
-    misses: int = 0
 
 
 def content(source: Conversation, target: Conversation, meta: Meta) -> list[Finding]:
@@ -69,15 +94,16 @@ def content(source: Conversation, target: Conversation, meta: Meta) -> list[Find
 
 
 def _compare(one: Turn, other: Turn, number: int, meta: Meta) -> Iterator[Finding]:
-    traces = _traces(other)
     pair = (meta.source, meta.target)
-    whole = _evidence(one, other, traces, pair)
+    traces = _Traces(other, pair)
+    units = _units(one)
+    whole = _evidence(one, units, traces, pair)
     # A free translation says the same in other words.
     if whole <= meta.limits.get("wrong-pair", -20.0 if meta.free else -3.5):
         message = "few words of the source left a trace in the target: is it the translation of another text?"
         yield Finding(WRONG_PAIR, Severity.HARD, message, None)
         return
-    if (missing := _omitted(one, other, traces, pair, meta)) is not None:
+    if (missing := _omitted(one, other, units, traces, meta)) is not None:
         start, stop, weight = missing
         severity = Severity.WARN if meta.free else Severity.HARD
         text = " ".join(one.content[start:stop].split())[:100]
@@ -85,15 +111,16 @@ def _compare(one: Turn, other: Turn, number: int, meta: Meta) -> Iterator[Findin
         yield Finding(OMISSION, severity, message, Span(number, start, stop, "source"))
 
 
-def _traces(turn: Turn) -> _Traces:
-    text = turn.prose
-    sounds: set[str] = set()
-    for word in set(_KATAKANA.findall(text)):
-        sounds |= _forms(sound_of_katakana(word))
-    return _Traces(text, frozenset(word.lower() for word in _WORD.findall(turn.content)), frozenset(sounds))
+@lru_cache(maxsize=16384)
+def _katakana_forms(word: str) -> frozenset[str]:
+    return _forms(sound_of_katakana(word))
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=16384)
+def _latin_forms(word: str) -> frozenset[str]:
+    return _forms(sound_of_latin(word))
+
+
 def _forms(sound: str) -> frozenset[str]:
     """Return a sound and what it is without an ending; nothing of one consonant, which says little."""
     if len(sound) < 2:
@@ -133,34 +160,25 @@ def _ground_forms(word: str) -> Iterator[str]:
                 yield bare[:-1]
 
 
-def _trace(word: str, traces: _Traces, pair: tuple[str, str]) -> bool | None:
-    """Return whether a word left a trace; None where nobody knows what its trace would be and none was seen."""
-    if len(word) > 2 and word in traces.latin:
-        return True
-    if stems := _known(word, *pair):
-        return any(stem in traces.text for stem in stems)
-    if len(word) > 3 and not _forms(sound_of_latin(word)).isdisjoint(traces.sounds):
-        return True
-    return None
-
-
-def _evidence(one: Turn, other: Turn, traces: _Traces, pair: tuple[str, str]) -> float:
+def _evidence(one: Turn, units: list[_Weighed], traces: _Traces, pair: tuple[str, str]) -> float:
     """Return the evidence that two whole texts say the same."""
     weight = 0.0
-    words = {word.lower() for word in _WORD.findall(one.prose)}
+    words: set[str] = set().union(*(unit.words for unit in units))
     for word in words:
         if _known(word, *pair):
-            weight += _HIT if _trace(word, traces, pair) else _MISS
-    everything = {word.lower() for word in _WORD.findall(one.content)}
-    sounds: set[str] = set()
-    for word in everything:
-        if len(word) > 2:
-            sounds |= _forms(sound_of_latin(word))
-    for word in set(_KATAKANA.findall(traces.text)):
-        if forms := _forms(sound_of_katakana(word)):
+            weight += _HIT if traces.of(word) else _MISS
+    if traces.katakana:
+        sounds: set[str] = set()
+        if "`" in one.content or "](" in one.content or "<" in one.content:
+            # A name may be sounded out that stands as code in the source.
+            words = set(_WORD.findall(one.content.lower()))
+        for word in words:
+            if len(word) > 2:
+                sounds |= _latin_forms(word)
+        for forms in traces.katakana:
             weight += _SOUND_MISS if forms.isdisjoint(sounds) else _SOUND_HIT
     lower = one.content.lower()
-    for word in {word.lower() for word in _LATIN.findall(traces.text)}:
+    for word in set(_LATIN.findall(traces.text.lower())):
         weight += _LATIN_HIT if word in lower else _LATIN_MISS
     return weight
 
@@ -173,57 +191,57 @@ def _units(turn: Turn) -> list[_Weighed]:
     ends = [match.end() for match in _UNIT_END.finditer(prose)]
     for stop in [*ends, len(prose)]:
         text = prose[start:stop]
-        letters = sum(map(str.isalnum, text))
+        words = _WORD.findall(text.lower())
+        letters = sum(map(len, words))
         if letters >= 3:
-            found.append(_Weighed(start, stop, letters))
+            found.append(_Weighed(start, stop, letters, set(words)))
         start = stop
     return found
 
 
 def _omitted(
-    one: Turn, other: Turn, traces: _Traces, pair: tuple[str, str], meta: Meta
+    one: Turn, other: Turn, units: list[_Weighed], traces: _Traces, meta: Meta
 ) -> tuple[int, int, float] | None:
     """Return the place of what is missing of the source, with its evidence, if something is."""
-    units = _units(one)
     if not units:
         return None
-    prose = one.prose
     theirs = {plain(piece.text) for piece in other.inline}
     codes = [
-        (piece.start, plain(piece.text) in theirs or piece.text in other.content) for piece in one.inline
+        (piece.start, plain(piece.text) in theirs or piece.text in other.content)
+        for piece in one.inline
+        if not is_word(plain(piece.text))
     ]
     for unit in units:
-        for word in {word.lower() for word in _WORD.findall(prose[unit.start : unit.stop])}:
-            seen = _trace(word, traces, pair)
+        for word in unit.words:
+            seen = traces.of(word)
             if seen is not None:
                 unit.weight += _HERE_HIT if seen else _HERE_MISS
-                unit.misses += not seen
         for place, seen in codes:
             if unit.start <= place < unit.stop:
                 unit.weight += _CODE_HIT if seen else _CODE_MISS
     total = sum(unit.letters for unit in units)
-    ratio = sum(map(str.isalnum, other.prose)) / max(1, total)
-    best: tuple[float, int, int] = (0.0, 0, 0)
+    usual = meta.limits.get("length", 0.64)
+    spread = meta.limits.get("spread", 0.06) + 0.6 / math.sqrt(total)
+    ratio = sum(map(len, _ALNUM.findall(other.prose))) / total
+    # Evidence, by the target's length, that nothing is missing rather than a share of the source: two normal curves.
+    whole = ((min(ratio, usual) - usual) / spread) ** 2
+    least, found = meta.limits.get("omission", -3.0), None
+    lowest = running = 0.0
+    for unit in units:
+        running = min(0.0, running + unit.weight)
+        lowest = min(lowest, running)
+    if lowest - whole / 2 > least:
+        return None  # No row of sentences can weigh so much.
     for first in range(len(units)):
         weight, letters = 0.0, 0
-        for last in range(first, min(len(units), first + 12)):
-            weight += units[last].weight
-            letters += units[last].letters
-            score = weight + _length_evidence(ratio, letters / total, total, meta)
-            if score < best[0]:
-                best = (score, first, last)
-    if best[0] <= meta.limits.get("omission", -2.6):
-        return units[best[1]].start, units[best[2]].stop, best[0]
-    return None
-
-
-def _length_evidence(ratio: float, share: float, letters: int, meta: Meta) -> float:
-    """Return the evidence, by the target's length, that nothing is missing rather than a share of the source."""
-    usual = meta.limits.get("length", 0.64)
-    spread = meta.limits.get("spread", 0.06) + 0.6 / math.sqrt(max(letters, 1))
-    whole = (min(ratio, usual) - usual) / spread
-    part = (ratio - usual * (1 - share)) / spread
-    return (part * part - whole * whole) / 2
+        for unit in units[first : first + _WINDOW]:
+            weight += unit.weight
+            letters += unit.letters
+            part = (ratio - usual * (1 - letters / total)) / spread
+            score = weight + (part * part - whole) / 2
+            if score <= least:
+                least, found = score, (units[first].start, unit.stop, score)
+    return found
 
 
 CHECKS = (

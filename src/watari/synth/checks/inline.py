@@ -17,6 +17,8 @@ from watari.synth.checks.text import Piece, Turn
 
 CHANGED = "inline-code-changed"
 LOST = "inline-code-lost"
+MISSING = "inline-code-missing"
+BROKEN = "inline-code-broken"
 TRANSLATED = "inline-code-translated"
 
 _SPACES = re.compile(r"\s+(?:>\s+)*")
@@ -46,6 +48,8 @@ def inline(source: Conversation, target: Conversation, meta: Meta) -> list[Findi
 def _compare(one: Turn, other: Turn, number: int) -> Iterator[Finding]:
     mine, theirs = _codes(one), _codes(other)
     lost, new = mine - theirs, theirs - mine
+    if other.stray_ticks > one.stray_ticks and one.inline:
+        yield Finding(BROKEN, Severity.HARD, "backticks that enclose nothing, or are not closed")
     if not lost:
         return
     foreign = [code for code in new if not code.isascii()]
@@ -54,7 +58,7 @@ def _compare(one: Turn, other: Turn, number: int) -> Iterator[Finding]:
         yield Finding(LOST, Severity.HARD, f"no inline code is left; the source has `{next(iter(lost))[:60]}`")
         return
     strange = [code for code in new if code.isascii() and not _stands_in(one, code)]
-    names = [code for code in lost if not _is_word(code) and not any(_alike(code, one) for one in foreign)]
+    names = [code for code in lost if not is_word(code) and not any(_alike(code, one) for one in foreign)]
     for code in strange:
         # Of codes that are new, one that nearly stands in the source was changed.
         near, closeness = _nearest(code, lost)
@@ -79,9 +83,10 @@ def _compare(one: Turn, other: Turn, number: int) -> Iterator[Finding]:
             _span(other, number, foreign[0]),
         )
         return
+    missing = [code for code in lost if code not in theirs and not is_word(code) and any(map(str.isalpha, code))]
     for code in lost:
         bare, was_bare = _bare(other, code), _bare(one, code)
-        if bare > was_bare and (code.count(" ") < 3 or not _is_word(code)) and not code.isdigit():
+        if bare > was_bare and (code.count(" ") < 3 or not is_word(code)) and not code.isdigit():
             yield Finding(LOST, Severity.HARD, f"`{code[:60]}` lost its backticks")
         elif foreign:
             again = code in theirs
@@ -91,8 +96,10 @@ def _compare(one: Turn, other: Turn, number: int) -> Iterator[Finding]:
                 f"inline code `{code[:60]}` became `{foreign[0][:60]}`",
                 _span(other, number, foreign[0]),
             )
-        elif code not in theirs and not _is_word(code) and any(map(str.isalpha, code)):
-            yield Finding(LOST, Severity.HARD, f"inline code `{code[:60]}` is missing")
+        elif code in missing:
+            # One may have been said in other words; with two, something is left out.
+            severity = Severity.HARD if len(missing) > 1 else Severity.WARN
+            yield Finding(MISSING, severity, f"inline code `{code[:60]}` is missing")
 
 
 def _codes(turn: Turn) -> Counter[str]:
@@ -120,7 +127,7 @@ def plain(text: str) -> str:
     return text.strip(_EDGES) or text.strip()
 
 
-def _is_word(code: str) -> bool:
+def is_word(code: str) -> bool:
     """Return whether code is plain words that a translator may translate."""
     return bool(_WORDS.fullmatch(code)) and (" " in code or bool(_WORD.fullmatch(code)))
 
@@ -174,5 +181,10 @@ def _span(turn: Turn, number: int, code: str) -> Span | None:
 
 
 CHECKS = (
-    Check("inline", 1, {CHANGED: Severity.HARD, LOST: Severity.HARD, TRANSLATED: Severity.WARN}, inline),
+    Check(
+        "inline",
+        1,
+        {**dict.fromkeys((CHANGED, LOST, MISSING, BROKEN), Severity.HARD), TRANSLATED: Severity.WARN},
+        inline,
+    ),
 )

@@ -24,7 +24,9 @@ _TOUCHING = re.compile(
 _WORDS = re.compile(r"[A-Za-z]+")
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff々]")
 # What speaks of computers: code, markup, paths, names with a capital inside or an underscore.
-_TECHNICAL = re.compile(r"`|</?\w|\{|\w_\w|://|[a-z][A-Z]|\w\(\)|--\w|\b(?:code|file|server|software|API|HTML|CSS|URL|SQL|Python|JavaScript|command|function|app|web|internet|computer|data|program\w*)\b")
+_TECHNICAL = re.compile(
+    r"`|</?\w|\{|\w_\w|://|[a-z][A-Z]|\w\(\)|--\w|\b(?:code|file|server|software|API|HTML|CSS|URL|SQL|Python|JavaScript|command|function|app|web|internet|computer|data|program\w*)\b"
+)
 
 
 def leftovers(source: Conversation, target: Conversation, meta: Meta) -> list[Finding]:
@@ -75,7 +77,10 @@ def _is_numbered(turn: Turn, start: int) -> bool:
 
 
 def _both_sides(turn: Turn, match: re.Match[str]) -> bool:
-    before, after = turn.content[match.start() - 1 : match.start()], turn.content[match.end() : match.end() + 1]
+    before, after = (
+        turn.content[match.start() - 1 : match.start()],
+        turn.content[match.end() : match.end() + 1],
+    )
     return _HAN.match(before) is not None and after != "" and not after.isspace()
 
 

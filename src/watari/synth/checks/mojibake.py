@@ -21,13 +21,21 @@ _AS_LATIN = re.compile(
 )
 # UTF-8 read as code page 932: 縺, 繧, 繝 are what kana begin with. As GBK: 鈥, 锛, 銆; as EUC or in reverse: runs of
 # half-width kana.
-_AS_JAPANESE = re.compile(r"縺[^\w\s]?|繧[^\w\s]|(?:[縺繧繝譁蜷荳][^\s]){2,}|[\uff61-\uff9f]{2,}[繝縺繧譁]|(?:[鍦銈銇鎴鏄锛銆鈥][^\s]){2,}|锟斤拷|烫烫烫|屯屯屯")
-_AS_CYRILLIC = re.compile(r"(?:[ÐÑ][\u0080-\u00bf\u0152-\u0178\u2013-\u203a]){2,}|(?:Р[А-Яа-яЂ-џ°±І-ґ]С[Ѓ-џ‚-›]){1,}")
-_BYTES = re.compile(r"<0x[0-9A-Fa-f]{2}>|(?:\\x[89a-fA-F][0-9a-fA-F]){2,}|(?:%[89A-Fa-f][0-9A-Fa-f]){3,}|(?:=[89A-F][0-9A-F]){4,}")
+_AS_JAPANESE = re.compile(
+    r"縺[^\w\s]?|繧[^\w\s]|(?:[縺繧繝譁蜷荳][^\s]){2,}|[\uff61-\uff9f]{2,}[繝縺繧譁]|(?:[鍦銈銇鎴鏄锛銆鈥][^\s]){2,}|锟斤拷|烫烫烫|屯屯屯"
+)
+_AS_CYRILLIC = re.compile(
+    r"(?:[ÐÑ][\u0080-\u00bf\u0152-\u0178\u2013-\u203a]){2,}|(?:Р[А-Яа-яЂ-џ°±І-ґ]С[Ѓ-џ‚-›]){1,}"
+)
+_BYTES = re.compile(
+    r"<0x[0-9A-Fa-f]{2}>|(?:\\x[89a-fA-F][0-9a-fA-F]){2,}|(?:%[89A-Fa-f][0-9A-Fa-f]){3,}|(?:=[89A-F][0-9A-F]){4,}"
+)
 _ESCAPES = re.compile(r"\\u[0-9a-fA-F]{4}|\\U[0-9a-fA-F]{8}|\\u\{[0-9a-fA-F]{4,6}\}|U\+[0-9A-F]{4,5}(?=U\+)")
 # Blanks are written so by people too.
 _ENTITY = re.compile(r"&(?!nbsp;|ensp;|emsp;|thinsp;)(?:[a-zA-Z]{2,8}|#[0-9]{2,6}|#[xX][0-9a-fA-F]{2,5});")
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ue000-\uf8ff\ud800-\udfff\ufffe\uffff\U000f0000-\U0010ffff]")
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ue000-\uf8ff\ud800-\udfff\ufffe\uffff\U000f0000-\U0010ffff]"
+)
 _INVISIBLE = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\u00ad]")
 
 
@@ -41,7 +49,15 @@ def mojibake(source: Conversation, target: Conversation, meta: Meta) -> list[Fin
             if text.count("\ufffd") > mine.count("\ufffd"):
                 start = text.index("\ufffd")
                 around = clip(text[max(0, start - 8) : start + 8])
-                found.append(hard(GARBLED, f"turn {number + 1} has lost characters: {around!r}", number, start, start + 1))
+                found.append(
+                    hard(
+                        GARBLED,
+                        f"turn {number + 1} has lost characters: {around!r}",
+                        number,
+                        start,
+                        start + 1,
+                    )
+                )
             for pattern in (_AS_LATIN, _AS_JAPANESE, _AS_CYRILLIC):
                 match = pattern.search(text)
                 if match and match[0] not in mine:
@@ -76,7 +92,9 @@ def _written_out(text: str, mine: str, number: int) -> list[Finding]:
             matches = [match for match in matches if match[0][0] != "%" or "://" not in text]
         if matches and (code != ENTITIES or len(matches) > 2 or not pattern.search(mine)):
             match = matches[0]
-            found.append(hard(code, f"turn {number + 1} has {what}: {clip(match[0])!r}", number, *match.span()))
+            found.append(
+                hard(code, f"turn {number + 1} has {what}: {clip(match[0])!r}", number, *match.span())
+            )
     return found[:2]
 
 

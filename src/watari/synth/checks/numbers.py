@@ -29,7 +29,8 @@ _ENGLISH_SCALES = {
 _ENGLISH_SCALE = re.compile(r"[ -]?(hundred|thousand|million|billion|trillion)s?\b|([kKMB])(?![A-Za-z0-9])")
 _LETTERS = {"k": 1000, "K": 1000, "M": 10**6, "B": 10**9}
 _SMALL = frozenset("234")
-_SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉", " " * 20)
+_RAISED = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉]")
+_OTHER_FORMS = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉０-９，．①-⑳]")
 
 
 def numbers(source: Conversation, target: Conversation, meta: Meta) -> list[Finding]:
@@ -81,8 +82,8 @@ def _readable(turn: Turn) -> str:
     if not any(map(str.isdigit, turn.content)):
         return turn.outside
     text = turn.without_marks
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text.translate(_SUPERSCRIPT))
+    if _OTHER_FORMS.search(text):
+        text = unicodedata.normalize("NFKC", _RAISED.sub(" ", text))
     return text
 
 

@@ -206,7 +206,7 @@ def _in_processes(
                 )
             yield from zip(batch, found, strict=True)
     finally:
-        executor.shutdown(wait=False, cancel_futures=True)
+        executor.shutdown(wait=True, cancel_futures=True)
 
 
 def _fine(future: Any) -> bool:

@@ -81,7 +81,8 @@ def _loops(text: str, times: int, period: int) -> bool:
     """Return whether the source too says something as often in a row, like the cells of a table."""
     if period > 60:
         return False
-    return re.search(r"(\S.{0,30}?\S?)(?:\s*\1){%d}" % (max(1, min(times, 8) - 1)), text[:4000]) is not None
+    again = max(1, min(times, 8) - 1)
+    return re.search(rf"(\S.{{0,30}}?\S?)(?:\s*\1){{{again}}}", text[:4000]) is not None
 
 
 def _sentences(turn: Turn, mine: Turn | None, number: int) -> list[Finding]:

@@ -19,7 +19,9 @@ def turns(source: Conversation, target: Conversation, meta: Meta) -> list[Findin
     if len(source) != len(target):
         merged = ""
         if 0 < len(target) < len(source):
-            long = max(range(len(target)), key=lambda at: len(target[at].content) / max(1, len(source[at].content)))
+            long = max(
+                range(len(target)), key=lambda at: len(target[at].content) / max(1, len(source[at].content))
+            )
             if len(target[long].content) > len(source[long].content) and len(source[long].content) < 400:
                 merged = f"; turn {long + 1} seems to hold another one"
         return [hard(COUNT, f"{len(target)} turns for {len(source)} of the source{merged}")]
@@ -56,7 +58,8 @@ def _marks(*codes: str) -> re.Pattern[str]:
     names = [re.escape(name) for code in dict.fromkeys(codes) for name in check_phrases(code).labels]
     names.sort(key=len, reverse=True)
     return re.compile(
-        rf"^[ \t]*(?:[*#>\[【「(（]*|#+ )({'|'.join(names)})[ \t]?\d{{0,2}}[*\]】」)）]*[ \t]*[:：]", re.M | re.I
+        rf"^[ \t]*(?:[*#>\[【「(（]*|#+ )({'|'.join(names)})[ \t]?\d{{0,2}}[*\]】」)）]*[ \t]*[:：]",
+        re.M | re.I,
     )
 
 

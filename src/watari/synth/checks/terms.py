@@ -43,7 +43,9 @@ def names(source: Conversation, target: Conversation, meta: Meta) -> list[Findin
         kept = [number for number in within if name in target[number].content]
         if len(within) > 1 and 0 < len(kept) < len(within):
             other = next(number for number in within if number not in kept)
-            message = f"{name!r} stands in turn {kept[0] + 1} as it is in the source, and not in turn {other + 1}"
+            message = (
+                f"{name!r} stands in turn {kept[0] + 1} as it is in the source, and not in turn {other + 1}"
+            )
             found.append(warn(NAMES, message, other, 0, len(target[other].content)))
     return found
 

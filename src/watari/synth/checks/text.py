@@ -112,19 +112,28 @@ class Turn:
             found.append(Piece(match.start(), match.end(), match[0]))
         return found
 
+    @property
+    def stray_ticks(self) -> int:
+        """Runs of backticks outside fences that are no end of inline code."""
+        return len(self._ticks) - 2 * len(self.inline)
+
     @cached_property
-    def inline(self) -> list[Piece]:
-        """Inline code outside fences: between runs of as many backticks, within one paragraph."""
-        outside = self.outside
-        if "`" not in outside:
-            return []
+    def _ticks(self) -> list[tuple[int, int, int]]:
+        """Start, stop and paragraph of each run of backticks outside fences."""
         runs: list[tuple[int, int, int]] = []
         block = 0
-        for match in _TICKS.finditer(outside):
+        for match in _TICKS.finditer(self.outside) if "`" in self.outside else ():
             if match[0][0] == "`":
                 runs.append((match.start(), match.end(), block))
             else:
                 block += 1
+        return runs
+
+    @cached_property
+    def inline(self) -> list[Piece]:
+        """Inline code outside fences: between runs of as many backticks, within one paragraph."""
+        outside = self.outside
+        runs = self._ticks
         waiting: dict[tuple[int, int], list[int]] = defaultdict(list)
         for index, (start, stop, block) in enumerate(runs):
             waiting[block, stop - start].append(index)

@@ -31,7 +31,15 @@ def languages(source: Conversation, target: Conversation, meta: Meta) -> list[Fi
             continue
         mine = source[number] if number < len(source) else None
         if wrong := _whole(turn, mine, meta):
-            found.append(hard(WRONG, f"turn {number + 1} is {wrong}: {clip(turn.content)!r}", number, 0, len(turn.content)))
+            found.append(
+                hard(
+                    WRONG,
+                    f"turn {number + 1} is {wrong}: {clip(turn.content)!r}",
+                    number,
+                    0,
+                    len(turn.content),
+                )
+            )
             continue
         found += _leaks(turn, mine, number, source, meta)
     return found
@@ -48,9 +56,9 @@ def _whole(turn: Turn, mine: Turn | None, meta: Meta) -> str:
         han = len(_HAN.findall(prose))
         if han >= 10:
             kana = len(_KANA.findall(prose))
-            if kana < _KANA_SHARE * (han + kana) and not (mine is not None and prose.strip() in mine.content):
-                if _is_chinese(prose, han):
-                    return "Chinese, it has next to no kana"
+            kept = mine is not None and prose.strip() in mine.content
+            if kana < _KANA_SHARE * (han + kana) and not kept and _is_chinese(prose, han):
+                return "Chinese, it has next to no kana"
     return ""
 
 
@@ -71,12 +79,18 @@ def _leaks(turn: Turn, mine: Turn | None, number: int, source: Conversation, met
         allowed = "" if meta.source not in ("ja", "zh") else allowed
     leaks = find_leaks(turn.content, meta.target, allowed=allowed, context=mine.content if mine else None)
     if meta.source != meta.target and source:
-        leaks = [leak for leak in leaks if leak.language != meta.source or leak.kind != "script"]
+        # Of the source's own letters the check of untranslated text tells; Han characters are of both languages.
+        own = {"ja", "zh"} if meta.source in ("ja", "zh") else {meta.source}
+        leaks = [leak for leak in leaks if leak.language not in own or leak.kind != "script"]
     if not leaks:
         return []
     if share := _other_script(turn, leaks, meta):
-        return [hard(WRONG, f"turn {number + 1} is in another script ({share})", number, 0, len(turn.content))]
-    return [_told(leak, number, source) for leak in leaks[:_TOLD]]
+        return [
+            hard(WRONG, f"turn {number + 1} is in another script ({share})", number, 0, len(turn.content))
+        ]
+    # One such word is a name, a café; two are another language.
+    lone = sum(leak.kind == "latin" for leak in leaks) == 1
+    return [_told(leak, number, source, lone) for leak in leaks[:_TOLD]]
 
 
 def _other_script(turn: Turn, leaks: list[Leak], meta: Meta) -> str:
@@ -87,7 +101,7 @@ def _other_script(turn: Turn, leaks: list[Leak], meta: Meta) -> str:
     return ""
 
 
-def _told(leak: Leak, number: int, source: Conversation) -> Finding:
+def _told(leak: Leak, number: int, source: Conversation, lone: bool) -> Finding:
     what = {
         "script": "letters of another script",
         "han": "written as in another language",
@@ -95,7 +109,7 @@ def _told(leak: Leak, number: int, source: Conversation) -> Finding:
         "language": "a sentence in another language",
     }[leak.kind]
     message = f"turn {number + 1}: {clip(leak.text)!r} is {what} ({leak.language})"
-    if leak.kind == "latin" and leak.language == "und":
+    if leak.kind == "latin" and leak.language == "und" and lone:
         return warn(FOREIGN_LETTERS, message, number, leak.start, leak.stop)
     if not source and leak.kind == "script":
         # An answer of its own may quote another language.

@@ -12,8 +12,12 @@ from watari.synth.checks.wording import clip, hard
 CUT = "truncated"
 FINISH = "finish-reason"
 
-_CUT_OFF = frozenset({"length", "max_tokens", "max_length", "max_output_tokens", "model_length", "incomplete", "token_limit"})
-_STOPPED = frozenset({"content_filter", "safety", "recitation", "error", "blocklist", "prohibited_content", "cancelled"})
+_CUT_OFF = frozenset(
+    {"length", "max_tokens", "max_length", "max_output_tokens", "model_length", "incomplete", "token_limit"}
+)
+_STOPPED = frozenset(
+    {"content_filter", "safety", "recitation", "error", "blocklist", "prohibited_content", "cancelled"}
+)
 _END = "。．.!！?？…‥♪〜～"
 _CLOSERS = "」』）)】]〉》”’\"'*_`>}｝|"
 _ENDED = re.compile(rf"[{_END}:：;；][{re.escape(_CLOSERS)}\s]*$")
@@ -60,8 +64,16 @@ def ends_well(source: Conversation, target: Conversation, meta: Meta) -> list[Fi
     fences = target[number].fences
     if fences and not fences[-1].closed:
         return [hard(CUT, f"turn {number + 1} ends inside a code block", number, fences[-1].start, len(text))]
-    if text[-1] in "、，,・（「『([" :
-        return [hard(CUT, f"turn {number + 1} ends inside a sentence: {clip(text[-40:])!r}", number, len(text) - 1, len(text))]
+    if text[-1] in "、，,・（「『([":
+        return [
+            hard(
+                CUT,
+                f"turn {number + 1} ends inside a sentence: {clip(text[-40:])!r}",
+                number,
+                len(text) - 1,
+                len(text),
+            )
+        ]
     return []
 
 
@@ -117,9 +129,10 @@ def _unclosed(one: Turn, other: Turn, text: str) -> str:
     mine = one.prose
     for opening, closing in _PAIRS:
         at = max(map(tail.rfind, opening))
-        if at >= 0 and not any(sign in tail[at:] for sign in closing):
-            if _balance(prose, opening, closing) > max(0, _balance(mine, opening, closing)):
-                return f"inside {opening[0]}{closing[0]}"
+        if at < 0 or any(sign in tail[at:] for sign in closing):
+            continue
+        if _balance(prose, opening, closing) > max(0, _balance(mine, opening, closing)):
+            return f"inside {opening[0]}{closing[0]}"
     outside = other.outside
     if outside.count("`") % 2 and not one.outside.count("`") % 2 and "`" in outside[-_LAST:]:
         inline = other.inline

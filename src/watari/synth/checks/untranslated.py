@@ -19,9 +19,15 @@ ADDED = "added-source-language"
 _LOWER = re.compile(r"(?<![\w@#/.$-])[a-z][a-z'’]+(?![\w@/(=-])")
 _ANY = re.compile(r"[A-Za-z][\w'’-]*")
 _CODE = re.compile(r"[{}=;<>|\\]|\w\(|^(?:import|from|const|let|var|use|return)\b")
+# A title that leads to something in the source's language.
+_LINK = re.compile(r"\W{0,6}\[[^\]\n]{8,300}\]\(")
 _RUN = re.compile(r"(?<![A-Za-z'’])[A-Za-z][A-Za-z'’]*(?:[ ,;:]+[A-Za-z0-9'’`*_-]+){3,}[.!?]?")
 _OPEN = "「『“\"'‘(（《〈【[`"
 _CLOSE = "」』”\"'’)）》〉】]`"
+# An item or a heading of two words or more, only the first one with a capital: "- Show the version:", "## Getting started".
+_SHORT = re.compile(
+    r"(?:(?:[-*+] |\d+[.)] |> )?[A-Z][a-z]+(?: +[a-z][a-z'’-]+)+ *[.:]|#{1,6} [A-Z][a-z]+(?: +[a-z][a-z'’-]+)+ *)$"
+)
 _MANY = 3
 """Lower-case words from which something in the source was to be translated."""
 
@@ -49,12 +55,12 @@ def _from_latin(
     one: Turn, other: Turn, number: int, theirs: re.Pattern[str], meta: Meta
 ) -> Iterator[Finding]:
     if not theirs.search(other.prose):
-        many = len(_LOWER.findall(one.prose))
+        small = _LOWER.findall(one.prose)
         grammar = words("words", meta.source)
-        if many >= _MANY and any(word in grammar for word in _LOWER.findall(one.prose)):
-            if not theirs.search(other.content) or _LOWER.search(other.prose):
-                message = f"turn {number + 1} holds nothing in the target's language: {clip(other.content)!r}"
-                yield hard(ROW, message, number, 0, len(other.content))
+        was_text = len(small) >= _MANY and any(word in grammar for word in small)
+        if was_text and (not theirs.search(other.content) or _LOWER.search(other.prose)):
+            message = f"turn {number + 1} holds nothing in the target's language: {clip(other.content)!r}"
+            yield hard(ROW, message, number, 0, len(other.content))
         return
     if one.content.strip() in other.content and len(_LOWER.findall(one.prose)) >= _MANY + 1:
         message = f"turn {number + 1} holds the source beside its translation"
@@ -71,10 +77,10 @@ def _kept(one: Turn, other: Turn, number: int, meta: Meta) -> list[Finding]:
     outside = other.outside
     found: list[Finding] = []
     for piece in one.sentences:
-        if len(piece.text) < 12:
+        if len(piece.text) < 9:
             continue
         text = mine[piece.start : piece.stop]
-        if text not in content:
+        if text not in content or _LINK.match(text):
             continue
         if not _is_left(piece.text, grammar):
             continue
@@ -89,7 +95,7 @@ def _kept(one: Turn, other: Turn, number: int, meta: Meta) -> list[Finding]:
 
 
 def _runs(one: Turn, other: Turn, number: int, meta: Meta) -> list[Finding]:
-    """Tell of runs of words of the source's language in the target that make a sentence, by its words of grammar."""
+    """Return what is told of runs of words of the source's language that make a sentence, by its words of grammar."""
     prose = other.prose
     grammar = words("words", meta.source)
     found: list[Finding] = []
@@ -101,7 +107,7 @@ def _runs(one: Turn, other: Turn, number: int, meta: Meta) -> list[Finding]:
             continue
         start, stop = match.span()
         known = " ".join(run.split()) in " ".join(one.content.split())
-        if _is_quoted(prose, start, stop):
+        if _is_quoted(prose, start, stop) or _in_link(other.content, start, stop):
             continue
         if known and (many < 2 or len(small) < 4):
             continue
@@ -115,10 +121,21 @@ def _runs(one: Turn, other: Turn, number: int, meta: Meta) -> list[Finding]:
     return found
 
 
+def _in_link(content: str, start: int, stop: int) -> bool:
+    """Return whether a stretch is the text of a link: a title that leads to something in the source's language."""
+    opened = content.rfind("[", max(0, start - 300), start)
+    closed = content.find("](", stop, stop + 300)
+    if opened < 0 or closed < 0:
+        return False
+    return not any(sign in content[opened:closed] for sign in ("]", "\n"))
+
+
 def _is_left(text: str, grammar: frozenset[str]) -> bool:
     """Return whether a sentence was to be translated: most of it small words, one of them of grammar; no title, no code."""
     if _CODE.search(text):
         return False
+    if _SHORT.match(text):
+        return True
     small = _LOWER.findall(text)
     every = len(_ANY.findall(text))
     if len(small) < _MANY or len(small) < 0.6 * every or not any(word in grammar for word in small):
@@ -146,10 +163,22 @@ def _into_latin(one: Turn, other: Turn, number: int, meta: Meta) -> Iterator[Fin
         yield hard(ROW, f"turn {number + 1} is in the source's language", number, 0, len(other.content))
         return
     for match in re.finditer(f"(?:{letters.pattern}|[ーー々、。・])+", prose):
-        if len(letters.findall(match[0])) >= 2 and not _is_quoted(prose, *match.span()):
+        if (
+            len(letters.findall(match[0])) >= 2
+            and not _is_quoted(prose, *match.span())
+            and not _in_brackets(prose, match)
+        ):
             message = f"turn {number + 1}: {clip(match[0])!r} is in the source's language"
             yield hard(SENTENCE, message, number, *match.span())
             return
+
+
+def _in_brackets(prose: str, match: re.Match[str]) -> bool:
+    """Return whether a bracket is open before a match: a name in its own writing, beside others."""
+    before = prose[max(0, match.start() - 200) : match.start()]
+    return max(before.rfind("("), before.rfind("（"), before.rfind("[")) > max(
+        before.rfind(")"), before.rfind("）"), before.rfind("]")
+    )
 
 
 def _same_text(one: Turn, other: Turn, number: int) -> Iterator[Finding]:
@@ -167,7 +196,9 @@ def _same_text(one: Turn, other: Turn, number: int) -> Iterator[Finding]:
 
 
 def _is_sentence(piece: Piece) -> bool:
-    return len(piece.text) >= 25 and len(piece.text.split()) >= 5 or not piece.text.isascii() and len(piece.text) >= 15
+    return (len(piece.text) >= 20 and len(piece.text.split()) >= 5) or (
+        not piece.text.isascii() and len(piece.text) >= 15
+    )
 
 
 CHECKS = (

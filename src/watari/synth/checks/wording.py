@@ -7,7 +7,9 @@ from watari.synth.checks.finding import Finding, Severity, Span
 
 def clip(text: str, limit: int = 60) -> str:
     """Return a text on one line, its middle left out where it is longer than `limit` characters."""
-    line = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in " ".join(text[:2000].split()))
+    line = "".join(
+        char if char.isprintable() else f"\\x{ord(char):02x}" for char in " ".join(text[:2000].split())
+    )
     return line if len(line) <= limit else f"{line[: limit // 2]}…{line[-(limit - limit // 2) :]}"
 
 

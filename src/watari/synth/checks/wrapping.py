@@ -16,6 +16,8 @@ FENCED = "outer-fence"
 QUOTED = "outer-quotes"
 NOTE = "translator-note"
 
+_TERM = 40
+"""A shorter text in quotation marks may be a term that the source marks otherwise; characters."""
 _LINE = 240
 """Longer first and last lines are text, not talk about it; characters."""
 _MARKER = re.compile(
@@ -27,6 +29,8 @@ _MARKER = re.compile(
     re.M,
 )
 _MARKS = ("<", "[", "###", "---", "===", "***", "END OF")
+_LABEL = re.compile(r"\W{0,4}[\w '’-]{1,40}[:：](?![\w:/`])\W?|.{0,80}[:：]\s*$")
+"""A first line of a source that is a label itself, or announces what follows."""
 _PAIRS = {"「": "」", "『": "』", "“": "”", '"': '"', "'": "'", "«": "»", "‘": "’", "【": "】"}
 _TRIM = " \t\n\r\u3000"
 
@@ -56,16 +60,17 @@ def _first_line(text: str) -> tuple[int, str, str]:
 
 def _before(mine: str, one: Turn, line: str, rest: str, meta: Meta) -> str:
     """Return the code for a first line of a target that its source does not begin with, or nothing."""
-    nods = pattern("nods", meta.source, "en").search(mine[:80]) is not None
+    nods = pattern("nods", meta.source, "en").search(mine[:48]) is not None
     if match := pattern("announces", "en", meta.target).search(line):
         first = mine.split("\n", 1)[0]
-        if match.end() <= 30 and match[0][-1:] in ":：" and ":" not in first[:60] and "：" not in first[:60]:
+        labelled = _LABEL.match(first) is not None
+        if match.end() <= 30 and match[0][-1:] in ":：" and not labelled:
             return PREAMBLE
         if not pattern("announces", meta.source).search(first):
             if _names_translating(line, meta):
                 if not pattern("topic", meta.source).search(mine):
                     return PREAMBLE
-            elif not nods and ":" not in first and "：" not in first:
+            elif not nods and not labelled:
                 return PREAMBLE
     if not nods and pattern("assents", "en", meta.target).search(f"{line}\n{rest[:40]}"):
         return PREAMBLE
@@ -106,8 +111,12 @@ def _is_new(line: str, one: Turn, meta: Meta) -> bool:
     if line in mine:
         return False
     if _names_translating(line, meta):
-        return not pattern("topic", meta.source).search(tail) and not pattern("about", meta.source).search(mine)
-    return not pattern("offers", meta.source).search(tail) and not pattern("closings", meta.source).search(tail)
+        return not pattern("topic", meta.source).search(tail) and not pattern("about", meta.source).search(
+            mine
+        )
+    return not pattern("offers", meta.source).search(tail) and not pattern("closings", meta.source).search(
+        tail
+    )
 
 
 def talk(source: Conversation, target: Conversation, meta: Meta) -> list[Finding]:
@@ -116,7 +125,7 @@ def talk(source: Conversation, target: Conversation, meta: Meta) -> list[Finding
     found = []
     for number, (one, other) in enumerate(zip(source, target, strict=False)):
         text = other.content
-        if len(text) < 4 or not about.search(text[:200]) and not about.search(text[-200:]):
+        if len(text) < 4 or (not about.search(text[:200]) and not about.search(text[-200:])):
             continue
         if pattern("topic", meta.source).search(one.content):
             continue
@@ -124,7 +133,9 @@ def talk(source: Conversation, target: Conversation, meta: Meta) -> list[Finding
         for piece in {sentences[0], sentences[-1]} if sentences else ():
             if len(sentences) > 1 and len(piece.text) <= 120 and about.search(piece.text):
                 code = PREAMBLE if piece is sentences[0] else POSTSCRIPT
-                message = f"turn {number + 1} speaks of translating, the source does not: {clip(piece.text)!r}"
+                message = (
+                    f"turn {number + 1} speaks of translating, the source does not: {clip(piece.text)!r}"
+                )
                 found.append(hard(code, message, number, piece.start, piece.stop))
     return found
 
@@ -153,14 +164,18 @@ def wrapped(source: Conversation, target: Conversation, meta: Meta) -> list[Find
         if not text or not mine:
             continue
         size = len(other.content)
-        if text.startswith(("```", "~~~")) and not mine.startswith(("```", "~~~")):
-            if text.endswith(text[:3]) or len(other.fences) == 1:
-                found.append(hard(FENCED, f"turn {number + 1} stands in a code fence as a whole", number, 0, size))
+        fence = ("```", "~~~")
+        whole = text.endswith(text[:3]) or len(other.fences) == 1
+        if text.startswith(fence) and not mine.startswith(fence) and whole:
+            message = f"turn {number + 1} stands in a code fence as a whole"
+            found.append(hard(FENCED, message, number, 0, size))
         closing = _PAIRS.get(text[0])
-        if closing and len(text) > 2 and text[-1] == closing and mine[0] not in _PAIRS and mine[0] not in "`(<[*_":
-            if mine[-1] not in "\"”’'»」』" and _one_pair(text, closing):
-                message = f"turn {number + 1} stands in {text[0]}{closing} as a whole"
-                found.append(hard(QUOTED, message, number, 0, size))
+        if closing is None or len(text) < 3 or text[-1] != closing or not _one_pair(text, closing):
+            continue
+        term = len(text) < _TERM and mine[0] in "`(<[*_"
+        if mine[0] not in _PAIRS and not term and mine[-1] not in "\"”’'»」』":
+            message = f"turn {number + 1} stands in {text[0]}{closing} as a whole"
+            found.append(hard(QUOTED, message, number, 0, size))
     return found
 
 
@@ -181,10 +196,13 @@ def notes(source: Conversation, target: Conversation, meta: Meta) -> list[Findin
     found = []
     marks = pattern("notes", "en", meta.target)
     for number, turn in enumerate(target):
-        if match := marks.search(turn.content):
-            if number >= len(source) or not pattern("notes", meta.source).search(source[number].content):
-                message = f"turn {number + 1} holds a translator's note: {clip(turn.content[match.start() : match.start() + 80])!r}"
-                found.append(warn(NOTE, message, number, match.start(), match.end()))
+        match = marks.search(turn.content)
+        if match is None:
+            continue
+        if number >= len(source) or not pattern("notes", meta.source).search(source[number].content):
+            quoted = clip(turn.content[match.start() : match.start() + 80])
+            message = f"turn {number + 1} holds a translator's note: {quoted!r}"
+            found.append(warn(NOTE, message, number, match.start(), match.end()))
     return found
 
 

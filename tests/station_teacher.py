@@ -104,6 +104,8 @@ class Teacher:
 
     def __call__(self, body: Mapping[str, Any]) -> Any:
         self.bodies.append(json.loads(json.dumps(body)))
+        if "cannot be translated" in body["messages"][0]["content"]:
+            return "[[1]] 「さくらもち」は平仮名で何文字ですか？\n\n[[2]] 五文字です。さ、く、ら、も、ち、と数えます。"
         right = {number: translated(text) for number, text in asked(body).items()}
         place = body["model"] + (" repair" if is_repair(body) else "")
         fault = self.faults.get((platform(body), place))
