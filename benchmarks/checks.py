@@ -151,7 +151,9 @@ def score(good: list[Row], bad: list[Row], half: str, *, detail: bool, misses: s
         table(f"faulty ({half})", bad, mine, theirs, lambda row: "subtle" if row["hard"] else "plain")
     for row in good if misses == "good" else [row for row in bad if row["fault"] == misses]:
         if half == "dev" and bool(mine.codes[row["id"]]) == (misses == "good"):
-            print(f"{row['id']}\t{mine.codes[row['id']]}\t{str(row.get('detail', ''))[:120]}", file=sys.stderr)
+            print(
+                f"{row['id']}\t{mine.codes[row['id']]}\t{str(row.get('detail', ''))[:120]}", file=sys.stderr
+            )
     sizes = f"{len(good)} good, {len(bad)} faulty rows, {half} documents"
     for name, peer in (("", theirs), (" + token ratio", longer)):
         tell(

@@ -81,10 +81,10 @@ def mix(folder: Path, *inputs: InputArtifact, **params: Any) -> tuple[dict[str, 
     return metrics, rows
 
 
-def ledger(folder: Path) -> dict[str, str]:
-    return {
-        item["id"]: item["reason"] for item in pq.read_table(folder / "out" / "dropped.parquet").to_pylist()
-    }
+def ledger(folder: Path, column: str = "reason") -> dict[str, str]:
+    """Return what the ledger says of every dropped row."""
+    rows = pq.read_table(folder / "out" / "dropped.parquet").to_pylist()
+    return {item["id"]: item[column] for item in rows}
 
 
 def many(name: str, count: int, **more: Any) -> Rows:

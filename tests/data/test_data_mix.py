@@ -70,6 +70,7 @@ def test_duplicates_stay_in_the_earlier_input(tmp_path: Path) -> None:
     _, rows = mix(tmp_path, one, two)
     assert {item["id"] for item in rows} == {"original", "other"}
     assert ledger(tmp_path) == {"near": "near duplicate", "blanks": "exact duplicate"}
+    assert set(ledger(tmp_path, "detail").values()) == {"of original"}
     _, rows = mix(tmp_path, two, one)
     assert {item["id"] for item in rows} == {"near", "other"}
     _, rows = mix(tmp_path, one, two, dedup={"near": False})
@@ -82,7 +83,8 @@ def test_what_is_only_like_a_dropped_row_stays() -> None:
     from watari.data.mix_dedup import _later, _packed
 
     left, right = np.array([0, 1, 2]), np.array([1, 2, 3])
-    assert _later(np.sort(_packed(left, right))).tolist() == [1, 3]
+    rows, _, twins = _later(np.sort(_packed(left, right)))
+    assert (rows.tolist(), twins.tolist()) == ([1, 3], [0, 2])
 
 
 def test_the_same_question_is_a_duplicate_when_asked(tmp_path: Path) -> None:

@@ -274,12 +274,12 @@ def test_a_lost_answer_to_create_makes_no_second_batch(provider, address, tmp_pa
 
 
 def test_the_budget_holds_for_batches(provider, address, tmp_path):
-    answers = run(tmp_path, endpoint(address), [f"w{i}" for i in range(40)], Budget(money=0.001))
+    answers = run(tmp_path, endpoint(address), [f"w{i}" for i in range(14)], Budget(money=0.0001))
     done = [one for one in answers if isinstance(one, str)]
-    assert 0 < len(done) < 40
+    assert 0 < len(done) < 14
     assert all(isinstance(one, str | StageFailed) for one in answers)
     with open_ledger(tmp_path, readonly=True) as ledger:
-        assert ledger.spent().money <= 0.001
+        assert ledger.spent().money <= 0.0001
 
 
 CHILD = """
@@ -332,5 +332,8 @@ def test_after_kill_9_the_run_attaches_to_its_batch(provider, address, tmp_path,
     assert set(provider.work.values()) == {1}, "nothing is paid twice"
     assert len(provider.batches) == 1
     with open_ledger(tmp_path, readonly=True) as ledger:
-        assert ledger.spent().money == pytest.approx(12 * 9 / 1e6)
-        assert ledger.spent().requests == 12
+        assert ledger.recorded() == (12 * 9_000, 12 * 7, 12)
+        if moment != "reading":
+            # What the killed process had set aside ahead of need is all that stays lost.
+            assert ledger.spent().money < 12 * 9 / 1e6 + 0.003 / 16
+        assert ledger.spent().money <= 0.003

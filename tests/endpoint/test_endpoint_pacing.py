@@ -178,8 +178,9 @@ HARDER = {
     "bucket without burst": (65, 0.15),
     "bucket, small burst": (75, 0.15),
     "windows of a second": (78, 0.15),
-    "windows of a second, Retry-After": (75, 0.15),
-    "sliding second": (78, 0.15),
+    "windows of a second, Retry-After": (75, 0.2),
+    "bucket, whole seconds of Retry-After": (85, 0.2),
+    "sliding second": (70, 0.15),
     # 1,000 pass in the first second, so hundreds are on their way when the first 429 comes.
     "sliding ten seconds": (75, 0.32),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
@@ -560,6 +561,19 @@ def test_serving_starts_a_process_that_ends_with_the_block() -> None:
         assert chat(base, "hello")[1]["choices"][0]["message"]["content"] == "hello"
     with pytest.raises(OSError):
         chat(base)
+
+
+def test_a_thread_serves_also_from_within_a_running_loop() -> None:
+    async def run() -> int:
+        with scripted() as on:
+            return (await asyncio.to_thread(chat, on.base_url))[0]
+
+    assert asyncio.run(run()) == 200
+
+
+def test_a_port_that_is_taken_is_told() -> None:
+    with scripted() as on, pytest.raises(UserError, match=f"port {on.port}"), serve(Script(str), on.port):
+        pass
 
 
 def test_the_server_ends_when_its_parent_is_killed() -> None:

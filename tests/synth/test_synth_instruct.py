@@ -17,9 +17,9 @@ from typing import Any
 import orjson
 import pyarrow.parquet as pq
 import pytest
+
 from instructing_teacher import Teacher
 from made_artifacts import as_input
-
 from watari.artifact.dataset_facts import read_facts
 from watari.artifact.hashing import hash_file
 from watari.artifact.kinds import Kind
@@ -102,6 +102,22 @@ def test_as_many_rows_as_wanted_come_out_and_every_instruction_is_accounted_for(
     assert {model.role for model in facts.models} == {"teacher", "responder"}
     samples = pq.read_table(tmp_path / "out" / "samples.parquet").to_pylist()
     assert {sample["state"] for sample in samples} >= {"accepted", "repaired", "dropped"}
+
+
+def test_rows_come_in_the_order_of_the_requests_and_none_too_many(tmp_path: Path) -> None:
+    # Without repairs a good part of the answers falls, so that more are asked for than are wanted.
+    with serving(Teacher()) as endpoint:
+        for seed in range(4):
+            out = tmp_path / str(seed)
+            metrics = generate(
+                out, endpoint, rows=25, seed=seed, repairs=0, categories=["qa", "advice"]
+            ).metrics
+            requests = [meta_of(row)["request"] for row in rows_of(out)]
+            assert len(requests) == metrics["kept"] == 25
+            assert requests == sorted(requests)
+            assert metrics["accepted"] >= 25
+            assert metrics["answered"] <= 25 / (metrics["accepted"] / metrics["answered"]) + 12
+            assert metrics["dropped_by_reason"]["wrong-language"] > 0
 
 
 def test_a_second_run_sends_nothing_and_writes_the_same_bytes(tmp_path: Path) -> None:
@@ -233,6 +249,40 @@ def test_seeds_are_shown_and_nothing_near_a_seed_another_dataset_or_an_evaluatio
     assert reasons["holds an evaluation text"] == 1
 
 
+def test_an_evaluation_text_in_an_answer_is_found_too(tmp_path: Path) -> None:
+    known = "昆布を水に三十分ほど浸してから、弱火でゆっくり温め、沸く前に引き上げるのがよいでしょう。"
+    evaluation = tmp_path / "eval.jsonl"
+    evaluation.write_text(json.dumps({"answers": [{"text": known}]}, ensure_ascii=False))
+
+    def tells(body: Any) -> str:
+        if "<<<end>>>" in body["messages"][-1]["content"]:
+            return "<<<1>>>\n[[user]]\n出汁の取り方を教えてください。\n<<<end>>>"
+        return f"はい、お答えします。{known}"
+
+    with serving(tells) as endpoint, pytest.raises(StageFailed, match="1 holds an evaluation text"):
+        generate(
+            tmp_path,
+            endpoint,
+            rows=1,
+            per_request=1,
+            most_requests=1,
+            categories=["qa"],
+            contamination=[str(evaluation)],
+        )
+
+
+def test_a_spent_budget_stops_in_words_and_more_of_it_goes_on(tmp_path: Path) -> None:
+    teacher = Teacher(faults=False)
+    with serving(teacher) as endpoint:
+        with pytest.raises(StageFailed, match=r"(?i)budget"):
+            generate(tmp_path, endpoint, rows=12, categories=["qa"], budget={"requests": 6})
+        assert sum(teacher.asked.values()) <= 6
+        result = generate(tmp_path, endpoint, rows=12, categories=["qa"], budget={"requests": 100})
+    assert result.metrics["kept"] == 12
+    assert result.performance["recorded"] > 0
+    assert max(teacher.asked.values()) == 1
+
+
 def test_a_copied_example_is_refused(tmp_path: Path) -> None:
     seeds = tmp_path / "seeds.jsonl"
     seeds.write_text(
@@ -266,7 +316,7 @@ def test_json_that_cannot_be_read_is_not_accepted(tmp_path: Path) -> None:
     teacher = Prose(faults=False)
     with (
         serving(teacher) as endpoint,
-        pytest.raises(StageFailed, match="not one row was accepted.*json-unreadable"),
+        pytest.raises(StageFailed, match=r"not one row was accepted.*json-unreadable"),
     ):
         generate(tmp_path / "out", endpoint, rows=4, taxonomy=str(path), most_requests=2)
 

@@ -229,7 +229,7 @@ def test_best_of_several_by_judge(tmp_path: Path) -> None:
         ("teacher-1", "respondent"),
         ("judge-1", "judge"),
     ]
-    assert facts.prompts["judge"]
+    assert list(facts.prompts) == ["judge-ja"]
 
 
 def test_a_second_run_sends_nothing_and_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -60,7 +60,10 @@ def test_words_inside_compounds_are_not_told() -> None:
     assert told("認知道具と東京都是正を大丈夫。課程序論。", "ja", context="x") == []
 
 
-@given(st.text(st.characters(codec=None), max_size=200), st.sampled_from(["ja", "ko", "zh", "en", "uk", "fr", "xx"]))
+@given(
+    st.text(st.characters(codec=None), max_size=200),
+    st.sampled_from(["ja", "ko", "zh", "en", "uk", "fr", "xx"]),
+)
 def test_places_are_places_in_the_text(text: str, expected: str) -> None:
     leaks = find_leaks(text, expected, context="")
     last = 0

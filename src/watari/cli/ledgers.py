@@ -278,7 +278,7 @@ def retry_command(
             f"{count:,} rows will be asked again by the next run (finished stage: watari run RECIPE --force STAGE)"
         )
     else:
-        typer.echo("no row is of this kind; there are: " + _printable(_told(known or {})))
+        typer.echo("no row is of this kind; there are: " + _told(known or {}))
 
 
 def _known(ledger: Ledger) -> dict[str, list[str]]:
@@ -292,4 +292,5 @@ def _known(ledger: Ledger) -> dict[str, list[str]]:
 
 
 def _told(known: dict[str, Any]) -> str:
-    return "; ".join(f"{name} {', '.join(values) or 'none'}" for name, values in known.items())
+    told = "; ".join(f"{name} {', '.join(values) or 'none'}" for name, values in known.items())
+    return "".join(char if char.isprintable() else " " for char in told)

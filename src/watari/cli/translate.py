@@ -115,8 +115,9 @@ def run(
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N rows.")] = None,
     concurrency: ConcurrencyOption = None,
     workers: Annotated[
-        int, typer.Option("--workers", min=0, help="Processes for the checks; 0: none of their own.")
-    ] = 0,
+        int | None,
+        typer.Option("--workers", min=0, help="Processes for the checks [default: the cores but one]."),
+    ] = None,
     settings: SetOption = None,
     seed: SeedOption = 0,
     dry_run: Annotated[

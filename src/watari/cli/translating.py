@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from watari.cli.training import StoppableProgress
-from watari.cli.translating_inputs import Asked, conversations
+from watari.cli.translating_inputs import Asked, conversations, count_of
 from watari.errors import DryRun, UserError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def run_command(
     glossary: str | None,
     human: str | None,
     limit: int | None,
-    workers: int,
+    workers: int | None,
     settings: Sequence[str],
     seed: int,
     dry_run: bool,
@@ -197,7 +197,7 @@ def _run(params: Params, file: str, limit: int | None, out: Path, *, quiet: bool
         making.mkdir(parents=True)
         started, began = now(), time.monotonic()
         with progress.listening():
-            result = translate_rows(params, rows, making, progress, total=limit)
+            result = translate_rows(params, rows, making, progress, total=count_of(file, limit))
         progress.clear()
         seconds = time.monotonic() - began
         report(making, result.metrics, stage=KIND)

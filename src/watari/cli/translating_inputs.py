@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -130,6 +131,27 @@ def conversations(location: str, *, source: str, limit: int | None = None) -> It
     form = _form(location, first)
     rows = _rows(chain([first], records), form, location, source)
     return rows if limit is None else islice(rows, limit)
+
+
+def count_of(location: str, limit: int | None) -> int | None:
+    """Return how many rows a local file has, for progress, where that is quickly told; None where it is not."""
+    path = Path(location)
+    if not path.is_file():
+        return None
+    if path.suffix == ".parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            count = int(pq.read_metadata(path).num_rows)
+        except (pa.ArrowException, OSError):
+            return None  # what is wrong with it is told where it is read
+    elif path.suffix in (".jsonl", ".ndjson"):
+        with path.open("rb") as stream:
+            count = sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
+    else:
+        return None
+    return count if limit is None else min(count, limit)
 
 
 def _form(location: str, first: Record | Fault) -> str:

@@ -1,4 +1,15 @@
-"""From a row in its published form to a row of the house's schema."""
+"""From a row in its published form to a row of the house's schema.
+
+The forms, as they are published:
+    documents      {text, url?, date?}
+    messages       OpenAI's {messages: [{role, content, weight?}]}; content may be a list of text parts
+    sharegpt       {conversations: [{from: human | gpt | system, value, weight?}]}
+    slimorca       the same with a weight a turn (Open-Orca/SlimOrca): answers of weight 0 are told in `meta.weights`
+    alpaca         {instruction, input?, output, system?, history?}
+    oasst          one message a row, or one tree a row; the best-ranked conversation of each tree
+    ultrafeedback  prompts with scored answers: openbmb's, HuggingFaceH4's, argilla's, distilabel's (see `scored`)
+    preferences    {prompt?, chosen, rejected}: texts, or whole conversations
+"""
 
 from __future__ import annotations
 

@@ -23,7 +23,10 @@ def drop_duplicates(index: Index, dedup: Dedup) -> None:
         same = np.zeros(len(order), bool)
         if len(order):
             same[1:] = (index.exact[order[1:]] == index.exact[order[:-1]]).all(axis=1)
-        index.drop(np.sort(order[same]), EXACT)
+        standing = (
+            order[np.maximum.accumulate(np.where(same, 0, np.arange(len(order))))] if len(order) else order
+        )
+        index.drop(order[same], EXACT, standing[same])
     if dedup.near and index.signed is not None:
         _drop_near(index, index.signed, dedup)
 
@@ -53,7 +56,7 @@ def _drop_near(index: Index, signed: npt.NDArray[np.uint32], dedup: Dedup) -> No
 
         left, right = lsh.pairs(buckets, similar)
         pairs = np.unique(np.concatenate([pairs, _packed(ordered[left], ordered[right])]))
-    index.drop(_later(pairs), NEAR)
+    index.drop(*_later(pairs))
 
 
 def _packed(left: Numbers, right: Numbers) -> npt.NDArray[np.uint64]:
@@ -62,10 +65,13 @@ def _packed(left: Numbers, right: Numbers) -> npt.NDArray[np.uint64]:
     return later.astype(np.uint64) << np.uint64(32) | earlier.astype(np.uint64)
 
 
-def _later(pairs: npt.NDArray[np.uint64]) -> Numbers:
-    """Return the rows that are similar to an earlier one that stays; what is only similar to a dropped one stays."""
-    gone: set[int] = set()
+def _later(pairs: npt.NDArray[np.uint64]) -> tuple[Numbers, str, Numbers]:
+    """Return (rows that are similar to an earlier one that stays, why they go, that earlier one of each).
+
+    What is only similar to a dropped row stays.
+    """
+    gone: dict[int, int] = {}
     for later, earlier in zip((pairs >> np.uint64(32)).tolist(), (pairs & _LOW).tolist(), strict=True):
         if earlier not in gone:
-            gone.add(later)
-    return np.array(sorted(gone), np.int64)
+            gone.setdefault(later, earlier)
+    return np.array(list(gone), np.int64), NEAR, np.array(list(gone.values()), np.int64)

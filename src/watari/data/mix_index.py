@@ -64,6 +64,7 @@ class Index:
         characters: int64[n], in all turns.
         compared: int64[n]: characters of what is compared.
         state: uint8[n]: a place in `reasons`.
+        twin: int64[n]: of a duplicate, the row that it is one of; -1.
         signed: uint32[n, words], on disk: MinHash signatures; None where near duplicates are not looked for.
     """
 
@@ -78,6 +79,7 @@ class Index:
     characters: Numbers
     compared: Numbers
     state: npt.NDArray[np.uint8]
+    twin: Numbers
     reasons: list[str]
     signed: npt.NDArray[np.uint32] | None
 
@@ -90,12 +92,20 @@ class Index:
         """Numbers of the rows that are still in, ascending."""
         return np.flatnonzero(self.state == KEPT)
 
-    def drop(self, rows: Numbers, reason: str) -> None:
-        """Drop rows for a reason; those that are out already stay where they are."""
+    def drop(self, rows: Numbers, reason: str, twins: Numbers | None = None) -> None:
+        """Drop rows for a reason; those that are out already stay where they are.
+
+        Args:
+            rows: Their numbers.
+            reason: A fixed phrase.
+            twins: Of duplicates, the row that each is one of.
+        """
         if reason not in self.reasons:
             self.reasons.append(reason)
-        still = rows[self.state[rows] == KEPT]
-        self.state[still] = self.reasons.index(reason)
+        still = self.state[rows] == KEPT
+        self.state[rows[still]] = self.reasons.index(reason)
+        if twins is not None:
+            self.twin[rows[still]] = twins[still]
 
     def input_of(self, rows: Numbers) -> Numbers:
         """Return the place of each row's input in the recipe's list."""
@@ -230,6 +240,7 @@ def read_index(
         characters=characters,
         compared=compared,
         state=state,
+        twin=np.full(total, -1, np.int64),
         reasons=["", "not selected"],
         signed=signed,
     )

@@ -210,9 +210,12 @@ def write_dropped(path: Path, index: Index, names: Sequence[str]) -> dict[str, i
             ]
             for reason in reasons:
                 counted[reason] = counted.get(reason, 0) + 1
-            columns: list[Any] = [
-                index.ids.take(pa.array(rows)), sources, places, reasons, [""] * len(rows),
-            ]  # fmt: skip
+            twins = index.twin[rows]
+            theirs = index.ids.take(pa.array(np.maximum(twins, 0))).to_pylist()
+            details = [
+                f"of {name}" if twin >= 0 else "" for name, twin in zip(theirs, twins.tolist(), strict=True)
+            ]
+            columns: list[Any] = [index.ids.take(pa.array(rows)), sources, places, reasons, details]
             out.write_table(pa.Table.from_arrays([pa.array(c, pa.string()) for c in columns], schema=DROPPED))
     return dict(sorted(counted.items()))
 

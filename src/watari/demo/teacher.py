@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from watari.demo import author
 from watari.demo.dialogue import conversations
 from watari.demo.draws import Draw
 from watari.demo.interpreter import Interpreter, retold, small_talk, wrong_answer
@@ -43,8 +44,17 @@ def answer(body: Body, choice: int, options: Mapping[str, str]) -> Said:
     wanted = segments(messages[-1]["content"])
     if wanted:
         return _translation(messages, wanted, seed, share, strong, body.get("max_tokens"))
-    if numbers := _INLINE.findall(messages[-1]["content"]):
+    last = messages[-1]["content"]
+    draw = Draw(seed, "author", choice, last)
+    noise = share / 10 if strong else share
+    if author.INSTRUCTIONS in last:
+        return {"text": author.instructions(last, draw, noise)}
+    if parts := author.parts_to_judge(last):
+        return {"text": author.verdict(last, parts, draw, noise / 2)}
+    if numbers := _INLINE.findall(last):
         return {"text": _task(messages, sorted({int(number) for number in numbers}), seed)}
+    if author.shown(last) and (question := author.next_question(last, draw)):
+        return {"text": question}
     return {"text": _conversation(messages, seed, share, strong, choice)}
 
 
@@ -131,15 +141,21 @@ def _conversation(
     chatted = small_talk(last, language, Draw(seed, "chat", choice, last))
     if chatted is not None:
         return chatted
-    interpreter = Interpreter(language, "ja" if language == "en" else "en")
-    asked = None
-    for message in messages:
-        if message["role"] != "assistant":
-            asked = interpreter.answered(message["content"].strip())
+    heard = [message["content"] for message in messages if message["role"] != "assistant"]
+    asked = author.last_asked(heard, language)
+    repair = asked is None and len(messages) > 2 and messages[-2]["role"] == "assistant"
+    if repair:
+        # What was wrong with the answer is told; the question stands before it.
+        language = language_of(heard[-2])
+        asked = author.last_asked(heard[:-1], language)
+        chatted = small_talk(heard[-2].strip(), language, Draw(seed, "chat", choice, heard[-2]))
+        if chatted is not None:
+            return chatted
     if asked is None:
         return _UNKNOWN[language]
     right = asked.answer.of(language)[0]
-    faulty = draw.chance(share / 10 if strong else share) if choice == 0 else draw.chance(0.6)
+    likely = 0.6 if choice else share / 10 if strong else share
+    faulty = draw.chance(likely / 3 if repair else likely)
     if not faulty:
         return right
     facts = [fact for message in messages for fact in retold(message["content"], language)]

@@ -20,7 +20,7 @@ STRONG: Final = "-strong"
 """A model whose name ends so is the stronger teacher."""
 _STRONG_SHARE: Final = 0.1  # the stronger teacher's faults, as a share of the weaker one's
 _MENDED: Final = 0.65  # by the weaker teacher, when it is told
-_STRONGER: Final = 0.9  # by the stronger one
+_STRONGER: Final = 0.95  # by the stronger one
 
 KINDS: Final = (
     ("refusal", 2),

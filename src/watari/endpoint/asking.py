@@ -19,7 +19,7 @@ import gc
 import itertools
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from watari.artifact.hashing import hash_bytes
@@ -49,6 +49,14 @@ class Received:
 
     recorded: Recorded
     read: Read
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A question that is being answered, and those who wait for it."""
+
+    task: asyncio.Task[None] | None = None
+    waiting: list[asyncio.Future[Answer]] = field(default_factory=list)
 
 
 class Backend(Protocol):
@@ -94,7 +102,7 @@ class Asking:
         self.ledger = ledger
         self.params = params
         self._progress = progress
-        self._asked: dict[str, asyncio.Task[Answer]] = {}
+        self._asked: dict[str, _Asked] = {}
         self._recorded: dict[str, int] = {}
         self._orders = itertools.count()
         self._backends: dict[str, Backend] = {}
@@ -121,8 +129,8 @@ class Asking:
         body = request.body(endpoint)
         again = request.again + self.ledger.generation(request.unit)
         key = request.key(body) if again == request.again else _key(request, again, body)
-        task = self._asked.get(key)
-        if task is None:
+        asked = self._asked.get(key)
+        if asked is None:
             found = self.ledger.find(key)
             if found is not None:
                 label = endpoint.label
@@ -136,11 +144,40 @@ class Asking:
                 raise self._over
             place = PLACE.get()
             order = next(self._orders) if place is None else place
-            task = asyncio.get_running_loop().create_task(self._send(endpoint, request, body, key, order))
-            self._asked[key] = task
-            task.add_done_callback(lambda done, key=key: self._arrived(key, done))  # type: ignore[misc]
+            asked = self._asked[key] = _Asked()
+            asked.task = asyncio.get_running_loop().create_task(
+                self._serve(asked, endpoint, request, body, key, order)
+            )
         # The one who asks may be cancelled; the answer is paid for and is recorded all the same.
-        return await asyncio.shield(task)
+        waiter: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        asked.waiting.append(waiter)
+        return await waiter
+
+    async def _serve(
+        self, asked: _Asked, endpoint: Endpoint, request: Request, body: dict[str, Any], key: str, order: int
+    ) -> None:
+        """Have it answered, and tell all who wait for it."""
+        answer: Answer | None = None
+        error: BaseException | None = None
+        try:
+            answer = await self._send(endpoint, request, body, key, order)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as raised:
+            error = raised
+            if isinstance(error, WatariError) and not isinstance(error, AskFailed):
+                self.stop(error)
+        finally:
+            del self._asked[key]
+            for waiter in asked.waiting:
+                if waiter.done():
+                    continue
+                if answer is not None:
+                    waiter.set_result(answer)
+                elif error is not None:
+                    waiter.set_exception(error)
+                else:
+                    waiter.cancel()
 
     async def _send(
         self, endpoint: Endpoint, request: Request, body: dict[str, Any], key: str, order: int
@@ -150,14 +187,6 @@ class Asking:
         if isinstance(sent, Received):
             return _answer(endpoint, key, sent.recorded, sent.read, recorded=False)
         return _answer(endpoint, key, sent, read_reply(sent.response, endpoint.api), recorded=False)
-
-    def _arrived(self, key: str, task: asyncio.Task[Answer]) -> None:
-        del self._asked[key]
-        if task.cancelled():
-            return
-        error = task.exception()  # taken, so that nobody complains if the one who asked has gone
-        if isinstance(error, WatariError) and not isinstance(error, AskFailed):
-            self.stop(error)
 
     def _backend(self, endpoint: Endpoint) -> Backend:
         backend: Backend
@@ -214,7 +243,7 @@ class Asking:
         self.stop(Interrupted(_STOPPED))
         try:
             while self._asked:
-                await asyncio.wait(list(self._asked.values()))
+                await asyncio.wait([asked.task for asked in self._asked.values() if asked.task])
                 await asyncio.sleep(0)
         finally:
             for backend in self._backends.values():

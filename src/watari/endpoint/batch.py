@@ -179,7 +179,7 @@ class _Batch:
     lines: dict[str, Line]
     waiting: dict[str, _Asked] = field(default_factory=dict)
     hold: Hold | None = None
-    created: bool = False
+    ended: bool = False
     read: bool = False
 
 
@@ -199,6 +199,7 @@ class _Queue:
         self._last = 0.0
         self._batches: dict[str, _Batch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._following: dict[str, asyncio.Task[None]] = {}
         self._gatherer: asyncio.Task[None] | None = None
         self._most = MOST_REQUESTS
         self._failed = 0
@@ -284,8 +285,8 @@ class _Queue:
     def _start(self, batch: _Batch, work: Any) -> None:
         self._batches[batch.token] = batch
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(self._guarded(batch, work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._following[batch.token] = task
+        task.add_done_callback(lambda _: self._following.pop(batch.token, None))
 
     async def _guarded(self, batch: _Batch, work: Any) -> None:
         try:
@@ -309,7 +310,6 @@ class _Queue:
         file = await self._service.upload(f"watari-{batch.token}.jsonl", self._file(lines))
         await notes.note(self._ledger, batch.token, "uploaded", file_id=file)
         state = await self._service.create(batch.token, file)
-        batch.created = True
         await notes.note(self._ledger, batch.token, "created", batch_id=state.id)
         self.counts.batches += 1
         self.counts.requests += len(lines)
@@ -337,7 +337,7 @@ class _Queue:
                 continue
             await notes.note(self._ledger, one.token, "created", batch_id=state.id)
             lines = {line.key: line for line in notes.lines_of(self._ledger, one.token)}
-            batch = _Batch(one.token, lines, hold=await self._held(one), created=True)
+            batch = _Batch(one.token, lines, hold=await self._held(one))
             await notes.hand_over(self._ledger, one.token, self._ledger.holder.name)
             self.counts.attached += 1
             self._start(batch, self._follow(batch, state))
@@ -361,6 +361,7 @@ class _Queue:
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, _LAST_LOOK)
             state = await self._service.look(state.id)
+        batch.ended = True
         for file in (state.output, state.errors):
             if file:
                 await self._read(batch, await self._service.content(file))
@@ -388,7 +389,8 @@ class _Queue:
             self._most = max(self._most // 2, 1)
             for asked in rest:
                 asked.tries -= 1
-            await asyncio.sleep(_FULL)
+            if self._over is None:
+                await asyncio.sleep(_FULL)
             return rest
         self._failed += 1
         named = {line: message for line, _, message in state.faults if line}
@@ -534,14 +536,23 @@ class _Queue:
 
     async def end(self) -> None:
         """Leave the batches under way to the next run."""
-        for task in list(self._tasks):
+        following = dict(self._following)
+        for token, task in following.items():
+            # What has come is read to its end.
+            if not self._has_ended(token):
+                task.cancel()
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*following.values(), *self._tasks, return_exceptions=True)
         if self._gatherer is not None:
             await asyncio.gather(self._gatherer, return_exceptions=True)
         for batch in self._batches.values():
             if not batch.read:
                 await notes.hand_over(self._ledger, batch.token, f"{self._ledger.holder.name} given up")
+
+    def _has_ended(self, token: str) -> bool:
+        batch = self._batches.get(token)
+        return batch is None or batch.ended
 
     @staticmethod
     def _refuse(waiting: Iterable[_Asked], error: BaseException) -> None:

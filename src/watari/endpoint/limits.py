@@ -39,7 +39,8 @@ class Concurrency:
 
     def __init__(self, ceiling: int | None = None) -> None:
         self.ceiling = ceiling or CEILING
-        self.limit = min(START, self.ceiling)
+        # Who names a number has a reason to; half of it costs one round trip, and a provider's cap is met more softly.
+        self.limit = min(START if ceiling is None else max(START, ceiling // 2), self.ceiling)
         self._doubling = True
         self._best = 0.0
         self._hold = 0

@@ -126,29 +126,26 @@ class _Run:
                 return
             task = asyncio.get_running_loop().create_task(self._one(self._started, row))
             self._tasks.add(task)
-            task.add_done_callback(self._ended)
             self._started += 1
 
     async def _one(self, place: int, row: Any) -> None:
         PLACE.set(place)
-        result = await self._work(row)
-        if place - self.taken < IN_MEMORY or not self._kept.put(place, result):
-            self._done[place] = result
-        if place == self.taken:
-            self._event.set()
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if task.cancelled():
-            if self.failure is None:
-                self.failure = asyncio.CancelledError()
-        elif (error := task.exception()) is not None and (
+        try:
+            result = await self._work(row)
+            if place - self.taken < IN_MEMORY or not self._kept.put(place, result):
+                self._done[place] = result
+        except BaseException as error:
             # That the user asked to stop says less than why something failed.
-            self.failure is None or isinstance(self.failure, Interrupted)
-        ):
-            self.failure = error
-        if self.failure is not None or len(self._tasks) < self._window:
-            self._event.set()
+            if self.failure is None or (
+                isinstance(self.failure, Interrupted) and not isinstance(error, asyncio.CancelledError)
+            ):
+                self.failure = error
+        finally:
+            task = asyncio.current_task()
+            assert task is not None
+            self._tasks.discard(task)
+            if place == self.taken or self.failure is not None or len(self._tasks) < self._window:
+                self._event.set()
 
     def next_is_done(self) -> bool:
         return self.taken in self._done or self.taken in self._kept

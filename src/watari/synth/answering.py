@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from watari.artifact.stage import InputArtifact
 from watari.endpoint.request import Answer, AskFailed, Request
 from watari.endpoint.settings import Endpoint, EndpointSampler
 from watari.errors import UserError
@@ -200,3 +201,30 @@ async def work_rows(
 def seed_of(draw: int) -> int:
     """Return a draw as servers take a seed: 31 bits."""
     return draw >> 33
+
+
+def answerer_of(
+    model: Any, asking: Any, params: Any, artifact: InputArtifact | None, rounds: Any
+) -> Answerer:
+    """Return who answers: the endpoint, or the artifact, asked with the parameters' sampler, batch and device.
+
+    Raises:
+        UserError: if it does not chat.
+    """
+    if isinstance(model, Endpoint):
+        return EndpointAnswerer(
+            asking, model, params.sampler, longest=params.longest_answer, send_seed=params.send_seed
+        )
+    from watari.synth.local_answering import LocalAnswerer
+
+    assert artifact is not None  # the graph check has made sure that there is one
+    assert rounds is not None
+    return LocalAnswerer(
+        asking,
+        artifact,
+        params.sampler,
+        rounds,
+        longest=params.longest_answer,
+        batch=params.batch,
+        device=params.device,
+    )

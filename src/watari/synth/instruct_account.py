@@ -160,6 +160,7 @@ class Account:
             "category": instruction.category.name,
             "topic": instruction.topic,
             "subject": instruction.subject,
+            "request": instruction.request,
             "teacher": instruction.model,
             "model": notes[-1].model,
             "rung": rung,

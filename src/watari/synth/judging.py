@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -92,6 +92,12 @@ def judge_texts(language: str) -> JudgeTexts:
             if getattr(texts, name).count(f"{{{field}}}") != 1:
                 raise UserError(f"languages/prompts/{file.name}: {name}: wants {{{field}}} once")
     return texts
+
+
+def judge_versions(languages: Iterable[str]) -> dict[str, str]:
+    """Return the versions of the wordings that answers in some languages are judged with, as a dataset card names them."""
+    texts = [judge_texts(language) for language in languages]
+    return {f"judge-{one.language}": one.version for one in texts}
 
 
 def read_verdict(text: str, form: Form = "brackets") -> Winner | None:

@@ -19,9 +19,10 @@ from watari.artifact.kinds import Kind
 from watari.artifact.rows import ROWS, Ledger, Row, RowWriter
 from watari.synth.answering import Answerer
 from watari.synth.dataset_facts import write_stage_facts
-from watari.synth.judging import judge_texts
+from watari.synth.judging import judge_versions
 from watari.synth.lengths import Lengths
-from watari.synth.pairs import KIND, Paired, Params, Side
+from watari.synth.paired import Paired, Side
+from watari.synth.pairs_params import KIND, Params
 from watari.synth.samples import Sample, Samples, State
 
 
@@ -58,6 +59,7 @@ class Account:
         self._tokens = [0, 0]
         self._cost = 0.0
         self._rows_in = self._kept = 0
+        self._prompts: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         self._writer = self._stack.enter_context(RowWriter(self._out / ROWS, Kind.PREFERENCES, batch=1000))
@@ -79,6 +81,8 @@ class Account:
             self._hard.update(note.codes)
             self._warn.update(note.warn)
             self._spend(note.prompt_tokens, note.completion_tokens, note.cost)
+        if paired.comparisons:
+            self._prompts |= judge_versions([paired.language])
         for _, comparison in paired.comparisons:
             self._outcomes[comparison.outcome] += 1
             for reading in comparison.readings:
@@ -147,7 +151,7 @@ class Account:
             self._facts,
             metrics,
             models=self._models(),
-            prompts={} if params.judge is None else {"judge": judge_texts(params.language or "en").version},
+            prompts=self._prompts,
             checks=self._checks,
             more={
                 "way": params.way or "named sides",

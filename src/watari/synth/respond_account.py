@@ -14,7 +14,9 @@ from watari.artifact.kinds import Kind
 from watari.artifact.rows import ROWS, Ledger, Row, RowWriter
 from watari.synth.answering import Answerer
 from watari.synth.dataset_facts import write_stage_facts
-from watari.synth.respond import KIND, Answered, Params, kept_row
+from watari.synth.judging import judge_versions
+from watari.synth.respond_params import KIND, Params
+from watari.synth.respondent import Answered, kept_row
 from watari.synth.samples import Sample, Samples, State
 
 
@@ -36,7 +38,7 @@ class Account:
         self._out = out
         self._answerer = answerer
         self._checks = checks
-        self._prompts = prompts
+        self._prompts = dict(prompts)
         self._stack = ExitStack()
         self._dropped = Ledger()
         self._samples = Samples(params.seed, KIND)
@@ -64,6 +66,8 @@ class Account:
     def add(self, answered: Answered) -> None:
         """Take one row, as the next of the output."""
         self._rows_in += 1
+        if answered.judged[0]:
+            self._prompts |= judge_versions([answered.language])
         for trial in answered.trials:
             note = trial.note
             self._asked[note.rung] += 1
@@ -80,7 +84,7 @@ class Account:
         row = answered.row
         if not answered.failed:
             kept = kept_row(answered, self._answerer, self._checks, language=self._params.language)
-            self._models[self._answerer.model] += 1
+            self._models[answered.model or self._answerer.model] += 1
             self._repaired += answered.attempts > 1
             self._keep(kept)
         elif self._params.on_failure == "keep" and answered.trials:

@@ -126,6 +126,8 @@ def _turns(record: Record, name: str, value: list[Any]) -> Messages | Fault:
             role = turn.get("role", turn.get("from"))
             content = turn.get("content", turn.get("value"))
         if not isinstance(role, str) or not isinstance(content, str):
-            return record.fault(f"field '{name}' is no conversation", f"message {place} lacks a role or content")
+            return record.fault(
+                f"field '{name}' is no conversation", f"message {place} lacks a role or content"
+            )
         found.append({"role": _ROLES.get(role, role), "content": content})
     return found or record.fault(f"field '{name}' is no conversation", "it is empty")

@@ -82,10 +82,11 @@ async def _run(
     total: int | None,
 ) -> StageResult:
     from watari.endpoint.asking import open_asking, work_through
-    from watari.synth.checking import open_checks
+    from watari.synth.checking import open_checks, workers_for
 
     started = time.monotonic()
-    async with open_asking(params, progress) as asking, open_checks(params.check_workers) as checks:
+    workers = workers_for(params.check_workers, total)
+    async with open_asking(params, progress) as asking, open_checks(workers) as checks:
         translator = Translator(params, glossary, checks, asking)
         work = Work(translator, people)
         account = Account(params, out, translator.rungs, translator.prompts.version, checks.version)

@@ -95,8 +95,10 @@ with warnings.catch_warnings():
         on_error: OnError = Field(
             default="stop", description="what a row that is no conversation does: stop, or drop with a reason"
         )
-        check_workers: Annotated[int, RUNTIME] = Field(
-            default=0, ge=0, description="processes for the checks; 0: in this process"
+        check_workers: Annotated[int | None, RUNTIME] = Field(
+            default=None,
+            ge=0,
+            description="processes for the checks; 0: in this one; default: one less than the cores, none for few rows",
         )
         dry_run: Annotated[bool, RUNTIME] = Field(
             default=False,

@@ -52,12 +52,12 @@ _LETTERS: tuple[tuple[str, str], ...] = (
 _GREEK = "\u0370-\u03ff\u1f00-\u1fff"
 _LATIN = "A-Za-z\u00c0-\u024f\u1e00-\u1eff"
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff々"
+# Latin letters beyond ASCII.
+_BEYOND = "\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff"
+_REMEMBERED = 20_000
 _JOINTS = r"[ .,!?:;'’‘\-–·、。，！？0-9()]"
 _VIETNAMESE = re.compile("[ăđơưĂĐƠƯ\u1ea0-\u1ef9]")
-# Latin letters beyond ASCII and the signs × ÷ ª º.
-_ACCENTED = re.compile(
-    r"(?<![A-Za-z])[A-Za-z]*[\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff][A-Za-z\u00c0-\u024f\u1e00-\u1eff]*"
-)
+_ACCENTED = re.compile(f"(?<![A-Za-z])[A-Za-z]*[{_BEYOND}][A-Za-z\u00c0-\u024f\u1e00-\u1eff]*")
 _SENTENCE = re.compile(r"[^。！？!?\n]+")
 _CHINESE_GRAMMAR = re.compile(r"[的了是就也都我他]|可以|没有|如果|因此|不是|这|们|个")
 _KANA = re.compile("[\u3041-\u3096\u30a1-\u30fa\uff66-\uff9d]")
@@ -91,16 +91,43 @@ def find_leaks(text: str, expected: str, *, allowed: str = "", context: str | No
     """
     if text.isascii():
         return []
-    found = _scripts(text, expected, allowed)
+    strange = _strange(text, expected)
+    found = _scripts(text, expected, allowed) + _latin(text, expected, allowed) if strange else []
     if expected in ("ja", "zh"):
-        found += _han(text, expected, allowed, context)
-    found += _latin(text, expected, allowed)
+        found += _han(text, expected, allowed, context, strange)
     found.sort(key=lambda leak: (leak.start, -leak.stop))
     kept: list[Leak] = []
     for leak in found:
         if not kept or leak.start >= kept[-1].stop:
             kept.append(leak)
     return kept
+
+
+def _strange(text: str, expected: str) -> set[str]:
+    """Return the characters of a text that may be a leak by themselves; most texts have none, and need no search."""
+    plain = _plain_characters(expected)
+    new = set(text) - plain
+    if not new:
+        return new
+    characters = _foreign_han(expected)[0] if expected in ("ja", "zh") else frozenset()
+    letters = _any_foreign(expected)
+    strange = {char for char in new if char in characters or letters.match(char)}
+    if len(plain) < _REMEMBERED:
+        plain |= new - strange
+    return strange
+
+
+@cache
+def _plain_characters(_expected: str) -> set[str]:
+    """Return the characters that are known to be none that leaks, which grow with use."""
+    return set()
+
+
+@cache
+def _any_foreign(expected: str) -> re.Pattern[str]:
+    own = _written_with(expected)
+    every = "".join(letters for at, (_, letters) in enumerate(_LETTERS) if at not in own)
+    return re.compile(f"[{every}{_GREEK}{_BEYOND}]")
 
 
 def own_letters(code: str) -> re.Pattern[str]:
@@ -192,10 +219,11 @@ def _is_rare(char: str) -> bool:
         return False
 
 
-def _han(text: str, expected: str, allowed: str, context: str | None) -> list[Leak]:
+def _han(text: str, expected: str, allowed: str, context: str | None, strange: set[str]) -> list[Leak]:
     characters, other, words, friends = _foreign_han(expected)
     found = []
-    if foreign := (set(text) & characters).difference(allowed):
+    foreign = {char for char in strange if char in characters and char not in allowed}
+    if foreign:
         for match in re.finditer(f"[{''.join(foreign)}]", text):
             found.append(Leak(match.start(), match.end(), match[0], "han", other))
     if words is not None:

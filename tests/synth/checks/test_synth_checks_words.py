@@ -74,6 +74,7 @@ def test_a_plain_translation_is_told_nothing() -> None:
         ("empty", PARK, "**[Translation]**"),
         ("refusal", PARK, "申し訳ございませんが、その文章を訳すことはできかねます。"),
         ("refusal", PARK, "私はAIアシスタントですので、そのようなお願いにはお答えできません。"),
+        ("refusal", PARK, "人工知能として、この内容についてはお話しできません。"),
         ("refusal", PARK, "恐れ入りますが、原文を入力してください。"),
         ("refusal", PARK, "I’m sorry, but I’m not able to help with this text.\n\n" + KOEN),
         ("refusal", PARK, "Could you please paste the text you want me to translate?"),
@@ -118,6 +119,7 @@ def test_a_plain_translation_is_told_nothing() -> None:
         ("said-again", PARK, KOEN + "\n\n" + KOEN),
         ("truncated", PARK, "今日は友達と一緒に公園へ行きたいです。ここから遠"),
         ("truncated", PARK, "今日は友達（高校からの"),
+        ("truncated", PARK, "今日は友達と一緒に公園へ行きたいです。ここから遠い公園"),
         (
             "truncated",
             "Run it:\n\n```sh\nmake\n```\n\nThen look at it.",
@@ -140,11 +142,24 @@ def test_a_fault_is_told(code: str, source: str, target: str) -> None:
         ("refusal", "I’m sorry, but I can’t help you with that.", "申し訳ありませんが、お手伝いできません。"),
         ("refusal", "As an AI, I do not have feelings.", "AIとして、私には感情がありません。"),
         ("refusal", "The server cannot answer.", "サーバーは応答できません。"),
+        (
+            "refusal",
+            "The conversation goes on for a while. " * 12 + "“I’m sorry, I can’t,” it says.",
+            "会話はしばらく続きます。" * 12 + "「申し訳ありませんが、できません」と言います。",
+        ),
         ("refusal", "Please enter the text.", "テキストを入力してください。"),
         ("preamble", "Sure! Here is a list of parks:\n1. Ueno", "はい、以下が公園の一覧です。\n1. 上野"),
-        ("preamble", "Here is how we translate it:\nFirst, read.", "翻訳の方法は以下の通りです。\nまず読みます。"),
+        (
+            "preamble",
+            "Here is how we translate it:\nFirst, read.",
+            "翻訳の方法は以下の通りです。\nまず読みます。",
+        ),
         ("preamble", "Result: three points.", "結果：三点です。"),
-        ("postscript", "It works.\n\nLet me know if you have questions.", "動きます。\n\nご質問があればお知らせください。"),
+        (
+            "postscript",
+            "It works.\n\nLet me know if you have questions.",
+            "動きます。\n\nご質問があればお知らせください。",
+        ),
         ("postscript", "Do this.\n\nNote: it takes long.", "これをします。\n\n注：時間がかかります。"),
         ("marker-left", "Close it with </s>.", "</s>で閉じます。"),
         ("outer-fence", "```\nls\n```", "```\nls\n```"),
@@ -152,7 +167,11 @@ def test_a_fault_is_told(code: str, source: str, target: str) -> None:
         ("outer-quotes", "He was late and tired.", "「遅刻」した彼は「疲れた」"),
         ("untranslated", "count() (sequence method)", "count() (シーケンスのメソッド)"),
         ("untranslated", "Python 3.11", "Python 3.11"),
-        ("untranslated-sentence", "He sang “All the World to You”.", "彼は『All the World to You』を歌った。"),
+        (
+            "untranslated-sentence",
+            "He sang “All the World to You”.",
+            "彼は『All the World to You』を歌った。",
+        ),
         ("added-source-language", "He bought a game.", "彼はゲーム（The Legend of the Sea）を買った。"),
         ("wrong-language", "Tokyo Metropolitan University", "東京都立大学大学院理学研究科生命科学専攻"),
         ("wrong-language", "Heian, Kamakura, Muromachi, Edo", "平安時代、鎌倉時代、室町時代、江戸時代"),
@@ -210,6 +229,10 @@ def test_a_faulty_conversation_is_told(code: str, target: list[str]) -> None:
 def test_a_translated_question_is_not_taken_for_an_answer() -> None:
     assert chat([QUESTION, ANSWER], [SHITSUMON, KOTAE]) == set()
     assert chat(["Tell me a recipe.", ANSWER], ["レシピを教えてください。", KOTAE]) == set()
+    meta = Meta(target="fr", kind="chat")
+    french = [Turn("user", "Donnez-moi une recette."), Turn("assistant", "Prenez deux oeufs.")]
+    english = [Turn("user", "Give me a recipe."), Turn("assistant", "Take two eggs.")]
+    assert answers.answered(english, french, meta) == []
     assert chat(["I am tired today.", ANSWER], ["今日は疲れています。", KOTAE]) == set()
 
 
@@ -263,11 +286,16 @@ def test_answers_that_translate_nothing_are_judged_by_themselves() -> None:
     assert "loop" in alone("たこ焼きは" + "おいしい、" * 20)
     assert "leak" in alone("这个たこ焼きはおいしいです。")
     assert "empty" in alone("…")
+    assert "leak" in alone("たこ焼きは 맛있는 食べ物です。")
+    assert "leak" not in alone("韓国語では 맛있다 と言います。")
 
 
 def test_every_code_that_is_told_is_declared() -> None:
     declared = {
-        (code, severity) for module in MODULES for check in module.CHECKS for code, severity in check.codes.items()
+        (code, severity)
+        for module in MODULES
+        for check in module.CHECKS
+        for code, severity in check.codes.items()
     }
     codes = {code for code, _ in declared}
     seen = findings([Turn("user", PARK)], [Turn("assistant", "申し訳ありません。<0xE3>这" + "あい" * 30)])

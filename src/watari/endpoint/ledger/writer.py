@@ -11,6 +11,7 @@ import concurrent.futures
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -310,12 +311,9 @@ class Writer:
         for loop, pairs in loops.items():
             _soon(loop, _resolve, pairs)
         for (_, _, asked), told in zip(group.changes, written.changed, strict=True):
-            asked.set_result(told)
+            _settle(asked, told)
         for (_, future), (result, error) in zip(group.jobs, written.results, strict=True):
-            if error is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(result)
+            _settle(future, result, error)
 
 
 def _row(number: int, attempt: Attempt, nano: int, detail: str) -> Row:
@@ -384,4 +382,13 @@ def _fail(group: _Group, error: BaseException) -> None:
     for loop, futures in loops.items():
         _soon(loop, _refuse, futures, error)
     for future in (*(change[2] for change in group.changes), *(job[1] for job in group.jobs)):
-        future.set_exception(error)
+        _settle(future, None, error)
+
+
+def _settle(future: concurrent.futures.Future[Any], result: Any, error: BaseException | None = None) -> None:
+    """Tell an asker, unless it has gone: a task that is cancelled takes its future with it, at any moment."""
+    with suppress(concurrent.futures.InvalidStateError):
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)

@@ -32,14 +32,14 @@ def serve(script: Script, port: int = 0) -> Iterator[Listening]:
     """
     server = ReplayServer(script)
     loop = asyncio.new_event_loop()
-    try:
-        number = loop.run_until_complete(server.start(port))
-    except OSError as error:
-        loop.close()
-        raise UserError(f"port {port}: {error.strerror}", "0 takes any that is free") from None
-    thread = threading.Thread(target=loop.run_forever, name=f"replay:{number}", daemon=True)
+    # Also where the caller has a running loop of its own, as an asking stage has.
+    thread = threading.Thread(target=loop.run_forever, name="replay", daemon=True)
     thread.start()
     try:
+        try:
+            number = asyncio.run_coroutine_threadsafe(server.start(port), loop).result()
+        except OSError as error:
+            raise UserError(f"port {port}: {error.strerror}", "0 takes any that is free") from None
         yield Listening(f"http://127.0.0.1:{number}/v1", number, server)
     finally:
         asyncio.run_coroutine_threadsafe(server.stop(), loop).result()

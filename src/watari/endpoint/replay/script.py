@@ -52,6 +52,7 @@ REGISTERED: Final[dict[str, str]] = {
     "filler": "watari.endpoint.replay.script:filler",
 }
 """Scripts by name. The teacher is named, not imported: this floor imports nothing of the rooms."""
+_MODELS: Final = {"demo-teacher": ("demo-teacher", "demo-teacher-strong")}
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,10 @@ class Script:
         Raises:
             UserError: if there are options and it takes none: one of them is then misspelt.
         """
-        takes = inspect.signature(self.answer).parameters
+        try:
+            takes = dict(inspect.signature(self.answer).parameters)
+        except ValueError:  # some of Python's own functions do not tell theirs
+            takes = {}
         every = any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes.values())
         function = self.answer
         if "options" in takes or every:
@@ -134,7 +138,7 @@ def load_script(
             _function(target),
             behaviour,
             given,
-            (name, f"{name}-strong") if name in REGISTERED else ("replay",),
+            _MODELS.get(name, (name,) if name in REGISTERED else ("replay",)),
             name,
         )
     path = Path(target)

@@ -110,9 +110,10 @@ class ReplayServer:
             # A script's own defect: told to the client and kept for whoever asks /stats.
             self.counts.script_error = "".join(traceback.format_exception_only(fault)).strip()
             traceback.print_exception(fault, file=sys.stderr)
-            self._send(exchange, error(500, self.counts.script_error, "script_error"))
+            # Counted before it is sent, here and elsewhere: who has the answer may ask for the counts at once.
             if exchange.path in (CHAT, PLAIN):
                 self.counts.ended(500)
+            self._send(exchange, error(500, self.counts.script_error, "script_error"))
 
     @staticmethod
     def _send(exchange: Exchange, response: Response) -> None:

@@ -78,17 +78,19 @@ class Exchange:
         whole: Callable[[], None],
         headers: Headers | None = None,
     ) -> None:
-        """Answer in twenty pieces over so many seconds; `whole` is called once the last one is written."""
+        """Answer in twenty pieces over so many seconds; `whole` is called before the last one."""
         step = max(1, len(body) // 20)
         pieces = [body[at : at + step] for at in range(0, len(body), step)]
         self.connection.write(_head(status, len(body), JSON, headers))
 
         def drop() -> None:
-            self.connection.write(pieces.pop(0))
+            piece = pieces.pop(0)
+            if not pieces:
+                whole()
+            self.connection.write(piece)
             if pieces:
                 self.later(seconds / 20, drop)
             else:
-                whole()
                 self.connection.done()
 
         self.later(seconds / 20, drop)

@@ -10,6 +10,7 @@ Patterns are regular expressions of Python's `re`; letters match whatever their 
     offers       Words of an original's end that make such an offer nothing strange.
     about        Words that speak of translating: nobody adds them to a text that has nothing to do with it.
     topic        Words of an original that has to do with translating, languages or originals.
+    tongues      Words of a conversation in which other languages may be quoted: languages, countries, spelling.
     notes        Marks of a translator's note.
     empty        Answers that stand for no answer, whole.
     labels       Names of the speakers of a conversation, before a colon.
@@ -51,6 +52,7 @@ class CheckPhrases(BaseModel):
     offers: list[str] = Field(default_factory=list)
     about: list[str] = Field(default_factory=list)
     topic: list[str] = Field(default_factory=list)
+    tongues: list[str] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
     empty: list[str] = Field(default_factory=list)
     labels: list[str] = Field(default_factory=list)
@@ -102,7 +104,9 @@ def check_phrases(code: str) -> CheckPhrases:
         raise UserError(f"languages/checks/{code}.yaml: {error.errors()[0]['msg']}") from None
 
 
-_LETTERS = re.compile(r"\\.|\[[^\]]*\]|\(\?[a-zA-Z!=<:]+|\{[0-9,]*\}")
+# What of a pattern is no letter that it matches.
+_SYNTAX = re.compile(r"\\.|\[[^\]]*\]|\(\?[a-zA-Z!=<:]+|\{[0-9,]*\}")
+_OTHER_LETTER = re.compile(r"[^\W\d_A-Za-z]")
 _LATIN_LETTER = re.compile("[A-Za-z]")
 
 
@@ -111,18 +115,17 @@ class Phrases:
     the places where it can begin, and those in Latin letters only in a text that has some."""
 
     def __init__(self, patterns: list[str], *, whole: bool = False) -> None:
-        framed = [rf"\A(?:{one})\Z" if whole else one for one in patterns]
-        latin = [bool(re.search("[A-Za-z]", _LETTERS.sub(" ", one))) for one in patterns]
-        self._plain = tuple(
-            re.compile(one) for one, is_latin in zip(framed, latin, strict=True) if not is_latin
-        )
-        self._latin = tuple(
-            re.compile(one, re.I) for one, is_latin in zip(framed, latin, strict=True) if is_latin
-        )
+        always: list[re.Pattern[str]] = []
+        latin: list[re.Pattern[str]] = []
+        for one in patterns:
+            has_latin = _LATIN_LETTER.search(_SYNTAX.sub(" ", one)) is not None
+            compiled = re.compile(rf"\A(?:{one})\Z" if whole else one, re.IGNORECASE if has_latin else 0)
+            (latin if has_latin and not _OTHER_LETTER.search(one) else always).append(compiled)
+        self._always, self._latin = tuple(always), tuple(latin)
 
     def search(self, text: str) -> re.Match[str] | None:
         """Return a match of the first pattern that has one, whatever the case of Latin letters."""
-        for one in self._plain:
+        for one in self._always:
             if match := one.search(text):
                 return match
         if self._latin and _LATIN_LETTER.search(text):

@@ -40,7 +40,7 @@ def keys_of(text: str) -> set[str]:
 
 def needed_words(pattern: str) -> list[Group]:
     """Return groups of keys, the most telling one first: a text that matches holds one of each; none: nothing is sure."""
-    groups = _groups(list(parser.parse(pattern)), _UNKNOWN)
+    groups = _groups(list(parser.parse(pattern)), [_UNKNOWN])
     return sorted(groups, key=_telling)
 
 
@@ -48,31 +48,43 @@ def _telling(group: Group) -> tuple[int, int]:
     return (sum(key in _COMMON for key in group), len(group))
 
 
-def _groups(items: Sequence[Any], before: str) -> list[Group]:
+def _groups(items: Sequence[Any], before: list[str]) -> list[Group]:
+    """Return the groups of a part; `before` are the strings that may stand right before it."""
     found: list[Group] = []
-    run = [before]
+    run = before
     for item in _flat(items):
         strings = _strings([item])
         if strings is not None and len(run) * len(strings) <= _MOST:
             run = [left + right for left in run for right in strings]
             continue
-        start = (
-            _EDGE if all(text.endswith(_EDGE) or (text[-1:] or "a") in " \"'" for text in run) else _UNKNOWN
-        )
+        kind, value = item
+        if strings is None and kind is code.BRANCH:
+            # Python's parser moves what the alternatives begin with before them, be it half a word.
+            choices = [_groups(list(alternative), run) for alternative in value[1]]
+            if all(choices):
+                found.append(frozenset().union(*(min(choice, key=_telling) for choice in choices)))
+            run = [_UNKNOWN]
+            continue
+        edge = _at_edge(run)
+        start = _EDGE if edge else _UNKNOWN
         _close(run, found)
         run = [_UNKNOWN]
         if strings is not None:
             run = [start + text for text in strings]
-            continue
-        kind, value = item
-        if kind is code.BRANCH:
-            choices = [_groups(list(alternative), start) for alternative in value[1]]
-            if all(choices):
-                found.append(frozenset().union(*(min(choice, key=_telling) for choice in choices)))
-        elif kind is code.MAX_REPEAT and value[0] > 0:
-            found += _groups(list(value[2]), start)
+        elif kind is code.MAX_REPEAT:
+            repeated = _strings(value[2])
+            if repeated is not None and _at_edge(repeated) and (edge or value[0]):
+                # `(?:the |all )*` ends where a word begins.
+                run = [_EDGE]
+            if value[0]:
+                found += _groups(list(value[2]), [start])
     _close(run, found)
     return found
+
+
+def _at_edge(run: list[str]) -> bool:
+    """Return whether a word begins after every one of these strings, if anything does."""
+    return all(text and (text[-1] == _EDGE or text[-1] in " \"'(") for text in run)
 
 
 def _close(run: list[str], found: list[Group]) -> None:

@@ -27,7 +27,10 @@ WORDS: dict[str, Pair] = FRAME | {
     "clean": ("Without any finding", "指摘なし"),
     "clean_note": ("No warning either.", "警告もない行です。"),
     "unreadable": ("Not readable", "読めない行"),
-    "unreadable_note": ("Broken rows are counted and not accepted.", "壊れた行は数えますが、合格にはなりません。"),
+    "unreadable_note": (
+        "Broken rows are counted and not accepted.",
+        "壊れた行は数えますが、合格にはなりません。",
+    ),
     "codes": ("By code", "種類別"),
     "codes_note": (
         "Rows a code is told of. Hard: the row is refused; alone: no other check refuses it.",

@@ -177,7 +177,9 @@ def _side(record: Record, names: Iterable[str]) -> list[Message] | Fault | None:
         made: list[Message] = []
         for number, message in enumerate(value, 1):
             if not isinstance(message, dict) or not isinstance(message.get("content"), str | None):
-                return record.fault(f"{name} is no list of messages", f"item {number} has no text in `content`")
+                return record.fault(
+                    f"{name} is no list of messages", f"item {number} has no text in `content`"
+                )
             role, content = message.get("role"), message.get("content")
             made.append({"role": _text(role), "content": content or ""})
         return made

@@ -30,11 +30,11 @@ def addresses(source: Conversation, target: Conversation, meta: Meta) -> list[Fi
     found: list[Finding] = []
     for number, (one, other) in enumerate(zip(source, target, strict=False)):
         if ("://" in one.content or "](" in one.content or "]:" in one.content) and other.content.strip():
-            found += _compare(one, other, number)
+            found += _compare(one, other, number, meta)
     return found
 
 
-def _compare(one: Turn, other: Turn, number: int) -> Iterator[Finding]:
+def _compare(one: Turn, other: Turn, number: int, meta: Meta) -> Iterator[Finding]:
     mine, theirs = _places(one), _places(other)
     want, have = Counter(place for place, _ in mine), Counter(place for place, _ in theirs)
     written_as, stands_as = dict(mine), dict(theirs)
@@ -55,9 +55,13 @@ def _compare(one: Turn, other: Turn, number: int) -> Iterator[Finding]:
         if stead is not None:
             message += f"; {stead.text[:80] or 'an empty one'} stands in the target"
         span = Span(number, stead.start, stead.stop) if stead is not None else None
-        # A wholly other page was chosen by somebody; one that is nearly the source's is a mistake.
-        chosen = place_instead and place_instead != "#" and _closeness(place, place_instead) < 0.5
-        yield Finding(ELSEWHERE if chosen else CHANGED, Severity.WARN if chosen else Severity.HARD, message, span)
+        # A wholly other page was chosen by somebody, as an editor leaves one out; one that is nearly the source's is a mistake.
+        chosen = meta.free
+        if place_instead:
+            chosen = place_instead == "#" or _closeness(place, place_instead) < 0.75
+        yield Finding(
+            ELSEWHERE if chosen else CHANGED, Severity.WARN if chosen else Severity.HARD, message, span
+        )
     for _, piece in theirs:
         if piece.text.endswith(("...", "…")) and piece.text not in one.content:
             message = f"the address {piece.text[:80]} is cut"
@@ -132,4 +136,8 @@ def _is_relative(place: str) -> bool:
     return "." not in host.strip(".") and ":" not in host
 
 
-CHECKS = (Check("addresses", 1, {CHANGED: Severity.HARD, BROKEN: Severity.HARD, ELSEWHERE: Severity.WARN}, addresses),)
+CHECKS = (
+    Check(
+        "addresses", 1, {CHANGED: Severity.HARD, BROKEN: Severity.HARD, ELSEWHERE: Severity.WARN}, addresses
+    ),
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from watari.languages.checks import pattern
+from watari.languages.checks import check_phrases, pattern
 from watari.synth.checks.finding import Check, Conversation, Finding, Meta, Severity
 from watari.synth.checks.wording import clip, hard
 
@@ -18,6 +18,8 @@ _HEAD = 400
 """A refusal stands within so many characters (facts/synthetic.md §2)."""
 _BEGINNING = 60
 """Where a refusal of a made answer begins at the latest; characters."""
+_ASKED, _TAIL = 600, 300
+"""A longer turn is more than a request; the part of it in which the request is looked for; characters."""
 _SHORT = 12
 
 
@@ -94,24 +96,33 @@ def answered(source: Conversation, target: Conversation, meta: Meta) -> list[Fin
         return []
     found = []
     opens, asks = pattern("opens", meta.source), pattern("asks", "en", meta.target)
+    known = bool(check_phrases(meta.target).asks)
     for number, (one, other) in enumerate(zip(source, target, strict=False)):
         if one.role != "user" or other.role != "user" or not other.content.strip():
             continue
         text = one.content.strip()
-        after = target[number + 1].content if number + 1 < len(target) else ""
-        if after and other.content.strip() == after.strip() and text != source[number + 1].content.strip():
+        both = number + 1 < min(len(source), len(target))
+        after, mine_after = (target[number + 1].content, source[number + 1].content) if both else ("", "")
+        if after.strip() and other.content.strip() == after.strip() and text != mine_after.strip():
             message = f"turn {number + 1} is the same as the answer after it"
             found.append(hard(ANSWERED, message, number, 0, len(other.content)))
-        elif len(text) <= 600 and opens.search(text[-300:] if text.endswith("?") else text[:300]):
-            if not asks.search(other.prose) and not asks.search(other.content[-200:]):
-                message = f"turn {number + 1} asks in the source, and answers in the target: {clip(other.content)!r}"
-                found.append(hard(ANSWERED, message, number, 0, len(other.content)))
-            elif after and _alike(other.content, after) and not _alike(text, source[number + 1].content):
-                message = f"turn {number + 1} says what the answer after it says"
-                found.append(hard(ANSWERED, message, number, 0, len(other.content)))
-            elif _begins_an_answer(one.content, other.content, meta):
-                message = f"turn {number + 1} begins as an answer does: {clip(other.content, 30)!r}"
-                found.append(hard(ANSWERED, message, number, 0, min(20, len(other.content))))
+            continue
+        question = text.endswith(("?", "？"))
+        if len(text) > _ASKED or not opens.search(text[-_TAIL:] if question else text[:_TAIL]):
+            continue
+        if not question and not known:
+            continue
+        if not asks.search(other.prose) and not asks.search(other.content[-_TAIL:]):
+            message = (
+                f"turn {number + 1} asks in the source, and answers in the target: {clip(other.content)!r}"
+            )
+            found.append(hard(ANSWERED, message, number, 0, len(other.content)))
+        elif after and _alike(other.content, after) and not _alike(text, mine_after):
+            message = f"turn {number + 1} says what the answer after it says"
+            found.append(hard(ANSWERED, message, number, 0, len(other.content)))
+        elif _begins_an_answer(one.content, other.content, meta):
+            message = f"turn {number + 1} begins as an answer does: {clip(other.content, 30)!r}"
+            found.append(hard(ANSWERED, message, number, 0, min(20, len(other.content))))
     return found
 
 

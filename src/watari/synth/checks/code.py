@@ -19,14 +19,67 @@ CHANGED = "code-changed"
 COUNT = "code-block-count"
 
 _HASH = frozenset(
-    "bash sh shell zsh fish console shell-session powershell ps1 python py pycon ipython ruby rb perl r julia yaml yml "
-    "toml ini conf dockerfile docker makefile make cmake elixir nix graphql awk tcl properties env gitignore".split()
+    [
+        "bash",
+        "sh",
+        "shell",
+        "zsh",
+        "fish",
+        "console",
+        "shell-session",
+        "powershell",
+        "ps1",
+        "python",
+        "py",
+        "pycon",
+        "ipython",
+        "ruby",
+        "rb",
+        "perl",
+        "r",
+        "julia",
+        "yaml",
+        "yml",
+        "toml",
+        "ini",
+        "conf",
+        "dockerfile",
+        "docker",
+        "makefile",
+        "make",
+        "cmake",
+        "elixir",
+        "nix",
+        "graphql",
+        "awk",
+        "tcl",
+        "properties",
+        "env",
+        "gitignore",
+    ]
 )
 _MARKUP = frozenset(
-    "html xml svg vue vue-html svelte astro jsx tsx js ts javascript typescript mdx php erb".split()
+    [
+        "html",
+        "xml",
+        "svg",
+        "vue",
+        "vue-html",
+        "svelte",
+        "astro",
+        "jsx",
+        "tsx",
+        "js",
+        "ts",
+        "javascript",
+        "typescript",
+        "mdx",
+        "php",
+        "erb",
+    ]
 )
-_PROSE = frozenset("text txt plain plaintext md markdown none output prompt".split())
-_DASH = frozenset("sql lua haskell hs ada elm vhdl".split())
+_PROSE = frozenset(["text", "txt", "plain", "plaintext", "md", "markdown", "none", "output", "prompt"])
+_DASH = frozenset(["sql", "lua", "haskell", "hs", "ada", "elm", "vhdl"])
 
 _COMMON = (
     r'"""[\s\S]*?(?:"""|\Z)|\'\'\'[\s\S]*?(?:\'\'\'|\Z)'
@@ -39,7 +92,7 @@ _HASH_RULE = re.compile(rf"{_COMMON}|(?:(?<=\s)|^)\#[^\n]*", re.M)
 _DASH_RULE = re.compile(rf"{_COMMON}|--[^\n]*")
 _ANY_RULE = re.compile(rf"{_COMMON}|(?<!:)//[^\n]*|(?:(?<=\s)|^)\#\s[^\n]*", re.M)
 _TEXT = re.compile(r"(?<![=-])>[^<>{}=;]*(?=[<{])|\}[^<>{}=;\n]*(?=<)")
-_TEXT_LINE = re.compile(r"^[ \t]*(?:[^\W\d_][^{}()<>=;\[\]$|\\]*|[^\x00-\x7f][^{}<>=;]*)$", re.M)
+_TEXT_LINE = re.compile(r"^[ \t]*(?:[^\W\d_][^{}()<>=;\[\]$|\\\"]*|[^\x00-\x7f][^{}<>=;]*)$", re.M)
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _CODE_MARK = re.compile(r"[{}()<>=;\[\]$|\\_/+*&%@`~^#]")
 _EXPRESSION = re.compile(r"\$\{([^{}]*)\}")
@@ -50,6 +103,7 @@ _SPACE = re.compile(r"\s")
 _CALL = re.compile(r"[\w.]\(|\b(?:import|export|const|return)\b", re.A)
 _DIGITS = re.compile(r"\d+(?:\.\d+)*")
 _INFO_MARKS = re.compile(r"[\w.:/-]+|[\"'“”‘’\[\]{}]", re.A)
+_HIRAGANA = re.compile(r"[ぁ-ん]")
 _LATIN_WORD = re.compile(r"[A-Za-z][A-Za-z'’]*[,.:;?!]?(?=\s|$)")
 _INFO_WORD = re.compile(r"[A-Za-z][\w+#.-]*")
 
@@ -85,22 +139,29 @@ def difference(source: Piece, target: Piece) -> str:
         return f"the code block's marks are '{target.info[:40]}', not '{source.info[:40]}'"
     if source.text == target.text:
         return ""
-    if is_prose(source) and not target.text.isascii():
+    if is_prose(source, told_in=target.text) and not target.text.isascii():
         return _prose_difference(source.text, target.text)
     if _same(source.text, target.text, language):
         return _numbers_difference(source.text, target.text)
     return _first_difference(_lines(source.text, language), _lines(target.text, language))
 
 
-def is_prose(fence: Piece) -> bool:
-    """Return whether a block holds text, such as a prompt, and no code."""
+def is_prose(fence: Piece, told_in: str = "") -> bool:
+    """Return whether a block holds text, such as a prompt, and no code.
+
+    Args:
+        fence: The source's block.
+        told_in: The target's; one that is mostly sentences of Japanese says that the source is text.
+    """
     language = _language(fence.info)
     if language and language not in _PROSE:
         return False
     text = fence.text
     lines = sum(bool(line.strip()) for line in text.split("\n"))
     words = len(_LATIN_WORD.findall(text))
-    return len(_CODE_MARK.findall(text)) <= 0.03 * len(text) and words >= 4 * lines
+    sentences = len(_HIRAGANA.findall(told_in)) >= 0.15 * len(told_in) > 0
+    marks, least = (0.08, 2.5) if sentences else (0.03, 4)
+    return len(_CODE_MARK.findall(text)) <= marks * len(text) and words >= least * lines
 
 
 def skeleton(text: str, language: str) -> str:

@@ -38,7 +38,9 @@ _ALNUM = re.compile(r"\w+")
 _WORD = re.compile(r"[a-z][a-z']*")
 _KATAKANA = re.compile(r"[ァ-ヴ][ァ-ヴー]+")
 _LATIN = re.compile(r"[a-z][a-z0-9.+#-]*[a-z0-9+#]")
-_UNIT_END = re.compile(r"[.!?][\"')\]”’*_]*\s+(?=[\"'(\[“‘*_]*[A-Z0-9\s]|$)|\n[ \t]*\n|\n(?=[ \t>]*(?:[-*+•]|\d{1,3}[.)]|#{1,6}|\|)[ \t])|[:;]\n")
+_UNIT_END = re.compile(
+    r"[.!?][\"')\]”’*_]*\s+(?=[\"'(\[“‘*_]*[A-Z0-9\s]|$)|\n[ \t]*\n|\n(?=[ \t>]*(?:[-*+•]|\d{1,3}[.)]|#{1,6}|\|)[ \t])|[:;]\n"
+)
 
 
 class _Traces:
@@ -46,7 +48,9 @@ class _Traces:
 
     def __init__(self, turn: Turn, pair: tuple[str, str]) -> None:
         self.text = turn.prose
-        self.katakana = {forms for word in set(_KATAKANA.findall(self.text)) if (forms := _katakana_forms(word))}
+        self.katakana = {
+            forms for word in set(_KATAKANA.findall(self.text)) if (forms := _katakana_forms(word))
+        }
         self.sounds: frozenset[str] = frozenset().union(*self.katakana)
         self.latin = set(_WORD.findall(turn.content.lower()))
         self._pair = pair
@@ -104,7 +108,7 @@ def _compare(one: Turn, other: Turn, number: int, meta: Meta) -> Iterator[Findin
         yield Finding(WRONG_PAIR, Severity.HARD, message, None)
         return
     if (missing := _omitted(one, other, units, traces, meta)) is not None:
-        start, stop, weight = missing
+        start, stop, _weight = missing
         severity = Severity.WARN if meta.free else Severity.HARD
         text = " ".join(one.content[start:stop].split())[:100]
         message = f"nothing in the target tells of: {text}"
@@ -225,7 +229,7 @@ def _omitted(
     ratio = sum(map(len, _ALNUM.findall(other.prose))) / total
     # Evidence, by the target's length, that nothing is missing rather than a share of the source: two normal curves.
     whole = ((min(ratio, usual) - usual) / spread) ** 2
-    least, found = meta.limits.get("omission", -3.0), None
+    least, found = meta.limits.get("omission", -3.4), None
     lowest = running = 0.0
     for unit in units:
         running = min(0.0, running + unit.weight)

@@ -24,6 +24,8 @@ TRANSLATED = "inline-code-translated"
 _SPACES = re.compile(r"\s+(?:>\s+)*")
 _HOLES = re.compile(r"\{\{[^{}]*\}\}")
 _INNER = re.compile(r">[^<>]*</")
+_EMPTIED = re.compile(r"(?<!`)``(?!`)")
+_IN_ANGLES = re.compile(r"<[^<>]*>")
 _EMPTY = re.compile(r"(?<=[{(\[]) +(?=[})\]])")
 _CAMEL = re.compile(r"[a-z][A-Z]|_")
 _RUN = re.compile(r"(?:[^\W\d_]|[^\x00-\x7f])(?:[^\W\d_]|[^\x00-\x7f]|[ ',!?])*")
@@ -49,13 +51,17 @@ def _compare(one: Turn, other: Turn, number: int) -> Iterator[Finding]:
     mine, theirs = _codes(one), _codes(other)
     lost, new = mine - theirs, theirs - mine
     if other.stray_ticks > one.stray_ticks and one.inline:
-        yield Finding(BROKEN, Severity.HARD, "backticks that enclose nothing, or are not closed")
+        emptied = lost and len(_EMPTIED.findall(other.outside)) > len(_EMPTIED.findall(one.outside))
+        severity = Severity.HARD if emptied else Severity.WARN
+        yield Finding(BROKEN, severity, "backticks that enclose nothing, or are not closed")
     if not lost:
         return
     foreign = [code for code in new if not code.isascii()]
     if not mine & theirs and not theirs:
         # Every backtick is gone: one finding is enough.
-        yield Finding(LOST, Severity.HARD, f"no inline code is left; the source has `{next(iter(lost))[:60]}`")
+        yield Finding(
+            LOST, Severity.HARD, f"no inline code is left; the source has `{next(iter(lost))[:60]}`"
+        )
         return
     strange = [code for code in new if code.isascii() and not _stands_in(one, code)]
     names = [code for code in lost if not is_word(code) and not any(_alike(code, one) for one in foreign)]
@@ -68,6 +74,11 @@ def _compare(one: Turn, other: Turn, number: int) -> Iterator[Finding]:
             f"inline code `{code[:60]}` does not stand in the source; `{near[:60]}` is missing",
             _span(other, number, code),
         )
+    for code in lost:
+        # `Box<T>` without its <T>.
+        if "<" in code and (bare_code := _IN_ANGLES.sub("", code).strip()) and bare_code in new:
+            message = f"inline code `{code[:60]}` became `{bare_code[:60]}`"
+            yield Finding(CHANGED, Severity.HARD, message, _span(other, number, bare_code))
     if strange:
         return
     # A name that stands as code elsewhere in the target may have been left out here, and a word set as code there.
@@ -83,7 +94,9 @@ def _compare(one: Turn, other: Turn, number: int) -> Iterator[Finding]:
             _span(other, number, foreign[0]),
         )
         return
-    missing = [code for code in lost if code not in theirs and not is_word(code) and any(map(str.isalpha, code))]
+    missing = [
+        code for code in lost if code not in theirs and not is_word(code) and any(map(str.isalpha, code))
+    ]
     for code in lost:
         bare, was_bare = _bare(other, code), _bare(one, code)
         if bare > was_bare and (code.count(" ") < 3 or not is_word(code)) and not code.isdigit():
@@ -134,7 +147,10 @@ def is_word(code: str) -> bool:
 
 def _bare(turn: Turn, code: str) -> int:
     """Return how often code stands in the text outside code."""
-    return len(_standing(code).findall(turn.without_code)) if code.split()[0] in turn.without_code else 0
+    text = turn.without_code
+    if code.split()[0] not in text:
+        return 0
+    return len(_standing(code).findall(_HOLES.sub("{}", text) if "{}" in code else text))
 
 
 def _stands_in(turn: Turn, code: str) -> bool:

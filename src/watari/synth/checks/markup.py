@@ -27,9 +27,11 @@ def markup(source: Conversation, target: Conversation, meta: Meta) -> list[Findi
 
 def _compare(one: Turn, other: Turn) -> list[Finding]:
     mine, theirs = _tags(one), _tags(other)
-    if mine == theirs:
-        return []
     found = []
+    if "＜" in other.outside and "＜" not in one.outside and other.outside.count("<") < one.outside.count("<"):
+        found.append(Finding(CHANGED, Severity.HARD, "full-width ＜ for the source's <"))
+    if mine == theirs:
+        return found
     if lost := mine - theirs:
         told = ", ".join(f"{name}>" for name in list(lost)[:3])
         found.append(Finding(CHANGED, Severity.HARD, f"tags are missing or changed: {told[:120]}"))

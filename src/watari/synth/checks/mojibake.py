@@ -12,6 +12,7 @@ BYTES = "byte-tokens"
 ESCAPES = "escapes"
 ENTITIES = "entities"
 CONTROLS = "control-characters"
+UNSEEN = "unseen-characters"
 
 _CP1252 = "\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u2026\u2030\u2039\u203a\u20ac\u2122\ufffd"
 # UTF-8 read as Windows-1252 or Latin-1: a lead byte as a letter, then continuation bytes as signs. One pair may be a word
@@ -24,6 +25,8 @@ _AS_LATIN = re.compile(
 _AS_JAPANESE = re.compile(
     r"縺[^\w\s]?|繧[^\w\s]|(?:[縺繧繝譁蜷荳][^\s]){2,}|[\uff61-\uff9f]{2,}[繝縺繧譁]|(?:[鍦銈銇鎴鏄锛銆鈥][^\s]){2,}|锟斤拷|烫烫烫|屯屯屯"
 )
+# What any of them begins with, or holds.
+_SUSPECT = re.compile("[\u00c2-\u00df\u00e0-\u00ef縺繧繝譁蜷荷鍦銈銇鎴鏄锛銆鈥锟烫屯ÐÑР]")
 _AS_CYRILLIC = re.compile(
     r"(?:[ÐÑ][\u0080-\u00bf\u0152-\u0178\u2013-\u203a]){2,}|(?:Р[А-Яа-яЂ-џ°±І-ґ]С[Ѓ-џ‚-›]){1,}"
 )
@@ -48,30 +51,30 @@ def mojibake(source: Conversation, target: Conversation, meta: Meta) -> list[Fin
         if not text.isascii():
             if text.count("\ufffd") > mine.count("\ufffd"):
                 start = text.index("\ufffd")
-                around = clip(text[max(0, start - 8) : start + 8])
-                found.append(
-                    hard(
-                        GARBLED,
-                        f"turn {number + 1} has lost characters: {around!r}",
-                        number,
-                        start,
-                        start + 1,
-                    )
+                message = (
+                    f"turn {number + 1} has lost characters: {clip(text[max(0, start - 8) : start + 8])!r}"
                 )
-            for pattern in (_AS_LATIN, _AS_JAPANESE, _AS_CYRILLIC):
-                match = pattern.search(text)
-                if match and match[0] not in mine:
-                    message = f"turn {number + 1} was read in a wrong character set: {clip(text[match.start() : match.start() + 24])!r}"
-                    found.append(hard(GARBLED, message, number, *match.span()))
-                    break
+                found.append(hard(GARBLED, message, number, start, start + 1))
+            if _SUSPECT.search(text) and (match := _misread(text, mine)):
+                quoted = clip(text[match.start() : match.start() + 24])
+                message = f"turn {number + 1} was read in a wrong character set: {quoted!r}"
+                found.append(hard(GARBLED, message, number, *match.span()))
         if (match := _CONTROL.search(text)) and match[0] not in mine:
             message = f"turn {number + 1} holds a character that is none: U+{ord(match[0]):04X}"
             found.append(hard(CONTROLS, message, number, *match.span()))
         elif not text.isascii() and (match := _INVISIBLE.search(text)) and match[0] not in mine:
             message = f"turn {number + 1} holds an unseen character: U+{ord(match[0]):04X}"
-            found.append(warn(CONTROLS, message, number, *match.span()))
+            found.append(warn(UNSEEN, message, number, *match.span()))
         found += _written_out(text, mine, number)
     return found
+
+
+def _misread(text: str, mine: str) -> re.Match[str] | None:
+    for pattern in (_AS_LATIN, _AS_JAPANESE, _AS_CYRILLIC):
+        match = pattern.search(text)
+        if match and match[0] not in mine:
+            return match
+    return None
 
 
 def _written_out(text: str, mine: str, number: int) -> list[Finding]:
@@ -108,6 +111,7 @@ CHECKS = (
             ESCAPES: Severity.HARD,
             ENTITIES: Severity.HARD,
             CONTROLS: Severity.HARD,
+            UNSEEN: Severity.WARN,
         },
         mojibake,
         needs_source=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from functools import lru_cache
 
 KANJI = {"〇": 0, "零": 0, "一": 1, "二": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9}
@@ -53,9 +54,20 @@ _MONTHS = {
     )
     for name in names.split()
 }  # fmt: skip
-_ROMAN = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6", "vii": "7", "viii": "8", "ix": "9", "x": "10"}
+_ROMAN = {
+    "i": "1",
+    "ii": "2",
+    "iii": "3",
+    "iv": "4",
+    "v": "5",
+    "vi": "6",
+    "vii": "7",
+    "viii": "8",
+    "ix": "9",
+    "x": "10",
+}
 _WORD = re.compile(r"[a-z]+")
-_CLOCK = re.compile(r"(\d{1,2})(?:[:.]\d{2})?\s?(?:p\.?m|o'clock)", re.I)
+_CLOCK = re.compile(r"(\d{1,2})(?:[:.]\d{2})?\s?p\.?m\b", re.I)
 _DECADE = re.compile(r"(?<!\d)'?(\d0)s\b")
 _RATIO = re.compile(r"(\d+(?:\.\d+)?)\s*(?:%|percent)", re.I)
 _TERMS = {
@@ -82,16 +94,24 @@ def explained_by_words(text: str) -> set[str]:
         if word in _ROMAN and len(word) > 1:
             found.add(_ROMAN[word])
         before = word
-    for match in _CLOCK.finditer(text):
-        found.add(str((int(match[1]) + 12) % 24))
     for match in _DECADE.finditer(text):
         found.update((f"19{match[1]}", f"20{match[1]}"))
     return found
 
 
+def afternoon_hours(text: str) -> dict[str, str]:
+    """Return the hours of the afternoon that a text tells, as they stand and as a clock of 24 hours has them."""
+    return {match[1]: str(int(match[1]) % 12 + 12) for match in _CLOCK.finditer(text)}
+
+
 def cardinals(text: str) -> list[str]:
     """Return the numbers from two to twelve that a text tells as words."""
     return [value for word in _WORD.findall(text.lower()) if (value := _CARDINALS.get(word))]
+
+
+def counted(text: str) -> Counter[str]:
+    """Return how often a text tells each of the numbers to nineteen as a word: two, second."""
+    return Counter(value for word in _WORD.findall(text.lower()) if (value := _UNITS.get(word)))
 
 
 _CARDINALS = {word: _UNITS[word] for word in "two three four five six seven eight nine ten eleven twelve".split()}

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from watari.synth.checks.finding import Check, Conversation, Finding, Meta, Severity, Span
-from watari.synth.checks.number_words import cardinals, explained_by_words, kanji_numbers
+from watari.synth.checks.number_words import afternoon_hours, cardinals, counted, explained_by_words, kanji_numbers
 from watari.synth.checks.text import Turn
 
 CHANGED = "number-changed"
@@ -28,6 +28,7 @@ _ENGLISH_SCALES = {
 }  # fmt: skip
 _ENGLISH_SCALE = re.compile(r"[ -]?(hundred|thousand|million|billion|trillion)s?\b|([kKMB])(?![A-Za-z0-9])")
 _LETTERS = {"k": 1000, "K": 1000, "M": 10**6, "B": 10**9}
+_MARKER = re.compile(r"^[ \t]*(\d{1,3})[.)][ \t]", re.M)
 _SMALL = frozenset("234")
 _RAISED = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉]")
 _OTHER_FORMS = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉０-９，．①-⑳]")
@@ -44,18 +45,27 @@ def numbers(source: Conversation, target: Conversation, meta: Meta) -> list[Find
 
 def _compare(one: Turn, other: Turn, number: int, meta: Meta) -> Iterator[Finding]:
     mine_text, theirs_text = _readable(one), _readable(other)
+    if (marks := _markers(one)) != (others := _markers(other)) and len(marks) == len(others):
+        message = f"list items are numbered {', '.join(others[:6])} for the source's {', '.join(marks[:6])}"
+        yield Finding(CHANGED, Severity.HARD, message, None)
+        return
     mine, theirs = _values(mine_text, english=True), _values(theirs_text, english=False)
     if not mine and not theirs:
         return
     lost, new = mine - theirs, theirs - mine
     if not lost and not new:
         return
+    for hour, other_hour in afternoon_hours(mine_text).items():
+        if hour in lost and other_hour in new:
+            lost, new = lost - Counter([hour]), new - Counter([other_hour])
     words = explained_by_words(mine_text)
     everywhere = _values(one.content, english=True).keys()
     spelt = kanji_numbers(theirs_text)
     gone = Counter({value: count for value, count in lost.items() if value not in spelt})
     strange = [value for value in new if value not in everywhere and value not in words]
-    exchanged = [value for value in new if value not in words] or (list(new) if new.total() == gone.total() else [])
+    exchanged = [value for value in new if value not in words] or (
+        list(new) if new.total() == gone.total() else []
+    )
     if not gone and lost.total() == new.total():
         gone, exchanged = lost, list(new)
     if gone and (strange or exchanged):
@@ -72,9 +82,25 @@ def _compare(one: Turn, other: Turn, number: int, meta: Meta) -> Iterator[Findin
         severity = Severity.WARN if meta.free or counted else Severity.HARD
         message = f"the number {strange[0]} does not stand in the source"
         yield Finding(CHANGED, severity, message, _span(other, number, strange[0]))
+    elif (twice := _told_twice(new, mine_text, theirs, spelt)) and not meta.free:
+        message = f"{twice[0]} is told more often than in the source, {twice[1]} is not told"
+        yield Finding(CHANGED, Severity.HARD, message, _span(other, number, twice[0]))
     elif gone:
         told_gone = ", ".join(list(gone)[:4])
         yield Finding(MISSING, Severity.WARN, f"numbers of the source are missing: {told_gone}", None)
+
+
+def _told_twice(
+    new: Counter[str], source: str, theirs: Counter[str], spelt: set[str]
+) -> tuple[str, str] | None:
+    """Return a number that words of the source explain, but not so often, and one in words that is missing for it."""
+    words = counted(source)
+    unsaid = [value for value in words if value not in theirs and value not in spelt]
+    if unsaid:
+        for value, count in new.items():
+            if 0 < words[value] < count:
+                return value, unsaid[0]
+    return None
 
 
 def _readable(turn: Turn) -> str:
@@ -85,6 +111,10 @@ def _readable(turn: Turn) -> str:
     if _OTHER_FORMS.search(text):
         text = unicodedata.normalize("NFKC", _RAISED.sub(" ", text))
     return text
+
+
+def _markers(turn: Turn) -> list[str]:
+    return _MARKER.findall(turn.outside)
 
 
 def _values(text: str, *, english: bool) -> Counter[str]:

@@ -18,7 +18,9 @@ BLOCKS = "blocks-changed"
 
 _HEADING = re.compile(r"^[ \t>]{0,6}(#{1,6})(?=[ \t\\*`<]|[^\s#!\[(A-Za-z0-9])", re.M)
 _ITEM = re.compile(r"^[ \t>]*(?:[-*+]|\d{1,3}[.)])[ \t]+\S", re.M)
-_LOOSE_ITEM = re.compile(r"^[ \t>]*(?:[-*+・•●]|[(（]?(?:\d{1,3}|[０-９]{1,3})[.)．）、])[ \t　]*\S", re.M)
+_LOOSE_ITEM = re.compile(
+    r"^[ \t>]*(?:[-*+][ \t]|[・•●]|[(（]?(?:\d{1,3}|[０-９]{1,3})[.)．）、])[ \t　]*\S", re.M
+)
 _ROW = re.compile(r"^[ \t>]*\|.*\|[ \t]*$", re.M)
 _RULE_ROW = re.compile(r"^[ \t>]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)*\|?[ \t]*$", re.M)
 _LINK = re.compile(r"\]\(")

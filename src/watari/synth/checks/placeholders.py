@@ -65,9 +65,9 @@ def _compare(one: Turn, other: Turn, number: int) -> Iterator[Finding]:
             yield Finding(code, Severity.HARD, f"missing or not as in the source: {told[:120]}", None)
     if (wide := _WIDE.search(target)) and not _WIDE.search(source) and "{" in source:
         span = Span(number, wide.start(), wide.end())
-        yield Finding(CHANGED, Severity.HARD, f"full-width brackets {wide[0]} for the source's ASCII ones", span)
+        yield Finding(
+            CHANGED, Severity.HARD, f"full-width brackets {wide[0]} for the source's ASCII ones", span
+        )
 
 
-CHECKS = (
-    Check("placeholders", 1, dict.fromkeys((CHANGED, ANCHOR, ROLE), Severity.HARD), placeholders),
-)
+CHECKS = (Check("placeholders", 1, dict.fromkeys((CHANGED, ANCHOR, ROLE), Severity.HARD), placeholders),)

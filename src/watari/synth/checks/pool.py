@@ -1,7 +1,7 @@
 """Checks in processes of their own: a caller that waits for the network is never held up by them.
 
 Rows that come within a moment of each other go to a process together; a process that dies takes no row with it: its rows
-are checked again one by one, and one that kills its process again comes back as a `check-crashed` finding.
+are checked again apart, and one that kills its process again comes back as a `check-crashed` finding.
 """
 
 from __future__ import annotations
@@ -115,9 +115,7 @@ class CheckPool:
         except BaseException as error:
             for _, answer in rows:
                 if not answer.done():
-                    answer.set_exception(
-                        error if isinstance(error, Exception) else asyncio.CancelledError()
-                    )
+                    answer.set_exception(error if isinstance(error, Exception) else asyncio.CancelledError())
             raise
         for (_, answer), findings in zip(rows, found, strict=True):
             if not answer.done():
@@ -129,18 +127,22 @@ class CheckPool:
             return await asyncio.wrap_future(executor.submit(check_rows, requests))
         except BrokenProcessPool:
             self._broken(executor)
-        # A death takes the batches of all processes with it: whose fault it was, each row shows alone.
-        return [await self._alone(request) for request in requests]
+        # A death takes the batches of all processes with it: whose fault it was shows when they are checked apart.
+        return await self._apart(requests)
 
-    async def _alone(self, request: CheckRequest) -> list[Finding]:
+    async def _apart(self, requests: list[CheckRequest]) -> list[list[Finding]]:
+        """Check rows in a process of their own, by halves if that dies too."""
         alone = _executor(1)
         try:
-            return await asyncio.wrap_future(alone.submit(check_row, request))
+            return await asyncio.wrap_future(alone.submit(check_rows, requests))
         except BrokenProcessPool:
-            self.crashes += 1
-            return [catalogue.crashed("the process that checked this row died")]
+            if len(requests) == 1:
+                self.crashes += 1
+                return [[_died()]]
         finally:
             alone.shutdown(wait=False, cancel_futures=True)
+        half = len(requests) // 2
+        return await self._apart(requests[:half]) + await self._apart(requests[half:])
 
     def _started(self) -> ProcessPoolExecutor:
         if self._executor is None:
@@ -180,7 +182,7 @@ def _in_processes(
     from itertools import islice
 
     rows = iter(requests)
-    ahead: deque[tuple[list[CheckRequest], Future[list[list[Finding]]] | None]] = deque()
+    ahead: deque[tuple[list[CheckRequest], Future[list[list[Finding]]]]] = deque()
     executor = _executor(workers)
     try:
         while True:
@@ -194,15 +196,14 @@ def _in_processes(
                 return
             batch, future = ahead.popleft()
             try:
-                found = future.result() if future is not None else [_by_itself(one) for one in batch]
+                found = future.result()
             except BrokenProcessPool:
-                found = [_by_itself(one) for one in batch]
+                found = _apart(batch)
                 executor.shutdown(wait=False, cancel_futures=True)
                 executor = _executor(workers)
                 # What else was in the dead process's queue is sent again.
                 ahead = deque(
-                    (rest, kept if kept is not None and _fine(kept) else executor.submit(check_rows, rest))
-                    for rest, kept in ahead
+                    (rest, kept if _fine(kept) else executor.submit(check_rows, rest)) for rest, kept in ahead
                 )
             yield from zip(batch, found, strict=True)
     finally:
@@ -213,9 +214,17 @@ def _fine(future: Any) -> bool:
     return bool(future.done() and not future.cancelled() and future.exception() is None)
 
 
-def _by_itself(request: CheckRequest) -> list[Finding]:
+def _apart(requests: list[CheckRequest]) -> list[list[Finding]]:
+    """Check rows in a process of their own, by halves if it dies."""
     with _executor(1) as alone:
         try:
-            return alone.submit(check_row, request).result()
+            return alone.submit(check_rows, requests).result()
         except BrokenProcessPool:
-            return [catalogue.crashed("the process that checked this row died")]
+            if len(requests) == 1:
+                return [[_died()]]
+    half = len(requests) // 2
+    return _apart(requests[:half]) + _apart(requests[half:])
+
+
+def _died() -> Finding:
+    return catalogue.crashed("the process that checked this row died")

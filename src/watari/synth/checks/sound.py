@@ -86,4 +86,6 @@ def alike(katakana: str, latin: str) -> bool:
     if katakana == latin:
         return True
     short, long = sorted((katakana, latin), key=len)
-    return len(short) >= 2 and long.startswith(short) and len(long) - len(short) <= (1 if len(short) < 4 else 2)
+    return (
+        len(short) >= 2 and long.startswith(short) and len(long) - len(short) <= (1 if len(short) < 4 else 2)
+    )

@@ -77,11 +77,10 @@ class Turn:
                 # ```one line``` is inline code.
                 if not (marks[0] == "`" and "`" in match[2]):
                     opened = match
-            elif marks[0] == opened[1][0] and len(marks) >= len(opened[1]) and not match[2].strip():
-                if _FENCE_END.match(match[0]):
-                    body = content[opened.end() + 1 : match.start()]
-                    found.append(Piece(opened.start(), match.end(), body, opened[2].strip()))
-                    opened = None
+            elif marks[0] == opened[1][0] and len(marks) >= len(opened[1]) and _FENCE_END.match(match[0]):
+                body = content[opened.end() + 1 : match.start()]
+                found.append(Piece(opened.start(), match.end(), body, opened[2].strip()))
+                opened = None
         if opened is not None:
             body = content[opened.end() + 1 :]
             found.append(Piece(opened.start(), len(content), body, opened[2].strip(), closed=False))
@@ -230,7 +229,7 @@ class Turn:
     @cached_property
     def sentences(self) -> list[Piece]:
         """Sentences of the prose: cut after 。！？ and their like, after a full stop before a blank, at line ends."""
-        found = []
+        found: list[Piece] = []
         prose = self.prose
         start = 0
         for match in _STOP.finditer(prose):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from watari.languages.checks import pattern
 from watari.synth.checks.finding import Check, Conversation, Finding, Meta, Severity
 from watari.synth.checks.text import Turn
 from watari.synth.checks.wording import clip, hard, warn
@@ -26,6 +27,8 @@ _SAMPLE, _ENOUGH = 160, 50
 def languages(source: Conversation, target: Conversation, meta: Meta) -> list[Finding]:
     """Tell of turns that are in another language, and of stretches that are."""
     found: list[Finding] = []
+    # Of an answer that translates nothing: what it was asked, which may speak of other languages.
+    asked = [turn for turn in target if turn.role != "assistant"] if not source else []
     for number, turn in enumerate(target):
         if turn.content.isascii():
             continue
@@ -41,7 +44,7 @@ def languages(source: Conversation, target: Conversation, meta: Meta) -> list[Fi
                 )
             )
             continue
-        found += _leaks(turn, mine, number, source, meta)
+        found += _leaks(turn, mine, number, source, asked, meta)
     return found
 
 
@@ -72,8 +75,10 @@ def _is_chinese(prose: str, han: int) -> bool:
     return len(set(grammar)) >= 2 and len(grammar) >= 0.04 * han
 
 
-def _leaks(turn: Turn, mine: Turn | None, number: int, source: Conversation, meta: Meta) -> list[Finding]:
-    allowed = "\n".join(one.content for one in source) if source else ""
+def _leaks(
+    turn: Turn, mine: Turn | None, number: int, source: Conversation, asked: Conversation, meta: Meta
+) -> list[Finding]:
+    allowed = "\n".join(one.content for one in source or asked)
     if own_letters(meta.source).search("a") is None and meta.source != meta.target:
         # Its own language is the check of untranslated text's, but not what a source of Han letters shares with others.
         allowed = "" if meta.source not in ("ja", "zh") else allowed
@@ -90,7 +95,8 @@ def _leaks(turn: Turn, mine: Turn | None, number: int, source: Conversation, met
         ]
     # One such word is a name, a café; two are another language.
     lone = sum(leak.kind == "latin" for leak in leaks) == 1
-    return [_told(leak, number, source, lone) for leak in leaks[:_TOLD]]
+    quotes = not source and any(pattern("tongues", meta.target).search(one.content) for one in (*asked, turn))
+    return [_told(leak, number, lone, quotes) for leak in leaks[:_TOLD]]
 
 
 def _other_script(turn: Turn, leaks: list[Leak], meta: Meta) -> str:
@@ -101,7 +107,7 @@ def _other_script(turn: Turn, leaks: list[Leak], meta: Meta) -> str:
     return ""
 
 
-def _told(leak: Leak, number: int, source: Conversation, lone: bool) -> Finding:
+def _told(leak: Leak, number: int, lone: bool, quotes: bool) -> Finding:
     what = {
         "script": "letters of another script",
         "han": "written as in another language",
@@ -111,8 +117,7 @@ def _told(leak: Leak, number: int, source: Conversation, lone: bool) -> Finding:
     message = f"turn {number + 1}: {clip(leak.text)!r} is {what} ({leak.language})"
     if leak.kind == "latin" and leak.language == "und" and lone:
         return warn(FOREIGN_LETTERS, message, number, leak.start, leak.stop)
-    if not source and leak.kind == "script":
-        # An answer of its own may quote another language.
+    if quotes:
         return warn(FOREIGN_LETTERS, message, number, leak.start, leak.stop)
     return hard(LEAK, message, number, leak.start, leak.stop)
 

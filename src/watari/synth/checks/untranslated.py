@@ -26,8 +26,14 @@ _OPEN = "「『“\"'‘(（《〈【[`"
 _CLOSE = "」』”\"'’)）》〉】]`"
 # An item or a heading of two words or more, only the first one with a capital: "- Show the version:", "## Getting started".
 _SHORT = re.compile(
-    r"(?:(?:[-*+] |\d+[.)] |> )?[A-Z][a-z]+(?: +[a-z][a-z'’-]+)+ *[.:]|#{1,6} [A-Z][a-z]+(?: +[a-z][a-z'’-]+)+ *)$"
+    r"(?:(?:[-*+]|\d+[.)]) [A-Z][a-z]+(?: +[a-z][a-z'’-]+)+ *[.:]|#{1,6} [A-Z][a-z]+(?: +[a-z][a-z'’-]+)+ *)$"
 )
+_TAG = re.compile(r"<(/?[A-Za-z][\w.-]{0,40})\b[^<>\n]{0,200}>")
+_SHOWN = re.compile(
+    r"(?:pre|code|samp|kbd|tt|\w*(?:console|terminal|shell|output|log|codeblock|snippet)\w*)$", re.I
+)
+_BEFORE = 400
+"""Characters before a place in which the element that it is in begins."""
 _MANY = 3
 """Lower-case words from which something in the source was to be translated."""
 
@@ -85,7 +91,7 @@ def _kept(one: Turn, other: Turn, number: int, meta: Meta) -> list[Finding]:
         if not _is_left(piece.text, grammar):
             continue
         start = outside.find(text)
-        if start < 0 or _is_quoted(content, start, start + len(text)):
+        if start < 0 or _is_quoted(content, start, start + len(text)) or _is_shown(other, start):
             continue
         message = f"turn {number + 1}: {clip(text)!r} is as it was in the source"
         found.append(hard(SENTENCE, message, number, start, start + len(text)))
@@ -103,11 +109,12 @@ def _runs(one: Turn, other: Turn, number: int, meta: Meta) -> list[Finding]:
         run = match[0]
         small = _LOWER.findall(run)
         many = sum(word in grammar for word in small)
-        if not many or len(small) < _MANY:
+        # A title has capitals.
+        if not many or len(small) < _MANY or len(small) < 0.5 * len(_ANY.findall(run)):
             continue
         start, stop = match.span()
         known = " ".join(run.split()) in " ".join(one.content.split())
-        if _is_quoted(prose, start, stop) or _in_link(other.content, start, stop):
+        if _is_quoted(prose, start, stop) or _in_link(other.content, start, stop) or _is_shown(other, start):
             continue
         if known and (many < 2 or len(small) < 4):
             continue
@@ -119,6 +126,14 @@ def _runs(one: Turn, other: Turn, number: int, meta: Meta) -> list[Finding]:
         if len(found) == 3:
             break
     return found
+
+
+def _is_shown(turn: Turn, start: int) -> bool:
+    """Return whether a place is inside an element that shows what a machine says: <pre>, <samp>, <ConsoleBlock>."""
+    if "<" not in turn.content:
+        return False
+    tags = _TAG.findall(turn.content[max(0, start - _BEFORE) : start])
+    return bool(tags) and _SHOWN.match(tags[-1]) is not None
 
 
 def _in_link(content: str, start: int, stop: int) -> bool:

@@ -96,10 +96,11 @@ async def _translated(
     params: Params, chosen: list[tuple[Row, Messages]], progress: Progress
 ) -> tuple[list[Compared], tuple[str, str]]:
     from watari.endpoint.asking import open_asking, work_through
-    from watari.synth.checking import open_checks
+    from watari.synth.checking import open_checks, workers_for
 
+    workers = workers_for(params.check_workers, len(chosen) * len(params.teachers))
     glossary = Glossary({**read_glossary(params.glossary).terms, **params.terms})
-    async with open_asking(params, progress) as asking, open_checks(params.check_workers) as checks:
+    async with open_asking(params, progress) as asking, open_checks(workers) as checks:
         translators = [
             Translator(params.model_copy(update={"teachers": [teacher]}), glossary, checks, asking)
             for teacher in params.teachers
