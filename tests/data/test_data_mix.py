@@ -291,3 +291,12 @@ def test_models_of_the_inputs_are_told(tmp_path: Path) -> None:
     found = read_facts(tmp_path / "out")
     assert found is not None
     assert [(model.model, model.role, model.rows) for model in found.models] == [("m", "translator", None)]
+
+
+def test_a_duplicate_says_of_which_row(tmp_path: Path) -> None:
+    texts = [f"Text number {number}, which three rows have." for number in range(5)]
+    rows = [row(f"r{place}", text) for place, text in enumerate(texts * 3)]
+    for item in rows:
+        item["messages"][0]["content"] = "What?"
+    mix(tmp_path, given(tmp_path, "one", rows))
+    assert ledger(tmp_path, "detail") == {f"r{place}": f"of r{place % 5}" for place in range(5, 15)}

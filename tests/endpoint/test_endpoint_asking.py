@@ -354,3 +354,67 @@ def test_a_missing_ledger_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(UserError, match="no ledger"):
         asyncio.run(run())
+
+
+def test_the_place_at_the_server_is_free_before_the_answer_is_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from watari.endpoint.ledger.ledger import Ledger
+
+    record = Ledger.record
+
+    async def late(self: Ledger, attempt: Any) -> int:
+        await asyncio.sleep(1.5)
+        return await record(self, attempt)
+
+    monkeypatch.setattr(Ledger, "record", late)
+    with serving_raw(lambda got: Say(answer(), seconds=0.02)) as server:
+        teacher = endpoint(server.base_url, limits=Limits(concurrency=4))
+
+        async def work(asking: Asking) -> None:
+            async for _ in work_through(range(40), lambda i: asking.ask(teacher, request(str(i)))):
+                pass
+
+        asked(tmp_path, teacher, work)
+        assert server.peak <= 4
+        assert len(server.got) == 40
+        assert server.got[-1].at - server.got[0].at < 1.4
+
+
+def test_an_answer_is_durable_when_it_is_given(tmp_path: Path) -> None:
+    with serving_raw(lambda got: Say(answer())) as server:
+        teacher = endpoint(server.base_url)
+
+        async def work(asking: Asking) -> None:
+            for i in range(3):
+                found = await asking.ask(teacher, request(str(i)))
+                assert attempts(tmp_path) == [("answered", 200)] * (i + 1)
+                assert found.attempt == i + 1
+
+        asked(tmp_path, teacher, work)
+
+
+def test_what_was_voided_is_asked_anew(tmp_path: Path) -> None:
+    with serving_raw(lambda got: Say(answer(str(got.number)))) as server:
+        teacher = endpoint(server.base_url)
+        assert asked(tmp_path, teacher, lambda asking: asking.ask(teacher, request())).text == "0"
+        with open_ledger(tmp_path / "ledger.sqlite") as ledger:
+            assert ledger.retry(label="stage") == 1
+        for _ in range(2):
+            assert asked(tmp_path, teacher, lambda asking: asking.ask(teacher, request())).text == "1"
+        assert len(server.got) == 2
+
+
+def test_spending(tmp_path: Path) -> None:
+    with serving_raw(lambda got: Say(b"", 500) if got.number == 0 else Say(answer())) as server:
+        teacher = endpoint(server.base_url, price=Price(input=1.0))
+
+        async def work(asking: Asking) -> dict[str, Any]:
+            await asking.ask(teacher, request())
+            await asking.ask(teacher, request())
+            return asking.spending()
+
+        (told,) = asked(tmp_path, teacher, work).values()
+    wanted = {"requests": 2, "answered": 1, "recorded": 1, "errors": 1, "limited": 0, "prompt_tokens": 10}
+    assert {name: told[name] for name in wanted} == wanted
+    assert told["cost"] == pytest.approx(10e-6)

@@ -259,6 +259,22 @@ def test_batches_are_cut_to_the_providers_limits(provider, address, tmp_path, mo
     assert len(provider.batches) == 3 + 2
 
 
+def test_a_batch_that_is_read_again_is_not_recorded_again(provider, address, tmp_path):
+    """As after a kill -9 between the last answer's commit and the note that all is read."""
+    run(tmp_path, endpoint(address), ["a", "b"])
+    with open_ledger(tmp_path) as ledger:
+        ledger.transact(lambda tx: tx.run("UPDATE batch SET state = 'created', holder = 'gone'"))
+    assert run(tmp_path, endpoint(address), ["c"]) == ["C"]
+    until = time.monotonic() + 5
+    while time.monotonic() < until:
+        with open_ledger(tmp_path, readonly=True) as ledger:
+            if ledger.rows("SELECT DISTINCT state FROM batch") == [("read",)]:
+                break
+    with open_ledger(tmp_path, readonly=True) as ledger:
+        assert ledger.rows("SELECT DISTINCT state FROM batch") == [("read",)]
+        assert ledger.recorded()[2] == 3
+
+
 def test_a_lost_answer_to_create_makes_no_second_batch(provider, address, tmp_path, monkeypatch):
     from watari.endpoint.batch_service import BatchService
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -250,6 +251,26 @@ def test_a_waiting_request_goes_on_when_one_in_flight_leaves_enough(tmp_path):
     asyncio.run(main())
 
 
+def test_one_stage_waits_for_what_another_may_leave(tmp_path):
+    async def main() -> None:
+        with open_ledger(tmp_path) as one, open_ledger(tmp_path) as other:
+            first = Purse(one, "a", FREE, Budget(tokens=100))
+            second = Purse(other, "b", FREE, Budget(tokens=100))
+            held = await first.hold(Spend(0, 60, 1))
+            waiting = asyncio.create_task(second.hold(Spend(0, 60, 1)))
+            await asyncio.sleep(0.5)
+            assert not waiting.done(), "what is in flight elsewhere may leave enough"
+            await one.record(attempt("a", 0, 10))
+            held.settle()
+            (await asyncio.wait_for(waiting, 5)).release()
+            with pytest.raises(BudgetSpent, match="of the run is spent: 10 of 100 tokens"):
+                await second.hold(Spend(0, 91, 1))
+            await first.close()
+            await second.close()
+
+    asyncio.run(main())
+
+
 def test_what_is_left_unsettled_counts_as_spent(tmp_path):
     async def main(money: float) -> None:
         with open_ledger(tmp_path) as ledger:
@@ -305,12 +326,10 @@ def child(place: Path, label: str, cap: float, count: int) -> "subprocess.Popen[
 def test_killed_runs_never_exceed_the_budget_together(tmp_path):
     """Every request that left a process is on record or in a dead process's block, so later runs count it."""
     sent = 0
-    for moment in (0.05, 0.12, 0.3):
+    for moment in (0.05, 0.2):
         process = child(tmp_path, "a", 2.0, 3000)
         assert process.stdout is not None
         first = process.stdout.read(1)
-        import time
-
         time.sleep(moment)
         process.send_signal(signal.SIGKILL)
         sent += (first + process.stdout.read()).count(b"s")
@@ -326,8 +345,8 @@ def test_killed_runs_never_exceed_the_budget_together(tmp_path):
     assert sent * 0.002 <= 2.0 + 1e-9
     with open_ledger(tmp_path, readonly=True) as ledger:
         assert ledger.spent().money == pytest.approx(2.0, abs=0.0021)
-        # What a kill costs beyond what was really sent stays small.
-        assert ledger.spent().requests - sent <= 3 * 40
+        # What a kill costs: what was in flight, and what was set aside ahead (1/32 of what was left).
+        assert sent >= 1000 - 2 * (64 + 32)
 
 
 def test_two_processes_share_the_runs_budget(tmp_path):

@@ -233,3 +233,22 @@ def test_limits_of_the_recipe_are_kept_to_without_a_single_429() -> None:
     # Evenly, not in bursts.
     spread = np.bincount((np.array(found.sent) * 10).astype(int))[5:-5]
     assert spread.max() <= 13
+
+
+def test_tokens_a_minute_are_paced_by_what_answers_really_use() -> None:
+    async def run() -> float:
+        loop = asyncio.get_running_loop()
+        dispatcher = Dispatcher(Limits(tokens_per_minute=60_000))
+
+        async def one(order: int) -> None:
+            permit = await dispatcher.enter(order, dispatcher.estimate(200, 4000))
+            await asyncio.sleep(0.2)
+            dispatcher.learn(200, 50, 50)  # at first 4,000 were expected
+            dispatcher.leave(permit, "answered", Reply(200, b"", {}, "", "", 0.0, 0.2), 100)
+
+        for start in range(0, 600, 100):
+            await asyncio.gather(*(one(start + order) for order in range(100)))
+        return loop.time()
+
+    # 600 requests of 100 tokens at 1,000 tokens a second.
+    assert 55 <= run_virtual(run()) <= 75

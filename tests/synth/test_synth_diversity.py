@@ -6,7 +6,7 @@ import pytest
 
 from watari.artifact.draws import generator
 from watari.synth.diversity import Contamination, Diversity, shingles
-from watari.synth.instruct_asking import json_fault, language_fault
+from watari.synth.instruct_faults import json_fault, language_fault
 from watari.synth.instruct_reading import CUT_OFF, EMPTY, FORM, MISSING, SURPLUS, read_items
 
 BASE = "庭の梅の木に毛虫がつきました。薬を使わずに減らす方法を、手間の少ない順に教えてください。"

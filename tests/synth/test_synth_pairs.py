@@ -115,6 +115,24 @@ def test_what_is_no_pair_says_why(tmp_path: Path) -> None:
     assert result.metrics["kept"] == 1
 
 
+def test_each_side_has_its_sampler(tmp_path: Path) -> None:
+    seen: dict[str, Any] = {}
+
+    def said(name: str, text: str) -> Any:
+        def answer(body: Body) -> str:
+            seen[name] = body["temperature"]
+            return text
+
+        return answer
+
+    with teacher(said("strong", GOOD), "strong") as chosen, teacher(said("weak", WEAK), "weak") as rejected:
+        settings: dict[str, Any] = {"chosen": chosen, "rejected": rejected, "sampler": {"temperature": 0.25}}
+        pairs(tmp_path, [talk("a", "なぜ？")], **settings)
+        assert seen == {"strong": 0.25, "weak": 0.25}
+        pairs(tmp_path, [talk("a", "なぜ？")], **settings, rejected_sampler={"temperature": 1.0})
+    assert seen == {"strong": 0.25, "weak": 1.0}
+
+
 def test_the_rejected_side_may_be_let_off(tmp_path: Path) -> None:
     rows = [talk("a", "なぜ空は青い？")]
     refusal = "申し訳ありませんが、お手伝いできません。"

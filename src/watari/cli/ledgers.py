@@ -275,7 +275,7 @@ def retry_command(
         return
     if count:
         typer.echo(
-            f"{count:,} rows will be asked again by the next run (finished stage: watari run RECIPE --force STAGE)"
+            f"{'1 row' if count == 1 else f'{count:,} rows'} will be asked again by the next run (finished stage: watari run RECIPE --force STAGE)"
         )
     else:
         typer.echo("no row is of this kind; there are: " + _told(known or {}))

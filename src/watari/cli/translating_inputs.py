@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -175,7 +176,7 @@ def _rows(records: Iterator[Record | Fault], form: str, location: str, language:
     from watari.data.forms import Shaped, shape
 
     named = source_name(location)
-    met: set[int] = set()
+    met = _Met()
     for item in records:
         record = item if isinstance(item, Fault) else _as_messages(item, form)
         known_form = form if form in ("sharegpt", "alpaca") else "messages"
@@ -188,12 +189,11 @@ def _rows(records: Iterator[Record | Fault], form: str, location: str, language:
         row = record.row
         given = row.get("id")
         name = shaped.identity if given in (None, "") else str(given)
-        if (mark := xxhash.xxh3_64_intdigest(name.encode())) in met:
+        if not met.add(xxhash.xxh3_64_intdigest(name.encode())):
             name = f"{name}~{shaped.identity[:8]}"
-            if (mark := xxhash.xxh3_64_intdigest(name.encode())) in met:
+            if not met.add(xxhash.xxh3_64_intdigest(name.encode())):
                 yield {"id": name, "fault": "row was there before", "source": named}
                 continue
-        met.add(mark)
         known = {*shaped.used, "id", "language", "source", "license", "parents", "meta"}
         yield {
             **shaped.content,
@@ -217,3 +217,33 @@ def _as_messages(record: Record, form: str) -> Record:
         return record
     rest = {name: value for name, value in record.row.items() if name != form}
     return replace(record, row={**rest, "messages": messages})
+
+
+class _Met:
+    """Hashes that were met, in 16 to 32 bytes each: a set of a million Python numbers takes 100 MB."""
+
+    def __init__(self) -> None:
+        self._slots = array("Q", bytes(8 * 1024))
+        self._count = 0
+
+    def add(self, mark: int) -> bool:
+        """Add a hash of 64 bits; return False if it was there."""
+        if not self._put(mark or 1):
+            return False
+        self._count += 1
+        if 2 * self._count > len(self._slots):
+            before, self._slots = self._slots, array("Q", bytes(16 * len(self._slots)))
+            for one in before:
+                if one:
+                    self._put(one)
+        return True
+
+    def _put(self, mark: int) -> bool:
+        slots = self._slots
+        place = mark % len(slots)
+        while slots[place]:
+            if slots[place] == mark:
+                return False
+            place = (place + 1) % len(slots)
+        slots[place] = mark
+        return True

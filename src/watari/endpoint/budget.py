@@ -161,7 +161,8 @@ class _Till:
         self._caps = caps
         self.loop = loop
         self.users = 0
-        self._limited = any(cap is not None for both in caps for cap in both)
+        self._sides = [stage is not None or run is not None for stage, run in zip(*caps, strict=True)]
+        self._limited = any(self._sides)
         self._account = Account(label, self._told, loop)
         self._block = NOTHING
         self._held = NOTHING
@@ -174,11 +175,11 @@ class _Till:
         self._again = False
         self._ceiling: Amounts | None = None
         self._closed = False
-        stage, run = caps
+        own, whole = caps
 
         def written(tx: Writing, block: Amounts) -> tuple[Amounts, None]:
-            write_budget(tx, label, stage)
-            write_budget(tx, RUN, run)
+            write_budget(tx, label, own)
+            write_budget(tx, RUN, whole)
             return block, None
 
         ledger.writer.change(self._account, written)
@@ -230,14 +231,9 @@ class _Till:
 
     def _fits(self, amounts: Amounts) -> bool:
         """Return whether the block has room for it."""
-        block, held = self._block, self._held
-        if self._ceiling is not None:
-            block = _least(block, self._ceiling)
-        return (
-            held[0] + amounts[0] <= block[0]
-            and held[1] + amounts[1] <= block[1]
-            and held[2] + amounts[2] <= block[2]
-        )
+        block = self._block if self._ceiling is None else _least(self._block, self._ceiling)
+        # A side that no budget limits is written down for people, but stops nobody.
+        return all(self._held[side] + amounts[side] <= block[side] for side in range(3) if self._sides[side])
 
     def _take(self, amounts: Amounts) -> None:
         self._held = added(self._held, amounts)
@@ -360,15 +356,12 @@ class _Till:
 
     async def _without_room(self, granted: Granted, idle: bool) -> None:
         """The first who waits does not fit: refuse it, or wait for what others may leave."""
-        future, amounts = self._waiting[0]
         others = added(granted.stage.others, granted.run.others)
         if self.count == 0 and others == NOTHING:
             if not idle:
                 # All that was in flight has ended since: look once more.
                 return
-            if not future.done():
-                future.set_exception(_spent(self._label, amounts, granted))
-            self._waiting.popleft()
+            self._refuse_what_does_not_fit(granted)
             return
         if self._block != self._held:
             # What is not in flight here may be what another process waits for.
@@ -378,6 +371,17 @@ class _Till:
             finally:
                 self._ceiling = None
         await asyncio.sleep(_POLL)
+
+    def _refuse_what_does_not_fit(self, granted: Granted) -> None:
+        waiting, self._waiting = self._waiting, deque()
+        for future, amounts in waiting:
+            rooms = zip(amounts, granted.stage.room, granted.run.room, strict=True)
+            if all(
+                (stage is None or one <= stage) and (run is None or one <= run) for one, stage, run in rooms
+            ):
+                self._waiting.append((future, amounts))
+            elif not future.done():
+                future.set_exception(_spent(self._label, amounts, granted))
 
     def _refuse(self, error: BaseException) -> None:
         future, _ = self._waiting.popleft()

@@ -177,8 +177,8 @@ class _Run:
         while self._tasks:
             for task in self._tasks:
                 task.cancel()
-            await asyncio.wait(self._tasks)
-            await asyncio.sleep(0)
+            ended, _ = await asyncio.wait(self._tasks)
+            self._tasks -= ended  # one that was cancelled before its first step could not take itself off
 
     def close(self) -> None:
         self._kept.close()

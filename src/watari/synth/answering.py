@@ -204,16 +204,33 @@ def seed_of(draw: int) -> int:
 
 
 def answerer_of(
-    model: Any, asking: Any, params: Any, artifact: InputArtifact | None, rounds: Any
+    model: Any,
+    asking: Asking,
+    params: Any,
+    artifact: InputArtifact | None,
+    rounds: Rounds | None,
+    sampler: EndpointSampler | None = None,
 ) -> Answerer:
-    """Return who answers: the endpoint, or the artifact, asked with the parameters' sampler, batch and device.
+    """Return who answers: the endpoint, or the artifact.
+
+    Args:
+        model: An endpoint, or the edge of a stage that makes a model.
+        asking: Who sends, and keeps the ledger.
+        params: Of the stage: sampler, longest_answer, send_seed, batch, device.
+        artifact: The model, where it is one.
+        rounds: Brings together what models in this process generate.
+        sampler: In place of the parameters'.
 
     Raises:
         UserError: if it does not chat.
     """
     if isinstance(model, Endpoint):
         return EndpointAnswerer(
-            asking, model, params.sampler, longest=params.longest_answer, send_seed=params.send_seed
+            asking,
+            model,
+            sampler or params.sampler,
+            longest=params.longest_answer,
+            send_seed=params.send_seed,
         )
     from watari.synth.local_answering import LocalAnswerer
 
@@ -222,7 +239,7 @@ def answerer_of(
     return LocalAnswerer(
         asking,
         artifact,
-        params.sampler,
+        sampler or params.sampler,
         rounds,
         longest=params.longest_answer,
         batch=params.batch,

@@ -24,9 +24,10 @@ from watari.errors import StageFailed
 from watari.synth.checks.finding import Finding
 from watari.synth.diversity import Contamination, Diversity
 from watari.synth.instruct_account import NOT_NEEDED, Account
-from watari.synth.instruct_asking import Answered, Author, Instruction, Written
+from watari.synth.instruct_asking import Author
 from watari.synth.instruct_inputs import evaluation_texts, known_texts, read_seeds
 from watari.synth.instruct_params import KIND, Params
+from watari.synth.instruct_rows import Answered, Instruction, Written
 from watari.synth.taxonomy import instruct_texts, load_taxonomy
 
 __all__ = ["KIND", "STAGE", "Params", "run"]

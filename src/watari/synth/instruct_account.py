@@ -16,8 +16,8 @@ from watari.artifact.kinds import Kind
 from watari.artifact.rows import ROWS, Ledger, RowWriter
 from watari.synth.checks.finding import Finding, Severity
 from watari.synth.dataset_facts import write_stage_facts
-from watari.synth.instruct_asking import Answered, Instruction, Written, notes_of
 from watari.synth.instruct_params import KIND, Params
+from watari.synth.instruct_rows import Answered, Instruction, Written, notes_of
 from watari.synth.ladder import Rung
 from watari.synth.samples import Sample, Samples, State
 

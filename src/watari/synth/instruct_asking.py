@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
-
-import orjson
 
 from watari.artifact.draws import generator
 from watari.artifact.hashing import hash_json
 from watari.endpoint.request import Answer, AskFailed, Request
 from watari.endpoint.settings import Endpoint
 from watari.synth.checks.finding import Finding, Meta, Severity
-from watari.synth.checks.text import Turn
+from watari.synth.instruct_faults import json_fault, language_fault
 from watari.synth.instruct_params import KIND, Params
 from watari.synth.instruct_reading import Item, read_items
+from watari.synth.instruct_rows import Answered, Instruction, Seed, Written
 from watari.synth.ladder import (
     REPAIR,
     TRUNCATED,
     Asks,
-    AttemptNote,
-    Message,
     Messages,
     Outcome,
     Previous,
@@ -31,94 +27,11 @@ from watari.synth.ladder import (
     rungs_of,
     with_more_tokens,
 )
-from watari.synth.taxonomy import Category, Draw, Taxonomy, Texts
+from watari.synth.taxonomy import Draw, Taxonomy, Texts
 from watari.synth.translator import Checks
-from watari.text.leakage import own_letters
 
 RAISED = 4
 """Times `max_tokens` up to which an answer that was cut off is asked again."""
-_FEW, _SHARE = 20, 0.15
-"""Latin letters from which a text says something; share of the language's own letters below which it is another's."""
-_LATIN = re.compile("[A-Za-z]")
-_FENCED = re.compile(r"\A\s*```(?:json)?\s*\n(.*?)\n?```\s*\Z", re.S)
-
-
-@dataclass(frozen=True, slots=True)
-class Seed:
-    """An example instruction: its id, text, and category where its row says one."""
-
-    id: str
-    text: str
-    category: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Instruction:
-    """One instruction that a teacher has written.
-
-    Args:
-        id: xxh128 of its messages.
-        request: Number of the request that it came from.
-        item: As it was read.
-        category: Its kind.
-        topic, subject: What it is about.
-        model: The teacher, as its server names it.
-        seeds: Ids of the examples that the teacher saw.
-    """
-
-    id: str
-    request: int
-    item: Item
-    category: Category
-    topic: str
-    subject: str
-    model: str
-    seeds: tuple[str, ...]
-
-    @property
-    def text(self) -> str:
-        """What the user writes: what is compared with other instructions."""
-        return self.item.messages[-1]["content"] if self.item.messages else ""
-
-
-@dataclass(slots=True)
-class Written:
-    """What came of one request for instructions.
-
-    Args:
-        instructions: One for each that was asked for, and those beyond.
-        failed: Why the request was not answered; "" if it was.
-        prompt_tokens, completion_tokens, cost: Of all its answers.
-    """
-
-    instructions: list[Instruction]
-    failed: str = ""
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cost: float = 0.0
-
-
-@dataclass(slots=True)
-class Answered:
-    """What came of one instruction.
-
-    Args:
-        instruction: The instruction.
-        messages: The conversation as far as it came.
-        outcomes: Of each assistant turn, in order.
-        findings: Hard findings of the instruction itself.
-        reason: Why it is dropped; "" if it is accepted.
-        detail: What exactly.
-        followed: (prompt tokens, completion tokens, cost) of what the teacher was asked for the user.
-    """
-
-    instruction: Instruction
-    messages: Messages
-    outcomes: list[Outcome] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    reason: str = ""
-    detail: str = ""
-    followed: tuple[int, int, float] = (0, 0, 0.0)
 
 
 class Author:
@@ -363,36 +276,6 @@ class Author:
         )
         seeds = tuple(seed.id for seed in shown)
         return Instruction(identity, number, item, drawn.category, topic, subject, model, seeds)
-
-
-def json_fault(text: str) -> str:
-    """Return why an answer is no JSON (alone or in one code block), in a line; "" if it is."""
-    match = _FENCED.match(text)
-    try:
-        orjson.loads(match[1] if match else text)
-    except orjson.JSONDecodeError as error:
-        return f"JSON was asked for, and the answer cannot be read as JSON: {error}"
-    return ""
-
-
-def language_fault(message: Message, language: str) -> str:
-    """Return that a message is in Latin letters where the language is not, in a line; "" if it is not.
-
-    Code blocks, inline code and addresses do not count. The checks leave this to those that see a source.
-    """
-    theirs = own_letters(language)
-    if theirs.search("a") is not None:
-        return ""
-    prose = Turn(message["role"], message["content"]).prose
-    latin, own = len(_LATIN.findall(prose)), len(theirs.findall(prose))
-    if latin < _FEW or own >= _SHARE * (latin + own):
-        return ""
-    return f"it is not in the language that was asked for ({language}): {message['content'][:60]!r}"
-
-
-def notes_of(done: Answered) -> list[AttemptNote]:
-    """Return the attempts at all turns, in order."""
-    return [note for outcome in done.outcomes for note in outcome.attempts]
 
 
 def _count(done: Written, answer: Answer) -> None:

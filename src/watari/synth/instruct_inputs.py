@@ -13,8 +13,8 @@ from watari.artifact.rows import select_rows
 from watari.artifact.stage import Inputs
 from watari.errors import UserError
 from watari.synth.diversity import Contamination, Diversity
-from watari.synth.instruct_asking import Seed
 from watari.synth.instruct_params import KIND, Params
+from watari.synth.instruct_rows import Seed
 
 _FIELDS = ("instruction", "prompt", "text", "question")
 

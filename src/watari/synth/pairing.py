@@ -51,12 +51,14 @@ class Cast:
             if model is None:
                 return None
             artifact: InputArtifact | None = None
-            key: Any = model.model_dump_json() if isinstance(model, Endpoint) else None
-            if key is None:
+            named: Any = model.model_dump_json() if isinstance(model, Endpoint) else None
+            if named is None:
                 artifact = inputs.many(parameter)[next(places[parameter])]
-                key = artifact.path
+                named = artifact.path
+            sampler = params.rejected_sampler if parameter == "rejected" else None
+            key = named, None if sampler is None else sampler.model_dump_json()
             if key not in made:
-                made[key] = answerer_of(model, asking, params, artifact, rounds)
+                made[key] = answerer_of(model, asking, params, artifact, rounds, sampler)
             return made[key]
 
         models = tuple(found for model in params.models if (found := one(model, "models")) is not None)

@@ -105,6 +105,9 @@ class Params(AskingParams):
         default=EndpointSampler(),
         description="sampling settings, laid over the endpoint's own or the model's generation_config.json",
     )
+    rejected_sampler: EndpointSampler | None = Field(
+        default=None, description="the same for the rejected side; default: `sampler`"
+    )
     longest_answer: Count = Field(
         default=4096,
         ge=16,
@@ -139,6 +142,8 @@ class Params(AskingParams):
                 raise ValueError("judge: it is not asked with `by: rules`")
             if self.way == "judge" and len(self.models) * self.candidates > 16:
                 raise ValueError("candidates: more than 16 answers would be compared, each with each")
+            if self.rejected_sampler is not None:
+                raise ValueError("rejected_sampler: candidates have no sides; write `sampler`")
         elif self.by is not None:
             raise ValueError("by: only `models` have candidates to choose from")
         if self.way == "rules" and self.rejected_checks == "pass":

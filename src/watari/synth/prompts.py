@@ -93,7 +93,9 @@ class Prompts:
         return self._texts.translate.truncated
 
     def _opening(self, before: Exchange, glossary: Mapping[str, str]) -> Messages:
-        opening: list[Message] = [{"role": "system", "content": f"{self._system}\n{self._manner(glossary)}"}]
+        # Most rows hold no term: they share one text, of which thousands may be in work.
+        told = f"{self._system}\n{self._manner(glossary)}" if glossary else self._plain
+        opening: list[Message] = [{"role": "system", "content": told}]
         if before.segments:
             opening += [
                 _user(self._request(before.segments)),
@@ -104,6 +106,10 @@ class Prompts:
     @cached_property
     def _system(self) -> str:
         return self._texts.translate.system.format(**self._names)
+
+    @cached_property
+    def _plain(self) -> str:
+        return f"{self._system}\n{self._manner({})}"
 
     def _manner(self, glossary: Mapping[str, str]) -> str:
         texts = self._texts.translate

@@ -172,7 +172,7 @@ def _grown(mine: int, least: int, needed: int, ahead: int, stage: int | None, ru
     """Return one side of a block; None if there is no room for the least."""
     rooms = [room for room in (stage, run) if room is not None]
     if not rooms:
-        return max(mine, needed + ahead)
+        return needed
     room = min(rooms)
     if least > room:
         return None

@@ -47,8 +47,13 @@ def open_database(location: str | Path, *, readonly: bool = False) -> Database:
             f"ledger: {text.split('://')[0]}:// is not understood", "give a path, or postgresql://host/base"
         )
     path = Path(location)
-    if path.is_dir() or (not path.suffix and not path.exists() and not readonly):
-        path = path / LEDGER_FILE
+    try:
+        if path.is_dir() or (not path.suffix and not path.exists() and not readonly):
+            path = path / LEDGER_FILE
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be used: {error.strerror}", "give another place for the ledger"
+        ) from None
     return SqliteDatabase(path, readonly=readonly)
 
 

@@ -72,8 +72,7 @@ def _groups(items: Sequence[Any], before: list[str]) -> list[Group]:
         if strings is not None:
             run = [start + text for text in strings]
         elif kind is code.MAX_REPEAT:
-            repeated = _strings(value[2])
-            if repeated is not None and _at_edge(repeated) and (edge or value[0]):
+            if _ends_at_edge(list(value[2])) and (edge or value[0]):
                 # `(?:the |all )*` ends where a word begins.
                 run = [_EDGE]
             if value[0]:
@@ -85,6 +84,24 @@ def _groups(items: Sequence[Any], before: list[str]) -> list[Group]:
 def _at_edge(run: list[str]) -> bool:
     """Return whether a word begins after every one of these strings, if anything does."""
     return all(text and (text[-1] == _EDGE or text[-1] in " \"'(") for text in run)
+
+
+def _ends_at_edge(items: Sequence[Any]) -> bool:
+    """Return whether a word begins after whatever this part matches, if anything does."""
+    if not items:
+        return False
+    kind, value = items[-1]
+    if kind is code.MAX_REPEAT:
+        return _ends_at_edge(list(value[2])) and (value[0] > 0 or _ends_at_edge(items[:-1]))
+    if kind is code.LITERAL:
+        return chr(value) in " \"'("
+    if kind is code.AT:
+        return bool(value is code.AT_BOUNDARY)
+    if kind is code.SUBPATTERN:
+        return _ends_at_edge(list(value[3]))
+    if kind is code.BRANCH:
+        return all(_ends_at_edge(list(alternative)) for alternative in value[1])
+    return False
 
 
 def _close(run: list[str], found: list[Group]) -> None:

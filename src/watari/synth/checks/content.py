@@ -68,8 +68,11 @@ class _Traces:
         if len(word) > 2 and word in self.latin:
             return True
         if stems := _known(word, *self._pair):
-            text = self.text
-            return any(stem in text for stem in stems)
+            # A loop, not any(): this is the innermost one of all checks.
+            for stem in stems:
+                if stem in self.text:
+                    return True
+            return False
         if len(word) > 3 and not _latin_forms(word).isdisjoint(self.sounds):
             return True
         return None
@@ -172,13 +175,10 @@ def _evidence(one: Turn, units: list[_Weighed], traces: _Traces, pair: tuple[str
         if _known(word, *pair):
             weight += _HIT if traces.of(word) else _MISS
     if traces.katakana:
-        sounds: set[str] = set()
         if "`" in one.content or "](" in one.content or "<" in one.content:
             # A name may be sounded out that stands as code in the source.
             words = set(_WORD.findall(one.content.lower()))
-        for word in words:
-            if len(word) > 2:
-                sounds |= _latin_forms(word)
+        sounds: set[str] = set().union(*[_latin_forms(word) for word in words if len(word) > 2])
         for forms in traces.katakana:
             weight += _SOUND_MISS if forms.isdisjoint(sounds) else _SOUND_HIT
     lower = one.content.lower()
@@ -229,7 +229,7 @@ def _omitted(
     ratio = sum(map(len, _ALNUM.findall(other.prose))) / total
     # Evidence, by the target's length, that nothing is missing rather than a share of the source: two normal curves.
     whole = ((min(ratio, usual) - usual) / spread) ** 2
-    least, found = meta.limits.get("omission", -3.4), None
+    least, found = meta.limits.get("omission", -8.0 if meta.free else -3.4), None
     lowest = running = 0.0
     for unit in units:
         running = min(0.0, running + unit.weight)

@@ -29,6 +29,7 @@ _ENGLISH_SCALES = {
 _ENGLISH_SCALE = re.compile(r"[ -]?(hundred|thousand|million|billion|trillion)s?\b|([kKMB])(?![A-Za-z0-9])")
 _LETTERS = {"k": 1000, "K": 1000, "M": 10**6, "B": 10**9}
 _MARKER = re.compile(r"^[ \t]*(\d{1,3})[.)][ \t]", re.M)
+_DIGIT = re.compile(r"\d")
 _SMALL = frozenset("234")
 _RAISED = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉]")
 _OTHER_FORMS = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉０-９，．①-⑳]")
@@ -38,7 +39,8 @@ def numbers(source: Conversation, target: Conversation, meta: Meta) -> list[Find
     """Tell which numbers were exchanged, or came from nowhere."""
     found: list[Finding] = []
     for number, (one, other) in enumerate(zip(source, target, strict=False)):
-        if other.content.strip():
+        digits = _DIGIT.search(one.content) or _DIGIT.search(other.content)
+        if digits and other.content.strip():
             found += _compare(one, other, number, meta)
     return found
 
@@ -105,8 +107,6 @@ def _told_twice(
 
 def _readable(turn: Turn) -> str:
     """Return a content without code blocks, addresses and anchors; inline code stays."""
-    if not any(map(str.isdigit, turn.content)):
-        return turn.outside
     text = turn.without_marks
     if _OTHER_FORMS.search(text):
         text = unicodedata.normalize("NFKC", _RAISED.sub(" ", text))

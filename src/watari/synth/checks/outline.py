@@ -19,7 +19,7 @@ BLOCKS = "blocks-changed"
 _HEADING = re.compile(r"^[ \t>]{0,6}(#{1,6})(?=[ \t\\*`<]|[^\s#!\[(A-Za-z0-9])", re.M)
 _ITEM = re.compile(r"^[ \t>]*(?:[-*+]|\d{1,3}[.)])[ \t]+\S", re.M)
 _LOOSE_ITEM = re.compile(
-    r"^[ \t>]*(?:[-*+][ \t]|[・•●]|[(（]?(?:\d{1,3}|[０-９]{1,3})[.)．）、])[ \t　]*\S", re.M
+    r"^[ \t>]*(?:[-+](?![-+>])|\*[ \t]|[・•●]|[(（]?(?:\d{1,3}|[０-９]{1,3})[.)．）、])[ \t　]*\S", re.M
 )
 _ROW = re.compile(r"^[ \t>]*\|.*\|[ \t]*$", re.M)
 _RULE_ROW = re.compile(r"^[ \t>]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)*\|?[ \t]*$", re.M)
@@ -35,7 +35,7 @@ class Outline:
 
     Args:
         headings: Levels, in order.
-        items: List items written as Markdown has them, and those written in other ways too.
+        items: List items written as Markdown has them.
         columns: Columns of each table row.
         links: Links and pictures.
         torn: Links whose two halves are parted.
@@ -45,7 +45,6 @@ class Outline:
 
     headings: tuple[int, ...]
     items: int
-    loose_items: int
     columns: tuple[int, ...]
     links: int
     torn: int
@@ -61,7 +60,6 @@ def outline_of(turn: Turn) -> Outline:
     return Outline(
         headings=tuple(len(match[1]) for match in _HEADING.finditer(turn.outside)),
         items=len(_ITEM.findall(turn.outside)),
-        loose_items=len(_LOOSE_ITEM.findall(turn.outside)),
         columns=columns,
         links=len(_LINK.findall(text)),
         torn=len(_TORN.findall(text)),
@@ -75,14 +73,15 @@ def outline(source: Conversation, target: Conversation, meta: Meta) -> list[Find
     found: list[Finding] = []
     for one, other in zip(source, target, strict=False):
         if other.content.strip():
-            found += _compare(outline_of(one), outline_of(other), meta)
+            found += _compare(one, other, meta)
     return found
 
 
-def _compare(mine: Outline, theirs: Outline, meta: Meta) -> Iterator[Finding]:
+def _compare(one: Turn, other: Turn, meta: Meta) -> Iterator[Finding]:
+    mine, theirs = outline_of(one), outline_of(other)
     if mine.headings != theirs.headings:
         yield _hard(HEADINGS, f"headings of levels {_levels(theirs)} for the source's {_levels(mine)}")
-    if mine.items != theirs.items and mine.loose_items != theirs.loose_items:
+    if mine.items != theirs.items and _loose_items(one) != _loose_items(other):
         # One "- " may be a line that was broken there; an editor may tell a list as a sentence.
         loose = max(mine.items, theirs.items) < 2 or (meta.free and theirs.items < mine.items)
         severity = Severity.WARN if loose else Severity.HARD
@@ -106,6 +105,11 @@ def _compare(mine: Outline, theirs: Outline, meta: Meta) -> Iterator[Finding]:
         severity = Severity.WARN if meta.free and theirs.blocks < mine.blocks else Severity.HARD
         message = f"{theirs.blocks} blocks between empty lines for the source's {mine.blocks}"
         yield Finding(BLOCKS, severity, message)
+
+
+def _loose_items(turn: Turn) -> int:
+    """Return how many list items there are, those written in ways that Markdown does not know too: ・, １．"""
+    return len(_LOOSE_ITEM.findall(turn.outside))
 
 
 def _hard(code: str, message: str) -> Finding:
