@@ -151,12 +151,12 @@ def test_429s_are_pacing_and_no_failure(tmp_path: Path) -> None:
     found = ask_one(
         tmp_path,
         lambda got: (
-            Say(error("slow down"), 429, {"retry-after-ms": "20"}) if got.number < 6 else Say(answer())
+            Say(error("slow down"), 429, {"retry-after-ms": "20"}) if got.number < 5 else Say(answer())
         ),
         attempts=1,
     )
     assert found.text == "fine"
-    assert len(attempts(tmp_path)) == 7
+    assert len(attempts(tmp_path)) == 6
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,8 @@ def test_nobody_to_connect_to_stops_the_run_in_words(tmp_path: Path) -> None:
 
 
 def test_an_outage_loses_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The server answers 40 requests, then nothing but 500s for 3 s: far longer than five quick attempts take.
+    # The server answers 40 requests, then nothing but 500s for 1.5 s: far longer than five quick attempts take.
+    monkeypatch.setattr("watari.endpoint.dispatcher.LOOK", 0.1)
     monkeypatch.setattr("watari.endpoint.dispatcher.PROBE_FIRST", 0.1)
     monkeypatch.setattr("watari.endpoint.dispatcher.PROBE_LONGEST", 0.2)
     monkeypatch.setattr("watari.endpoint.online._BACK_OFF", 0.02)
@@ -264,7 +265,7 @@ def test_an_outage_loses_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     def saying(got: Got) -> Say:
         if got.number == 40:
             since.append(got.at)
-        down = since and got.at - since[0] < 3
+        down = since and got.at - since[0] < 1.5
         return Say(b"", 500) if down else Say(answer(), seconds=0.01)
 
     with serving_raw(saying) as server:
@@ -276,12 +277,13 @@ def test_an_outage_loses_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
         assert asked(tmp_path, teacher, work) == 300
         # 64 in flight, and then one at a time.
-        assert len(server.got) < 300 + 64 * 2 + 60
+        assert len(server.got) < 300 + 64 * 2 + 40
 
 
 def test_requests_that_bring_the_server_down_are_given_up_in_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("watari.endpoint.dispatcher.LOOK", 0.1)
     monkeypatch.setattr("watari.endpoint.dispatcher.PROBE_FIRST", 0.01)
     monkeypatch.setattr("watari.endpoint.dispatcher.PROBE_LONGEST", 0.01)
     monkeypatch.setattr("watari.endpoint.online._BACK_OFF", 0.01)

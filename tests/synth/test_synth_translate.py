@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow.parquet as pq
 import pytest
@@ -26,12 +27,14 @@ from station_teacher import (
     translate,
     written,
 )
-from watari.artifact.rows import Row
-from watari.artifact.stage import Silent
+from watari.artifact.kinds import Kind
+from watari.artifact.params import Selection, key_parameters
+from watari.artifact.rows import Row, write_rows
+from watari.artifact.stage import Inputs, Silent
 from watari.endpoint.ledger import open_ledger
 from watari.endpoint.replay import Behaviour
 from watari.errors import DryRun, Interrupted, UserError
-from watari.synth.translate import translate_rows
+from watari.synth.translate import STAGE, Params, translate_rows
 
 ROWS = [row(number, code=number % 2 == 0) for number in range(1, 21)]
 FAULTS = {
@@ -432,3 +435,51 @@ def test_the_same_ledger_elsewhere_gives_the_same_rows(tmp_path: Path) -> None:
     translate(elsewhere, [one for one in ROWS if one["id"] != "row-6"], tmp_path / "two")
     kept = {one["id"]: one for one in table(tmp_path / "one" / "rows.parquet")}
     assert all(kept[one["id"]] == one for one in table(tmp_path / "two" / "rows.parquet"))
+
+
+def test_as_a_stage_it_takes_artifacts_in_the_order_of_the_recipe_with_their_selections(
+    tmp_path: Path,
+) -> None:
+    class Totals(Silent):
+        totals: ClassVar[list[float | None]] = []
+
+        def update(self, done: float, total: float | None = None, *, unit: str = "", note: str = "") -> None:
+            self.totals.append(total)
+
+    found = []
+    for name, numbers in (("late", range(10, 15)), ("early", range(5))):
+        write_rows(tmp_path / name / "rows.parquet", Kind.CONVERSATIONS, [row(number) for number in numbers])
+        found.append(as_input(name, tmp_path / name, Kind.CONVERSATIONS))
+    limited = Selection.model_validate({"from": "late", "limit": 2})
+    inputs = Inputs({"data": [dataclasses.replace(found[0], selection=limited), found[1]]})
+    (tmp_path / "out").mkdir()
+    with teaching() as (_, server):
+        made = params(server, tmp_path, data=[{"from": "late", "limit": 2}, "early"])
+        result = STAGE.run(made, inputs, tmp_path / "out", Totals())
+    assert result.metrics["kept"] == 7
+    assert set(Totals.totals) == {7}
+    kept = [one["parents"][0] for one in table(tmp_path / "out" / "rows.parquet")]
+    assert kept == ["row-10", "row-11", "row-0", "row-1", "row-2", "row-3", "row-4"]
+
+
+def test_where_it_is_asked_and_what_it_costs_does_not_count_in_the_key(tmp_path: Path) -> None:
+    with teaching() as (_, server):
+        made = params(server, tmp_path)
+    other = {
+        **made.model_dump(),
+        "ledger": "elsewhere",
+        "label": "x",
+        "check_workers": 3,
+        "budget": {"money": 1.0},
+    }
+    for teacher in other["teachers"]:
+        teacher.update(base_url="http://127.0.0.1:1/v1", price={"input": 9.0}, name="y", key_env="KEY")
+    assert key_parameters(Params(**other), {}) == key_parameters(made, {})
+    for change in (
+        {"register": "plain"},
+        {"repairs": 2},
+        {"terms": {"a": "b"}},
+        {"routed": "drop"},
+        {"seed": 1},
+    ):
+        assert key_parameters(made.model_copy(update=change), {}) != key_parameters(made, {})

@@ -25,6 +25,9 @@ OUTAGE = 16
 PROBE_FIRST, PROBE_LONGEST = 1.0, 60.0
 """Seconds between two requests to a server that is down: doubled from the first to the longest."""
 
+LOOK = 1.0
+"""Seconds between two looks at whether a server that is down answers again."""
+
 
 @dataclass(slots=True)
 class Permit:
@@ -196,7 +199,7 @@ class Dispatcher:
             quiet = quiet + 1 if not (self._waiting or self.in_flight or self._pausing) else 0
             if quiet > 3 or self.down_for >= longest:
                 return False
-            await self._wait_closing(1.0)
+            await self._wait_closing(LOOK)
         return True
 
     # --- what is known of the server

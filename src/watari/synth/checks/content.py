@@ -106,7 +106,7 @@ def _compare(one: Turn, other: Turn, number: int, meta: Meta) -> Iterator[Findin
     units = _units(one)
     whole = _evidence(one, units, traces, pair)
     # A free translation says the same in other words.
-    if whole <= meta.limits.get("wrong-pair", -20.0 if meta.free else -3.5):
+    if whole <= meta.limits.get("wrong-pair", -20.0 if meta.free else -3.2):
         message = "few words of the source left a trace in the target: is it the translation of another text?"
         yield Finding(WRONG_PAIR, Severity.HARD, message, None)
         return
@@ -229,7 +229,7 @@ def _omitted(
     ratio = sum(map(len, _ALNUM.findall(other.prose))) / total
     # Evidence, by the target's length, that nothing is missing rather than a share of the source: two normal curves.
     whole = ((min(ratio, usual) - usual) / spread) ** 2
-    least, found = meta.limits.get("omission", -8.0 if meta.free else -3.4), None
+    least, found = meta.limits.get("omission", -8.0 if meta.free else -3.0), None
     lowest = running = 0.0
     for unit in units:
         running = min(0.0, running + unit.weight)

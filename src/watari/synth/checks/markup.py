@@ -28,7 +28,11 @@ def markup(source: Conversation, target: Conversation, meta: Meta) -> list[Findi
 def _compare(one: Turn, other: Turn) -> list[Finding]:
     mine, theirs = _tags(one), _tags(other)
     found = []
-    if "＜" in other.outside and "＜" not in one.outside and other.outside.count("<") < one.outside.count("<"):
+    if (
+        "＜" in other.outside
+        and "＜" not in one.outside
+        and other.outside.count("<") < one.outside.count("<")
+    ):
         found.append(Finding(CHANGED, Severity.HARD, "full-width ＜ for the source's <"))
     if mine == theirs:
         return found

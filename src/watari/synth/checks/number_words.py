@@ -114,7 +114,9 @@ def counted(text: str) -> Counter[str]:
     return Counter(value for word in _WORD.findall(text.lower()) if (value := _UNITS.get(word)))
 
 
-_CARDINALS = {word: _UNITS[word] for word in "two three four five six seven eight nine ten eleven twelve".split()}
+_CARDINALS = {
+    word: _UNITS[word] for word in "two three four five six seven eight nine ten eleven twelve".split()
+}
 _SCALED = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
 
 

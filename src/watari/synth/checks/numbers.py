@@ -14,7 +14,13 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from watari.synth.checks.finding import Check, Conversation, Finding, Meta, Severity, Span
-from watari.synth.checks.number_words import afternoon_hours, cardinals, counted, explained_by_words, kanji_numbers
+from watari.synth.checks.number_words import (
+    afternoon_hours,
+    cardinals,
+    counted,
+    explained_by_words,
+    kanji_numbers,
+)
 from watari.synth.checks.text import Turn
 
 CHANGED = "number-changed"
