@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import pyarrow.parquet as pq
 import pytest
 
+from made_artifacts import as_input
 from station_teacher import (
     asked,
     fail,

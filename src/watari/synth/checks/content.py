@@ -106,7 +106,7 @@ def _compare(one: Turn, other: Turn, number: int, meta: Meta) -> Iterator[Findin
     units = _units(one)
     whole = _evidence(one, units, traces, pair)
     # A free translation says the same in other words.
-    if whole <= meta.limits.get("wrong-pair", -20.0 if meta.free else -3.2):
+    if whole <= meta.limits.get("wrong-pair", -20.0 if meta.free else -3.8):
         message = "few words of the source left a trace in the target: is it the translation of another text?"
         yield Finding(WRONG_PAIR, Severity.HARD, message, None)
         return
