@@ -48,7 +48,9 @@ def test_list_names_every_script() -> None:
     done = command("--list")
     assert done.returncode == 0
     there = [path.stem.removeprefix("bench_") for path in RUN.parent.glob("bench_*.py")]
-    assert done.stdout.split() == sorted([*there, "adaptation", "corpus", "endpoint", "tokenizer", "training"])
+    assert done.stdout.split() == sorted(
+        [*there, "adaptation", "checks", "corpus", "endpoint", "tokenizer", "training"]
+    )
     assert {"graft", "greedy_eval"} <= set(there)
 
 

@@ -329,11 +329,10 @@ class _Exchange:
         self._pauses += 1
         draw = draw_uniform(self._pauses, "back-off", self._key)
         asked = retry_after(reply.headers, reply.sent + reply.seconds) if reply.headers else None
-        own = draw * min(_BACK_OFF * 2.0 ** min(self._pauses - 1, 16), _LONGEST_BACK_OFF)
         if asked is None:
-            return own
+            return draw * _backed_off(self._pauses)
         # Never before it was asked for, not all in the same moment, and not for ever at the pace of a server that says 0.
-        return asked * (1 + 0.1 * draw) + (own if self._pauses > 4 else 0.0)
+        return asked * (1 + 0.1 * draw) + (draw * _backed_off(self._pauses - 4) if self._pauses > 4 else 0.0)
 
     def _unreachable(self, outcome: Outcome) -> None:
         """Raise if there is no use in waiting for a server that nobody can connect to."""
@@ -348,3 +347,8 @@ class _Exchange:
             f"endpoint {endpoint.label} ({endpoint.base_url}) does not answer: {outcome.status}: {outcome.detail}",
             "see whether the server runs and base_url is right, then run the same command again: nothing is lost",
         )
+
+
+def _backed_off(pauses: int) -> float:
+    """Return the longest that the pause of this number (from 1) may be, in seconds."""
+    return min(_BACK_OFF * 2.0 ** min(pauses - 1, 16), _LONGEST_BACK_OFF)

@@ -61,6 +61,7 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
     async def work() -> StageResult:
         from watari.endpoint.asking import open_asking
         from watari.synth.checking import open_checks
+        from watari.synth.report import report
 
         started = time.monotonic()
         async with open_asking(params, progress) as asking, open_checks(params.check_workers) as checks:
@@ -70,6 +71,7 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
                 waves = _Waves(params, author, account, diversity, contamination, progress)
                 await waves.until_enough(asking.window)
                 metrics = account.close()
+                report(out, metrics, stage=KIND)
             spending = asking.spending()
         return StageResult(metrics, _performance(metrics, spending, time.monotonic() - started))
 

@@ -43,6 +43,7 @@ async def _run(params: Params, inputs: Inputs, out: Path, progress: Progress) ->
     from watari.synth.local_answering import Rounds
     from watari.synth.pairing import Cast, Pairing
     from watari.synth.pairs_account import Account
+    from watari.synth.report import report
 
     started = time.monotonic()
     rounds = Rounds() if params.local else None
@@ -62,6 +63,7 @@ async def _run(params: Params, inputs: Inputs, out: Path, progress: Progress) ->
             async for paired in done:
                 account.add(paired)
         metrics = account.close()
+        report(out, metrics, stage=KIND)
         if warning := metrics["lengths"].get("warning"):
             progress.log(warning)
         spending = asking.spending()

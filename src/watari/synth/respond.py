@@ -40,6 +40,7 @@ async def _run(params: Params, inputs: Inputs, out: Path, progress: Progress) ->
     from watari.synth.answering import answerer_of, work_rows
     from watari.synth.checking import open_checks
     from watari.synth.local_answering import Rounds
+    from watari.synth.report import report
     from watari.synth.respond_account import Account
     from watari.synth.respondent import Respondent
 
@@ -63,6 +64,7 @@ async def _run(params: Params, inputs: Inputs, out: Path, progress: Progress) ->
             async for answered in done:
                 account.add(answered)
         metrics = account.close()
+        report(out, metrics, stage=KIND)
         spending = asking.spending()
     seconds = time.monotonic() - started
     performance = {

@@ -83,6 +83,7 @@ async def _run(
 ) -> StageResult:
     from watari.endpoint.asking import open_asking, work_through
     from watari.synth.checking import open_checks, workers_for
+    from watari.synth.report import report
 
     started = time.monotonic()
     workers = workers_for(params.check_workers, total)
@@ -101,6 +102,7 @@ async def _run(
         for line in work.left_over(params.human or ""):
             progress.log(line)
         metrics = account.close()
+        report(out, metrics, stage=KIND)
         spending = asking.spending()
     seconds = time.monotonic() - started
     sent = sum(one.get("requests", 0) for one in spending.values())

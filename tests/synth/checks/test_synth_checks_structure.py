@@ -90,6 +90,7 @@ def test_lost_fences_and_other_languages():
         ("Call `openFile`.", "openFile を呼びます。", ["inline-code-lost"]),
         ("Call `openFile`.", "「openFile」を呼びます。", ["inline-code-lost"]),
         ("Use `a.b` and `c.d` here.", "`a.b` と `` をここで使います。", ["inline-code-broken"]),
+        ("Call `openFile` or `close`.", "openFile か `close` を呼びます。", ["inline-code-lost"]),
         ("`rm {{path/to/file}}`", "`rm {{ファイルのパス}}`", []),
         ("Set the `width` of it.", "その `幅` を決めます。", []),
         ("See :exc:`ValueError` there.", "そこの :exc:`値` を見ます。", ["inline-code-changed"]),

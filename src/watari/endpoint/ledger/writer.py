@@ -27,8 +27,8 @@ from watari.errors import StageFailed
 
 T = TypeVar("T")
 
-LINGER = 0.02
-"""Seconds that a commit waits for more rows. The bound is 0.1; an asker that waits for each answer feels all of it."""
+LINGER = 0.04
+"""Seconds that a commit waits for more rows; an asker that waits for each answer feels all of it. The bound is 0.1."""
 
 GROUP = 200
 _BEAT = 1.0

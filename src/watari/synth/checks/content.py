@@ -69,10 +69,7 @@ class _Traces:
             return True
         if stems := _known(word, *self._pair):
             # A loop, not any(): this is the innermost one of all checks.
-            for stem in stems:
-                if stem in self.text:
-                    return True
-            return False
+            return any(stem in self.text for stem in stems)
         if len(word) > 3 and not _latin_forms(word).isdisjoint(self.sounds):
             return True
         return None

@@ -24,6 +24,8 @@ TRANSLATED = "inline-code-translated"
 _SPACES = re.compile(r"\s+(?:>\s+)*")
 _HOLES = re.compile(r"\{\{[^{}]*\}\}")
 _INNER = re.compile(r">[^<>]*</")
+_NEAR = 0.5
+"""How like a name is to the one that it was changed from, at least; more than two new names are a newer page."""
 _EMPTIED = re.compile(r"(?<!`)``(?!`)")
 _IN_ANGLES = re.compile(r"<[^<>]*>")
 _EMPTY = re.compile(r"(?<=[{(\[]) +(?=[})\]])")
@@ -70,7 +72,7 @@ def _compare(one: Turn, other: Turn, number: int) -> Iterator[Finding]:
         near, closeness = _nearest(code, lost)
         yield Finding(
             CHANGED,
-            Severity.HARD if closeness >= 0.5 else Severity.WARN,
+            Severity.HARD if closeness >= _NEAR and len(strange) <= 2 else Severity.WARN,
             f"inline code `{code[:60]}` does not stand in the source; `{near[:60]}` is missing",
             _span(other, number, code),
         )

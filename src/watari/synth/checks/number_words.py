@@ -115,7 +115,8 @@ def counted(text: str) -> Counter[str]:
 
 
 _CARDINALS = {
-    word: _UNITS[word] for word in "two three four five six seven eight nine ten eleven twelve".split()
+    word: _UNITS[word]
+    for word in ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 }
 _SCALED = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
 

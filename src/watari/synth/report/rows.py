@@ -68,13 +68,17 @@ def shown_rows(folder: Path) -> list[ShownRow]:
 def _shown(row: Mapping[str, Any]) -> ShownRow:
     findings = [item for item in _list(row.get("findings")) if isinstance(item, dict)]
     source, target = row.get("source") or [], row.get("target") or []
+    sides = list(zip_longest(enumerate(source), enumerate(target)))
+    if any(left and right and left[1]["role"] != right[1]["role"] for left, right in sides):
+        # Two answers to one prompt: they stand below it, not beside its turns.
+        sides = [*((turn, None) for turn in enumerate(source)), *((None, turn) for turn in enumerate(target))]
     turns = [
         ShownTurn(
-            role=str((left or right or {}).get("role", "")),
-            source=_marked(left, findings, place, "source"),
-            target=_marked(right, findings, place, "target"),
+            role=str((left or right)[1].get("role", "")),
+            source=_marked(left, findings, "source"),
+            target=_marked(right, findings, "target"),
         )
-        for place, (left, right) in enumerate(zip_longest(source, target))
+        for left, right in sides
     ]
     return ShownRow(
         id=str(row.get("id", "")),
@@ -99,11 +103,12 @@ def _shown(row: Mapping[str, Any]) -> ShownRow:
 
 
 def _marked(
-    turn: Mapping[str, str] | None, findings: Sequence[Mapping[str, Any]], place: int, side: str
+    placed: tuple[int, Mapping[str, str]] | None, findings: Sequence[Mapping[str, Any]], side: str
 ) -> Markup | None:
     """Return a turn's text, escaped, with the places that findings name inside `<mark>`."""
-    if turn is None:
+    if placed is None:
         return None
+    place, turn = placed
     text = str(turn.get("content", ""))
     shown = text[:_LONGEST]
     spans = []

@@ -83,8 +83,6 @@ WORDS: dict[str, Pair] = FRAME | {
     "target": ("Target", "結果"),
     "findings": ("Findings", "指摘"),
     "attempts": ("Attempts", "試行"),
-    "no_target": ("(no answer)", "（回答なし）"),
-    "no_source": ("(none)", "（なし）"),
     "no_samples": ("No sample was written.", "サンプルがありません。"),
     "no_findings": ("no finding", "指摘なし"),
     "passed": ("passed", "合格"),
@@ -92,6 +90,8 @@ WORDS: dict[str, Pair] = FRAME | {
     "role_user": ("user", "ユーザー"),
     "role_assistant": ("assistant", "アシスタント"),
     "role_tool": ("tool", "ツール"),
+    "role_chosen": ("chosen", "好ましい回答"),
+    "role_rejected": ("rejected", "好ましくない回答"),
 }
 
 LABELS = Labels(WORDS)
