@@ -10,7 +10,7 @@ import typer
 from watari.cli.variadic import VariadicCommand
 
 translate_app = typer.Typer(
-    help="Translate conversations, every row checked; compare translators.", no_args_is_help=True
+    help="Translate conversations, checked; compare translators.", no_args_is_help=True
 )
 
 
@@ -29,7 +29,7 @@ class TranslateCommand(VariadicCommand):
 
 @translate_app.callback()
 def _translate() -> None:
-    """Translate conversations, every row checked; compare translators."""
+    """Translate conversations, checked; compare translators."""
 
 
 FileArgument = Annotated[

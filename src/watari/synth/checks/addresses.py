@@ -22,7 +22,7 @@ _HTTP = re.compile(r"^(?:https?|ftp)://", re.I)
 _LOCALE = re.compile(r"[a-z]{2}(?:[-_](?:[A-Za-z]{2}|Han[st]|latn))?", re.I)
 _WIKIPEDIA = re.compile(r"(?:[a-z-]+\.)?(?:m\.)?(wik[a-z]+\.org)$")
 _ENDING = re.compile(r"(?:/index)?\.(?:html?|md|php)$")
-_CODE_URL = re.compile(r"\b(?:https?|ftp)://[^\s<>\"'`|\\^{}\[\]（）「」、。)，]+", re.I)
+_CODE_URL = re.compile(r"\b(?:https?|ftp)://[\w!#$%&*+,./:;=?@~-]+", re.I | re.A)
 
 
 def addresses(source: Conversation, target: Conversation, meta: Meta) -> list[Finding]:
