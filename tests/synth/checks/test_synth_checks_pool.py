@@ -80,6 +80,25 @@ def test_long_rows_take_no_more_time_than_their_length(attack):
     assert seconds(40_000) < 0.1 + 12 * seconds(10_000)
 
 
+@pytest.mark.parametrize(
+    "item", ["`a{}b` ", "https://x.org/a{} ", "{{a{}}} ", "<a{}> ", "{}. ", "word{} ", "アイ{} ", "[a](b{}) "]
+)
+def test_many_different_things_take_no_more_time_than_their_length(item):
+    def seconds(count):
+        source = catalogue.turns(
+            [{"role": "user", "content": "".join(item.replace("{}", str(n)) for n in range(count))}]
+        )
+        target = catalogue.turns(
+            [{"role": "user", "content": "か".join(item.replace("{}", str(n + count)) for n in range(count))}]
+        )
+        began = time.process_time()
+        catalogue.run_checks(source, target, Meta())
+        return time.process_time() - began
+
+    seconds(50)
+    assert seconds(4_000) < 0.2 + 12 * seconds(1_000)
+
+
 def many(count):
     return [(SOURCE, GOOD if number % 3 else BAD) for number in range(count)]
 

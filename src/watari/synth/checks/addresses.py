@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 from functools import lru_cache
+from itertools import islice
 
 from watari.synth.checks.finding import Check, Conversation, Finding, Meta, Severity, Span
 from watari.synth.checks.text import Piece, Turn
@@ -17,6 +18,9 @@ from watari.synth.checks.text import Piece, Turn
 CHANGED = "url-changed"
 BROKEN = "url-broken"
 ELSEWHERE = "url-elsewhere"
+
+_MOST = 100
+"""Addresses that differ, looked at: a row with thousands of them takes no longer."""
 
 _HTTP = re.compile(r"^(?:https?|ftp)://", re.I)
 _LOCALE = re.compile(r"[a-z]{2}(?:[-_](?:[A-Za-z]{2}|Han[st]|latn))?", re.I)
@@ -39,17 +43,21 @@ def _compare(one: Turn, other: Turn, number: int, meta: Meta) -> Iterator[Findin
     want, have = Counter(place for place, _ in mine), Counter(place for place, _ in theirs)
     written_as, stands_as = dict(mine), dict(theirs)
     lost, new = want - have, have - want
-    for place in list(lost):
-        if match := next((candidate for candidate in new if _same_place(place, candidate)), None):
+    for place in list(lost)[:_MOST]:
+        if match := next(
+            (candidate for candidate in islice(new, _MOST) if _same_place(place, candidate)), None
+        ):
             count = min(lost[place], new[match])
             lost[place] -= count
             new[match] -= count
             new += Counter()
-    for place in +lost:
+    for place in list(+lost)[:_MOST]:
         if place in have and not +new:
             continue  # A repetition was left out.
         written = written_as[place].text
-        place_instead = max(+new, key=lambda candidate: _closeness(place, candidate), default=None)
+        place_instead = max(
+            islice(+new, _MOST), key=lambda candidate: _closeness(place, candidate), default=None
+        )
         stead = None if place_instead is None else stands_as[place_instead]
         message = f"the address {written[:80]} is missing"
         if stead is not None:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 from functools import lru_cache
+from itertools import islice
 
 from watari.synth.checks.finding import Check, Conversation, Finding, Meta, Severity, Span
 from watari.synth.checks.text import Piece, Turn
@@ -24,6 +25,7 @@ TRANSLATED = "inline-code-translated"
 _SPACES = re.compile(r"\s+(?:>\s+)*")
 _HOLES = re.compile(r"\{\{[^{}]*\}\}")
 _INNER = re.compile(r">[^<>]*</")
+_MOST = 40
 _NEAR = 0.5
 """How like a name is to the one that it was changed from, at least; more than two new names are a newer page."""
 _EMPTIED = re.compile(r"(?<!`)``(?!`)")
@@ -51,7 +53,7 @@ def inline(source: Conversation, target: Conversation, meta: Meta) -> list[Findi
 
 def _compare(one: Turn, other: Turn, number: int) -> Iterator[Finding]:
     mine, theirs = _codes(one), _codes(other)
-    lost, new = mine - theirs, theirs - mine
+    lost, new = _first(mine - theirs), _first(theirs - mine)
     if other.stray_ticks > one.stray_ticks and one.inline:
         emptied = lost and len(_EMPTIED.findall(other.outside)) > len(_EMPTIED.findall(one.outside))
         severity = Severity.HARD if emptied else Severity.WARN
@@ -115,6 +117,11 @@ def _compare(one: Turn, other: Turn, number: int) -> Iterator[Finding]:
             # One may have been said in other words; with two, something is left out.
             severity = Severity.HARD if len(missing) > 1 else Severity.WARN
             yield Finding(MISSING, severity, f"inline code `{code[:60]}` is missing")
+
+
+def _first(codes: Counter[str]) -> Counter[str]:
+    # Each is looked for in the text: a row with hundreds of them takes no longer.
+    return Counter(dict(islice(codes.items(), _MOST))) if len(codes) > _MOST else codes
 
 
 def _codes(turn: Turn) -> Counter[str]:
