@@ -15,10 +15,12 @@ from watari.synth.checks.outline import outline
 from watari.synth.checks.placeholders import placeholders
 
 
-def hard(check, source, made, **meta):
+def hard(check, original, made, **meta):
     """Return the hard codes that a check tells of one turn, each once."""
     found = check(
-        turns([{"role": "user", "content": source}]), turns([{"role": "user", "content": made}]), Meta(**meta)
+        turns([{"role": "user", "content": original}]),
+        turns([{"role": "user", "content": made}]),
+        Meta(**meta),
     )
     return sorted({finding.code for finding in found if finding.severity is Severity.HARD})
 
@@ -231,6 +233,11 @@ def test_numbers(source, target, codes):
 def test_an_editor_may_change_units():
     assert hard(numbers, "It is 10 miles away.", "16キロ先です。") == ["number-changed"]
     assert hard(numbers, "It is 10 miles away.", "16キロ先です。", free=True) == []
+
+
+def test_number_words_of_other_languages_are_not_known():
+    assert hard(numbers, "Il y a douze oiseaux.", "鳥が12羽います。", source="fr") == []
+    assert hard(numbers, "Il y a 12 oiseaux.", "鳥が13羽います。", source="fr") == ["number-changed"]
 
 
 WALK = (

@@ -87,7 +87,9 @@ def _compare(one: Turn, other: Turn, number: int, meta: Meta) -> Iterator[Findin
         unsaid = [value for value in cardinals(mine_text) if value not in told]
         # Who counts what the source lists writes a small number; an editor puts a year to "today".
         counted = not unsaid and all(value in _SMALL for value in strange)
-        severity = Severity.WARN if meta.free or counted else Severity.HARD
+        # Words of other languages than English that name a number are not known.
+        unknown = meta.source != "en"
+        severity = Severity.WARN if meta.free or counted or unknown else Severity.HARD
         message = f"the number {strange[0]} does not stand in the source"
         yield Finding(CHANGED, severity, message, _span(other, number, strange[0]))
     elif (twice := _told_twice(new, mine_text, theirs, spelt)) and not meta.free:
