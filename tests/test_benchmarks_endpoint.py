@@ -65,6 +65,7 @@ def test_a_cap_and_a_budget_are_kept_to() -> None:
     assert claims["share of a budget in money that was used"]["ours"] > 50
 
 
+@pytest.mark.slow
 def test_kills_lose_nothing() -> None:
     claims = quick("crash")
     assert claims["rows lost to kill -9"]["ours"] == 0
@@ -90,9 +91,9 @@ def test_rows_are_1300_bytes_and_differ() -> None:
 def test_a_client_that_does_not_end_is_told_and_killed() -> None:
     bench = module("endpoint_bench")
     with bench.server(settings="rate_hang=1") as base:
-        ran = bench.run_client(bench.AIOHTTP, base, 20, 4, limit=3.0)
+        ran = bench.run_client(bench.AIOHTTP, base, 20, 4, limit=1.0)
     assert not ran.finished
-    assert ran.why == "not finished in 3 s"
+    assert ran.why == "not finished in 1 s"
     assert ran.rows == 0
 
 

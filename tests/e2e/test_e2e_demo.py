@@ -107,3 +107,54 @@ def test_the_report_holds_the_figures(run: Path) -> None:
     assert '"started"' in page
     figures = json.loads((run / "stages" / "report" / "report.json").read_text("utf-8"))["figures"]
     assert len(figures) > 30
+
+
+def test_the_teachers_planted_faults_are_caught_mended_or_handed_up(run: Path) -> None:
+    found = metrics(run, "translated")
+    assert found["rows_in"] == found["kept"] + found["dropped"] == 2000
+    assert found["kept"] > 1850
+    fast, repair, strong = found["rungs"][:3]
+    # The planted kinds, by the codes that tell of them.
+    for code in ("refusal", "untranslated", "number-changed", "leak", "source-kept"):
+        assert fast["faults"].get(code, 0) >= 5, code
+    assert fast["asked"] - fast["accepted"] >= repair["asked"] > 0
+    assert found["repaired"] >= 50
+    assert found["escalated"] >= 20
+    assert strong["accepted"] > 0
+    assert found["routed"]
+    page = (run / "report.html").read_text("utf-8")
+    table = page[page.index("Made data, rung by rung") :]
+    for figure in (fast["asked"], fast["accepted"], found["repaired"], found["escalated"]):
+        assert f">{figure:,}</a>" in table[: table.index("</table>")]
+
+
+def test_what_is_kept_of_the_translations_is_what_the_world_says(run: Path) -> None:
+    from watari.artifact.rows import read_rows
+    from watari.text.scripts import guess_language
+
+    rows = list(read_rows(run / "stages" / "translated"))
+    assert all(row["language"] == "ja" for row in rows)
+    wrong = [row["id"] for row in rows if guess_language(row["messages"][-1]["content"]) == "zh"]
+    assert wrong == []
+    assert (run / "stages" / "translated" / "report.html").is_file()
+
+
+def test_pairs_are_the_teachers_answer_over_the_models_own(run: Path) -> None:
+    from watari.artifact.rows import read_rows
+
+    rows = list(read_rows(run / "stages" / "taught_pairs"))
+    assert len(rows) >= 30
+    assert {row["chosen_by"] for row in rows} == {"demo-teacher-strong"}
+    assert all(row["chosen"] != row["rejected"] for row in rows)
+
+
+def test_the_ledger_tells_what_was_asked_and_a_second_run_asks_nothing(run: Path) -> None:
+    from e2e_command import Command
+
+    watari = Command(run.parent.parent)
+    told = watari.json("ledger", "status", "runs/demo")
+    assert {"translated", "taught_pairs"} <= {line["label"] for line in told["endpoints"]}
+    assert told["in_flight"] == 0
+    watari("run", "demo", "--out", "runs/demo", "--force", "translated", "--until", "translated")
+    again = watari.json("ledger", "status", "runs/demo")
+    assert again["attempts"] == told["attempts"]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from raw_server import Got, Say, answer, error, serving_raw
+from raw_server import Got, RawServer, Say, answer, error, serving_raw
 from watari.artifact.stage import Silent
 from watari.endpoint.asking import Asking, open_asking, work_through
 from watari.endpoint.ledger import open_ledger
@@ -239,11 +238,10 @@ def test_deadlines_for_connecting_reading_and_the_whole(tmp_path: Path) -> None:
             return Say(answer(), drip=0.05)  # never 0.3 s between two bytes, but 8 s altogether
         return Say(answer())
 
-    began = time.monotonic()
     found = ask_one(tmp_path, late, patience=Patience(read=0.3, overall=0.6))
     assert found.text == "fine"
-    assert [status for status, _ in attempts(tmp_path)] == ["timeout", "timeout", "answered"]
-    assert time.monotonic() - began < 5
+    first, second, *_, last = [status for status, _ in attempts(tmp_path)]
+    assert (first, second, last) == ("timeout", "timeout", "answered")
 
 
 def test_nobody_to_connect_to_stops_the_run_in_words(tmp_path: Path) -> None:
@@ -308,11 +306,12 @@ def test_requests_that_bring_the_server_down_are_given_up_in_the_end(
 
 
 class _StopAfter(Silent):
-    def __init__(self, seconds: float) -> None:
-        self.until = time.monotonic() + seconds
+    def __init__(self, server: RawServer, requests: int) -> None:
+        self.server = server
+        self.requests = requests
 
     def stop_requested(self) -> bool:
-        return time.monotonic() > self.until
+        return len(self.server.got) >= self.requests
 
 
 def test_stopping_records_what_is_in_flight_and_the_next_run_goes_on(tmp_path: Path) -> None:
@@ -323,11 +322,9 @@ def test_stopping_records_what_is_in_flight_and_the_next_run_goes_on(tmp_path: P
             rows = work_through(range(300), lambda i: asking.ask(teacher, request(str(i))), progress=progress)
             return [found.text async for found in rows]
 
-        stop = _StopAfter(0.5)
-        began = time.monotonic()
+        stop = _StopAfter(server, 60)
         with pytest.raises(Interrupted):
             asked(tmp_path, teacher, lambda asking: work(asking, stop), progress=stop)
-        assert time.monotonic() - began < 3
         sent = len(server.got)
         assert attempts(tmp_path) == [("answered", 200)] * sent
         assert 0 < sent < 300
@@ -365,12 +362,22 @@ def test_the_place_at_the_server_is_free_before_the_answer_is_durable(
 
     record = Ledger.record
 
+    sent = 0
+
     async def late(self: Ledger, attempt: Any) -> int:
-        await asyncio.sleep(1.5)
+        # No answer becomes durable before all questions are at the server.
+        async with asyncio.timeout(30):
+            while sent < 40:
+                await asyncio.sleep(0.01)
         return await record(self, attempt)
 
+    def say(got: Got) -> Say:
+        nonlocal sent
+        sent += 1
+        return Say(answer(), seconds=0.02)
+
     monkeypatch.setattr(Ledger, "record", late)
-    with serving_raw(lambda got: Say(answer(), seconds=0.02)) as server:
+    with serving_raw(say) as server:
         teacher = endpoint(server.base_url, limits=Limits(concurrency=4))
 
         async def work(asking: Asking) -> None:
@@ -380,7 +387,6 @@ def test_the_place_at_the_server_is_free_before_the_answer_is_durable(
         asked(tmp_path, teacher, work)
         assert server.peak <= 4
         assert len(server.got) == 40
-        assert server.got[-1].at - server.got[0].at < 1.4
 
 
 def test_an_answer_is_durable_when_it_is_given(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_the_first_failure_is_raised_and_the_rest_is_ended() -> None:
     began = time.monotonic()
     with pytest.raises(ValueError, match="row 30"):
         asyncio.run(collected(range(1000), work, window=40))
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30, "nobody waited for those that sleep a minute"
     assert 31 <= ended < 1000
 
 
@@ -195,7 +195,7 @@ def _client(url: str, ledger: Path, rows: int, concurrency: int) -> subprocess.P
 
 @pytest.mark.parametrize(
     ("kills", "rows", "concurrency"),
-    [(3, 1200, 64), pytest.param(20, 20_000, 256, marks=pytest.mark.slow)],
+    [(2, 1000, 64), pytest.param(20, 20_000, 256, marks=pytest.mark.slow)],
 )
 def test_killed_at_random_moments_nothing_is_lost_and_little_is_asked_again(
     tmp_path: Path, kills: int, rows: int, concurrency: int

@@ -391,7 +391,7 @@ from watari.artifact.stage import Inputs, Silent
 from watari.endpoint.settings import Endpoint
 from watari.synth.respond import Params, run
 folder = Path(sys.argv[1])
-rows = [talk(f"r{n}", f"質問{n}は？") for n in range(900)]
+rows = [talk(f"r{n}", f"質問{n}は？") for n in range(500)]
 endpoint = Endpoint(base_url=sys.argv[2], model="m", limits={"concurrency": 8})
 params = Params(data=["data"], model=endpoint, ledger=str(folder / "ledger.sqlite"))
 (folder / "out").mkdir(exist_ok=True)
@@ -408,17 +408,17 @@ run(params, Inputs({"data": [conversations(folder, "data", rows)]}), folder / "o
         command = [sys.executable, "-c", code, str(tmp_path), endpoint.base_url, tests]
         child = subprocess.Popen(command)
         deadline = time.monotonic() + 60
-        while len(asked) < 150 and time.monotonic() < deadline:
+        while len(asked) < 120 and time.monotonic() < deadline:
             time.sleep(0.01)
         child.kill()
         child.wait()
         before = len(asked)
-        assert 150 <= before < 900
+        assert 120 <= before < 500
         subprocess.run(command, check=True)
         again = Counter(asked)
         # In flight (8), what came within the 100 ms until the commit (8 at a time, 20 ms each: 40), and as much again.
         assert sum(count - 1 for count in again.values()) <= 100
-        assert len(again) == 900
+        assert len(again) == 500
         done = len(asked)
         first = files(tmp_path / "out")
         subprocess.run(command, check=True)

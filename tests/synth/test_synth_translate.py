@@ -404,18 +404,18 @@ def test_rows_are_read_as_they_are_needed(tmp_path: Path) -> None:
 
     def many() -> Any:
         nonlocal read
-        for number in range(20_000):
+        for number in range(5_000):
             read += 1
             yield row(number % 90 + 100)
 
     class Stops(Silent):
         def stop_requested(self) -> bool:
-            return read > 3000
+            return read > 1000
 
     (tmp_path / "out").mkdir()
     with teaching() as (_, server), pytest.raises(Interrupted):
         translate_rows(params(server, tmp_path), many(), tmp_path / "out", Stops())
-    assert read < 12_000
+    assert read < 4_000
 
 
 class Logging(Silent):

@@ -79,24 +79,11 @@ def _known() -> list[str]:
 
 
 def _route_text(content: str, routing: Routing) -> Routed | None:
-    text = asking_part(content)
-    places = routing.candidates(text)
-    if not places:
+    found = routing.found(asking_part(content))
+    if found is None:
         return None
-    if routing.innocent is not None:
-        text = routing.innocent.sub(" ~ ", text)
-    held: dict[str, bool] = {}
-    for place in places:
-        rule = routing.rules[place]
-        match = rule.pattern.search(text)
-        if match is None:
-            continue
-        for name in rule.unless:
-            if name not in held:
-                held[name] = routing.guards[name].search(text) is not None
-        if not any(held[name] for name in rule.unless):
-            return Routed(False, rule.reason, rule.category, " ".join(match[0].split())[:80])
-    return None
+    rule, matched = found
+    return Routed(False, rule.reason, rule.category, " ".join(matched.split())[:80])
 
 
 def asking_part(content: str) -> str:
@@ -105,4 +92,9 @@ def asking_part(content: str) -> str:
         content = _FENCE.sub(" ", content)
     if len(content) > HEAD + TAIL:
         content = f"{content[:HEAD]}\n{content[-TAIL:]}"
-    return _SPACES.sub(" ", content.lower().translate(_STRAIGHT)).strip()
+    content = content.lower()
+    if not content.isascii():
+        content = content.translate(_STRAIGHT)
+    if "  " in content or "\t" in content:
+        content = _SPACES.sub(" ", content)
+    return content.strip()

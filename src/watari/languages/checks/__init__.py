@@ -17,6 +17,7 @@ Patterns are regular expressions of Python's `re`; letters match whatever their 
     asks         Forms that a question or request has.
     answers      Heads of an answer ("Yes, ").
     opens        Heads of a request in an original ("Tell me ...").
+    set_phrases  Greetings, thanks and the like, which every language says in its own words.
     words        Words of grammar, in languages with blanks: two of them make a sentence of this language.
     polite, plain  Ends of sentences of the polite and the plain register.
     ends         Ends of a sentence besides punctuation.
@@ -30,6 +31,7 @@ Patterns are regular expressions of Python's `re`; letters match whatever their 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 
@@ -59,6 +61,7 @@ class CheckPhrases(BaseModel):
     asks: list[str] = Field(default_factory=list)
     answers: list[str] = Field(default_factory=list)
     opens: list[str] = Field(default_factory=list)
+    set_phrases: list[str] = Field(default_factory=list)
     words: str = ""
     polite: list[str] = Field(default_factory=list)
     plain: list[str] = Field(default_factory=list)
@@ -133,6 +136,11 @@ class Phrases:
                 if match := one.search(text):
                     return match
         return None
+
+    def finditer(self, text: str) -> Iterator[re.Match[str]]:
+        """Yield every match of each pattern, one pattern after another."""
+        for one in (*self._always, *self._latin):
+            yield from one.finditer(text)
 
 
 @cache

@@ -11,61 +11,46 @@ Fields:
                patterns  one match is enough. Python regular expressions over lower-case text with straight quotes.
                unless    names of guards that call the whole rule off.
 
-Patterns are written in lower case. `.` stops at a line's end.
+Patterns are written in lower case. `.` stops at a line's end. After a change, `python -m watari.languages.routing`
+works out anew which words each pattern needs; without that everything works, and starts a third of a second later.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
 from watari.errors import UserError
-from watari.languages.routing.needed import Group, keys_of, needed_words
+from watari.languages.routing.index import Index, Needs, kept_needs, needs_of
+from watari.languages.routing.needed import keys_of
 
 _FRAGMENT = re.compile(r"<([a-z_]+)>")
-
-
-class RuleText(BaseModel):
-    """One rule as it is written."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    category: str = Field(pattern=r"^[a-z]+(-[a-z]+)*$")
-    reason: str = Field(min_length=1)
-    patterns: list[str] = Field(min_length=1)
-    unless: list[str] = Field(default_factory=list)
-
-
-class RoutingText(BaseModel):
-    """A routing file as it is written."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    fragments: dict[str, str] = Field(default_factory=dict)
-    innocent: list[str] = Field(default_factory=list)
-    guards: dict[str, list[str]] = Field(default_factory=dict)
-    rules: list[RuleText] = Field(min_length=1)
+_BLANK = " ~ "
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One pattern of a rule, ready to be tried.
+    """One pattern of a rule; it is compiled when it is first tried.
 
     Args:
         category, reason: Of the rule.
-        pattern: One match is enough.
+        source: The pattern, its fragments filled in; one match is enough.
         unless: Names of the guards that call it off.
-        needed: Groups of keys (`needed.needed_words`), of each of which one stands in every text that matches.
     """
 
     category: str
     reason: str
-    pattern: re.Pattern[str]
+    source: str
     unless: tuple[str, ...]
-    needed: tuple[Group, ...]
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """The pattern, ready to be tried."""
+        return re.compile(self.source)
 
 
 @dataclass(frozen=True)
@@ -74,30 +59,43 @@ class Routing:
 
     Args:
         code: Of the language.
-        innocent: Phrases to blank, as one pattern; None if there are none.
+        innocent: Phrases to blank.
         guards: By name.
         rules: One for each pattern, in order.
-        by_key: Key → places in `rules` of those that need a word that counts by it.
-        always: Places of those of which it is not known what they need.
+        innocent_index, rule_index: Which of them may match a text.
     """
 
     code: str
-    innocent: re.Pattern[str] | None
-    guards: dict[str, re.Pattern[str]]
+    innocent: tuple[str, ...]
+    guards: Mapping[str, str]
     rules: tuple[Rule, ...]
-    by_key: dict[str, list[int]]
-    always: list[int]
+    innocent_index: Index
+    rule_index: Index
 
     def candidates(self, text: str) -> list[int]:
         """Return the places in `rules` of those that may match a lower-case text, in order."""
+        return self.rule_index.candidates(text, keys_of(text))
+
+    def found(self, text: str) -> tuple[Rule, str] | None:
+        """Return the first rule that a lower-case text falls under, and what gave it away; None if there is none."""
         keys = keys_of(text)
-        found = set(self.always)
-        for key in keys & self.by_key.keys():
-            found.update(self.by_key[key])
-        rules = self.rules
-        return sorted(
-            place for place in found if not any(keys.isdisjoint(group) for group in rules[place].needed[1:])
-        )
+        places = self.rule_index.candidates(text, keys)
+        if not places:
+            return None
+        for place in self.innocent_index.candidates(text, keys):
+            text = _compiled(self.innocent[place]).sub(_BLANK, text)
+        held: dict[str, bool] = {}
+        for place in places:
+            rule = self.rules[place]
+            match = rule.pattern.search(text)
+            if match is None:
+                continue
+            for name in rule.unless:
+                if name not in held:
+                    held[name] = _compiled(self.guards[name]).search(text) is not None
+            if not any(held[name] for name in rule.unless):
+                return rule, match[0]
+        return None
 
 
 def routing_languages() -> list[str]:
@@ -113,52 +111,91 @@ def load_routing(code: str) -> Routing:
     Raises:
         UserError: if there are none, or the file is wrong.
     """
-    import yaml
-
     if code not in routing_languages():
         raise UserError(f"no routing rules for texts in '{code}'", f"known: {', '.join(routing_languages())}")
-    content = yaml.safe_load((resources.files(__name__) / f"{code}.yaml").read_text("utf-8"))
-    return parse_routing(code, content)
+    kept = kept_needs(code)
+    if kept is None:
+        return parse_routing(code, _content(code))
+    # The file is the one that the index was made from, and was found right then.
+    return _routing(code, _content(code), *kept)
+
+
+def worked_out(code: str) -> tuple[list[Needs], list[Needs]]:
+    """Return what the innocent phrases and the patterns of all rules need, whatever is kept of it."""
+    content = _content(code)
+    parse_routing(code, content)
+    innocent, rules = _filled_patterns(content, _where(code))
+    return _needs(innocent), _needs(rules)
 
 
 def parse_routing(code: str, content: Any) -> Routing:
-    """Return the rules in the content of a routing file.
+    """Return the rules in the content of a routing file, every pattern of it tried.
 
     Raises:
         UserError: naming the file, and the rule or field that is wrong.
     """
-    where = f"languages/routing/{code}.yaml"
-    try:
-        text = RoutingText.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UserError(f"{where}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    from watari.languages.routing.written import check_pattern, checked
+
+    where = _where(code)
+    whole = checked(content, where)
+    innocent, rules = _filled_patterns(whole, where)
+    for pattern in (*innocent, *rules):
+        check_pattern(pattern, where)
+    made = _routing(code, whole, _needs(innocent), _needs(rules))
+    for pattern in made.guards.values():
+        check_pattern(pattern, where)
+    return made
+
+
+def _content(code: str) -> Any:
+    import yaml
+
+    # libyaml's loader takes a tenth of the time; not every build of PyYAML has it.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load((resources.files(__name__) / f"{code}.yaml").read_text("utf-8"), Loader=loader)
+
+
+def _where(code: str) -> str:
+    return f"languages/routing/{code}.yaml"
+
+
+def _needs(patterns: list[str]) -> list[Needs]:
+    return [needs_of(pattern) for pattern in patterns]
+
+
+def _routing(code: str, content: Mapping[str, Any], innocent: list[Needs], needs: list[Needs]) -> Routing:
+    where = _where(code)
+    fragments = _fragments(content, where)
+    phrases, patterns = _filled_patterns(content, where)
+    told = ((rule, tuple(rule.get("unless") or ())) for rule in content["rules"] for _ in rule["patterns"])
+    rules = tuple(
+        Rule(rule["category"], rule["reason"], pattern, unless)
+        for (rule, unless), pattern in zip(told, patterns, strict=True)
+    )
+    guards = {
+        name: "|".join(f"(?:{_filled(item, fragments, where)})" for item in items)
+        for name, items in (content.get("guards") or {}).items()
+    }
+    return Routing(code, tuple(phrases), guards, rules, Index(innocent), Index(needs))
+
+
+def _filled_patterns(content: Mapping[str, Any], where: str) -> tuple[list[str], list[str]]:
+    fragments = _fragments(content, where)
+
+    def each() -> Iterator[str]:
+        for rule in content["rules"]:
+            for item in rule["patterns"]:
+                yield _filled(item, fragments, where)
+
+    innocent = [_filled(item, fragments, where) for item in content.get("innocent") or ()]
+    return innocent, list(each())
+
+
+def _fragments(content: Mapping[str, Any], where: str) -> dict[str, str]:
     fragments: dict[str, str] = {}
-    for name, pattern in text.fragments.items():
+    for name, pattern in (content.get("fragments") or {}).items():
         fragments[name] = f"(?:{_filled(pattern, fragments, where)})"
-    guards = {name: _joined(patterns, fragments, where) for name, patterns in text.guards.items()}
-    rules = []
-    for rule in text.rules:
-        for name in rule.unless:
-            if name not in guards:
-                raise UserError(f"{where}: rule {rule.category}: no guard '{name}'")
-        for item in rule.patterns:
-            made = _compiled(_filled(item, fragments, where), where)
-            needed = tuple(needed_words(made.pattern))
-            rules.append(Rule(rule.category, rule.reason, made, tuple(rule.unless), needed))
-    by_key: dict[str, list[int]] = {}
-    always = []
-    for place, one in enumerate(rules):
-        for key in one.needed[0] if one.needed else ():
-            by_key.setdefault(key, []).append(place)
-        if not one.needed:
-            always.append(place)
-    innocent = _joined(text.innocent, fragments, where) if text.innocent else None
-    return Routing(code, innocent, guards, tuple(rules), by_key, always)
-
-
-def _joined(patterns: list[str], fragments: dict[str, str], where: str) -> re.Pattern[str]:
-    return _compiled("|".join(f"(?:{_filled(item, fragments, where)})" for item in patterns), where)
+    return fragments
 
 
 def _filled(pattern: str, fragments: dict[str, str], where: str) -> str:
@@ -170,8 +207,6 @@ def _filled(pattern: str, fragments: dict[str, str], where: str) -> str:
     return _FRAGMENT.sub(piece, pattern)
 
 
-def _compiled(pattern: str, where: str) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise UserError(f"{where}: {pattern!r:.80}: {error}") from None
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)

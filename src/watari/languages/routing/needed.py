@@ -8,7 +8,8 @@ is at worst tried in vain.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from re import _constants as code  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
@@ -17,9 +18,14 @@ KEY = 5
 """Letters of a word that count."""
 _MOST = 3000
 """Strings that a part of a pattern may stand for, to be listed one by one."""
+SCRIPT = "~"
+"""What a text counts by that holds letters of another script."""
+_FOREIGN = re.compile(r"[\u0370-\u1fff\u2c00-\ud7ff\uf900-\ufaff\uff66-\uffdc]")
+_PIECES = 2
+_MOST_PIECES = 16
 _EDGE = "\0"
 _UNKNOWN = "\1"
-_WORD = re.compile(r"[a-z0-9]+")
+_WORD = re.compile(rf"([a-z0-9]{{1,{KEY}}})[a-z0-9]*")
 _PART = re.compile(r"(\x00|\x01|[^a-z0-9\x00\x01])([a-z0-9]+)(?=(\x00|\x01|[^a-z0-9\x00\x01]|\Z))")
 _COMMON = frozenset(
     re.findall(
@@ -35,23 +41,51 @@ Group = frozenset[str]
 
 def keys_of(text: str) -> set[str]:
     """Return what the words of a lower-case text count by."""
-    return {word[:KEY] for word in _WORD.findall(text)}
+    keys = set(_WORD.findall(text))
+    if not text.isascii() and _FOREIGN.search(text):
+        keys.add(SCRIPT)
+    return keys
 
 
 def needed_words(pattern: str) -> list[Group]:
     """Return groups of keys, the most telling one first: a text that matches holds one of each; none: nothing is sure."""
-    groups = _groups(list(parser.parse(pattern)), [_UNKNOWN])
-    return sorted(groups, key=_telling)
+    return sorted(_groups(list(parser.parse(pattern)), [_UNKNOWN], _KEYS), key=_telling_keys)
 
 
-def _telling(group: Group) -> tuple[int, int]:
+def needed_pieces(pattern: str) -> list[Group]:
+    """Return groups of pieces of text, at most `_PIECES` of the most telling: a text that matches holds one of each."""
+    groups = _groups(list(parser.parse(pattern)), [_UNKNOWN], _LITERALS)
+    # One word alone is told by its key.
+    worth = {group for group in groups if len(group) <= _MOST_PIECES and any(not one.isalnum() for one in group)}
+    return sorted(worth, key=_telling_pieces)[:_PIECES]
+
+
+def _telling_keys(group: Group) -> tuple[float, ...]:
     return (sum(key in _COMMON for key in group), len(group))
 
 
-def _groups(items: Sequence[Any], before: list[str]) -> list[Group]:
+def _telling_pieces(group: Group) -> tuple[float, ...]:
+    return (sum(1 / len(one) ** 2 for one in group), *sorted(map(len, group)), sum(map(ord, "".join(group))))
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What groups are made of: how strings that may stand somewhere are told by it, and which group tells most."""
+
+    told: Callable[[list[str]], Group | None]
+    telling: Callable[[Group], tuple[float, ...]]
+    script: bool
+
+
+def _groups(items: Sequence[Any], before: list[str], kind_of: _Kind) -> list[Group]:
     """Return the groups of a part; `before` are the strings that may stand right before it."""
     found: list[Group] = []
     run = before
+
+    def close() -> None:
+        if (group := kind_of.told(run)) is not None:
+            found.append(group)
+
     for item in _flat(items):
         strings = _strings([item])
         if strings is not None and len(run) * len(strings) <= _MOST:
@@ -60,25 +94,62 @@ def _groups(items: Sequence[Any], before: list[str]) -> list[Group]:
         kind, value = item
         if strings is None and kind is code.BRANCH:
             # Python's parser moves what the alternatives begin with before them, be it half a word.
-            choices = [_groups(list(alternative), run) for alternative in value[1]]
+            choices = [_groups(list(alternative), run, kind_of) for alternative in value[1]]
             if all(choices):
-                found.append(frozenset().union(*(min(choice, key=_telling) for choice in choices)))
+                found.append(frozenset().union(*(min(choice, key=kind_of.telling) for choice in choices)))
             run = [_UNKNOWN]
             continue
         edge = _at_edge(run)
         start = _EDGE if edge else _UNKNOWN
-        _close(run, found)
+        close()
         run = [_UNKNOWN]
         if strings is not None:
             run = [start + text for text in strings]
+        elif _foreign(item):
+            if kind_of.script:
+                found.append(frozenset((SCRIPT,)))
         elif kind is code.MAX_REPEAT:
             if _ends_at_edge(list(value[2])) and (edge or value[0]):
                 # `(?:the |all )*` ends where a word begins.
                 run = [_EDGE]
             if value[0]:
-                found += _groups(list(value[2]), [start])
-    _close(run, found)
+                found += _groups(list(value[2]), [start], kind_of)
+    close()
     return found
+
+
+def _keys(run: list[str]) -> Group | None:
+    keys: set[str] = set()
+    for text in run:
+        sure = [
+            word[:KEY]
+            for before, word, after in _PART.findall(text)
+            if before != _UNKNOWN and before and (len(word) >= KEY or (after and after != _UNKNOWN))
+        ]
+        if not sure:
+            return None
+        keys.add(min(sure, key=lambda key: (key in _COMMON, -len(key), key)))
+    return frozenset(keys)
+
+
+def _literals(run: list[str]) -> Group | None:
+    pieces = {max(text.replace(_EDGE, "").split(_UNKNOWN), key=len) for text in run}
+    return None if "" in pieces else frozenset(one for one in pieces if not any(o in one and o != one for o in pieces))
+
+
+_KEYS = _Kind(_keys, _telling_keys, True)
+_LITERALS = _Kind(_literals, _telling_pieces, False)
+
+
+def _foreign(item: Any) -> bool:
+    """Return whether a part stands for letters of another script, and for at least one."""
+    kind, value = item
+    if kind is code.MAX_REPEAT:
+        return bool(value[0]) and len(value[2]) == 1 and _foreign(value[2][0])
+    return kind is code.IN and all(
+        each is code.RANGE and _FOREIGN.match(chr(low_high[0])) and _FOREIGN.match(chr(low_high[1]))
+        for each, low_high in value
+    )
 
 
 def _at_edge(run: list[str]) -> bool:
@@ -102,20 +173,6 @@ def _ends_at_edge(items: Sequence[Any]) -> bool:
     if kind is code.BRANCH:
         return all(_ends_at_edge(list(alternative)) for alternative in value[1])
     return False
-
-
-def _close(run: list[str], found: list[Group]) -> None:
-    keys: set[str] = set()
-    for text in run:
-        sure = [
-            word[:KEY]
-            for before, word, after in _PART.findall(text)
-            if before != _UNKNOWN and before and (len(word) >= KEY or (after and after != _UNKNOWN))
-        ]
-        if not sure:
-            return
-        keys.add(min(sure, key=lambda key: (key in _COMMON, -len(key), key)))
-    found.append(frozenset(keys))
 
 
 def _flat(items: Iterable[Any]) -> Iterable[Any]:
@@ -147,6 +204,9 @@ def _strings(items: Iterable[Any]) -> list[str] | None:
         elif kind is code.MAX_REPEAT and value[0] in (0, 1) and value[1] == 1:
             once = _strings(value[2])
             more = None if once is None else (["", *once] if value[0] == 0 else once)
+        elif kind is code.MAX_REPEAT and 0 < value[0] <= 4:
+            once = _strings(value[2])
+            more = [one * value[0] + _UNKNOWN for one in once] if once is not None and len(once) == 1 else None
         else:
             more = None
         if more is None or len(made) * len(more) > _MOST:

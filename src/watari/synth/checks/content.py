@@ -2,18 +2,21 @@
 
 No sentence is understood here. Each common word of the source has stems that its translation is likely to hold
 (languages/lexicons), other words come back as they are or by their sound in katakana; a translation holds most of those
-traces, a text about something else few. How many is weighed as evidence: the logarithm of how much likelier a trace, or its
-absence, is in one case than in the other. Lengths are evidence too. Thresholds are far from what human translations do.
+traces, a text about something else few. How many is weighed as evidence: the logarithm of how much likelier what is seen is
+in one case than in the other. How literally somebody translates, and how long, is not known beforehand: a row is weighed as
+the style that fits it best (a manual, an edited conversation, an encyclopedia), so that a word that a free translation says
+in its own way counts little, and one that is missing among fifty that are there counts much.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from watari.languages.checks import pattern
 from watari.languages.lexicons import lexicon
 from watari.synth.checks.finding import Check, Conversation, Finding, Meta, Severity, Span
 from watari.synth.checks.inline import is_word, plain
@@ -23,13 +26,40 @@ from watari.synth.checks.text import Turn
 OMISSION = "omission"
 WRONG_PAIR = "wrong-pair"
 
-# How likely a trace is in a translation and in a text about something else; measured on translated documentation and chat.
-_HIT, _MISS = math.log(0.80 / 0.22), math.log(0.20 / 0.78)
-_SOUND_HIT, _SOUND_MISS = math.log(0.82 / 0.40), math.log(0.18 / 0.60)
-_LATIN_HIT, _LATIN_MISS = math.log(0.97 / 0.30), math.log(0.03 / 0.70)
-# The same for one sentence: its words' traces may come from its neighbours.
-_HERE_HIT, _HERE_MISS = math.log(0.83 / 0.45), math.log(0.17 / 0.55)
+
+@dataclass(frozen=True, slots=True)
+class _Style:
+    """How a kind of translation is made: the share of known words that leave a trace, the ratio of letters (target's to
+    source's) and its spread."""
+
+    hits: float
+    ratio: float
+    spread: float
+
+    @property
+    def seen(self) -> float:
+        return math.log(self.hits)
+
+    @property
+    def unseen(self) -> float:
+        return math.log(1 - self.hits)
+
+
+# Measured on translated manuals, human-edited conversations, and an encyclopedia's articles that were written anew.
+_STYLES = (_Style(0.92, 0.58, 0.075), _Style(0.72, 0.46, 0.11), _Style(0.50, 0.34, 0.11))
+_SEEN = tuple(style.seen for style in _STYLES)
+_UNSEEN = tuple(style.unseen for style in _STYLES)
+
+# What of a sound, a Latin word, a number says the same, in a translation and in a text about something else.
+_SOUND_HIT, _SOUND_MISS, _SOUND_LEAST = math.log(0.80 / 0.38), math.log(0.20 / 0.62), -2.5
+_LATIN_HIT, _LATIN_MISS, _LATIN_LEAST = math.log(0.95 / 0.25), math.log(0.05 / 0.75), -4.0
+_NUMBER_HIT, _NUMBER_MOST = math.log(0.9 / 0.1), 4.0
+# The same for a word of one sentence and for code in it: what is left out may be told by its neighbours.
+_HERE = 0.40
+_HERE_SEEN, _HERE_UNSEEN = math.log(_HERE), math.log(1 - _HERE)
 _CODE_HIT, _CODE_MISS = math.log(0.97 / 0.5), math.log(0.03 / 0.5)
+_FAR = -8.0
+"""No length says more than this: half of such rows are something nobody thought of."""
 
 _WINDOW = 12
 """Sentences that may be missing in one place, at most."""
@@ -38,6 +68,7 @@ _ALNUM = re.compile(r"\w+")
 _WORD = re.compile(r"[a-z][a-z']*")
 _KATAKANA = re.compile(r"[ァ-ヴ][ァ-ヴー]+")
 _LATIN = re.compile(r"[a-z][a-z0-9.+#-]*[a-z0-9+#]")
+_NUMBER = re.compile(r"(?<![\d.,])\d{2,}(?![\d.,]\d)", re.A)
 _UNIT_END = re.compile(
     r"[.!?][\"')\]”’*_]*\s+(?=[\"'(\[“‘*_]*[A-Z0-9\s]|$)|\n[ \t]*\n|\n(?=[ \t>]*(?:[-*+•]|\d{1,3}[.)]|#{1,6}|\|)[ \t])|[:;]\n"
 )
@@ -69,21 +100,27 @@ class _Traces:
             return True
         if stems := _known(word, *self._pair):
             # A loop, not any(): this is the innermost one of all checks.
-            return any(stem in self.text for stem in stems)
-        if len(word) > 3 and not _latin_forms(word).isdisjoint(self.sounds):
+            text = self.text
+            for stem in stems:
+                if stem in text:
+                    return True
+            return False
+        if self.sounds and len(word) > 3 and not _latin_forms(word).isdisjoint(self.sounds):
             return True
         return None
 
 
 @dataclass(slots=True)
-class _Weighed:
-    """One unit of the source: its place, length and evidence that it is in the target (positive) or not."""
+class _Unit:
+    """One unit of the source: its place, its letters, its words; how many left a trace or none; evidence of its code."""
 
     start: int
     stop: int
     letters: int
     words: set[str]
-    weight: float = 0.0
+    seen: int = 0
+    unseen: int = 0
+    code: float = 0.0
 
 
 def content(source: Conversation, target: Conversation, meta: Meta) -> list[Finding]:
@@ -100,19 +137,21 @@ def content(source: Conversation, target: Conversation, meta: Meta) -> list[Find
 def _compare(one: Turn, other: Turn, number: int, meta: Meta) -> Iterator[Finding]:
     pair = (meta.source, meta.target)
     traces = _Traces(other, pair)
-    units = _units(one)
-    whole = _evidence(one, units, traces, pair)
-    # A free translation says the same in other words.
-    if whole <= meta.limits.get("wrong-pair", -20.0 if meta.free else -3.8):
+    units = _units(one, meta.source)
+    if not units:
+        return
+    letters = sum(map(len, _ALNUM.findall(traces.text)))
+    total = sum(unit.letters for unit in units)
+    if _evidence(one, units, traces, pair, letters, total) <= meta.limits.get("wrong-pair", -3.5):
         message = "few words of the source left a trace in the target: is it the translation of another text?"
         yield Finding(WRONG_PAIR, Severity.HARD, message, None)
         return
-    if (missing := _omitted(one, other, units, traces, meta)) is not None:
+    least = meta.limits.get("omission", -4.0 if meta.free else -2.5)
+    if (missing := _omitted(one, other, units, traces, letters, total, least)) is not None:
         start, stop, _weight = missing
-        severity = Severity.WARN if meta.free else Severity.HARD
         text = " ".join(one.content[start:stop].split())[:100]
         message = f"nothing in the target tells of: {text}"
-        yield Finding(OMISSION, severity, message, Span(number, start, stop, "source"))
+        yield Finding(OMISSION, Severity.HARD, message, Span(number, start, stop, "source"))
 
 
 @lru_cache(maxsize=16384)
@@ -164,91 +203,146 @@ def _ground_forms(word: str) -> Iterator[str]:
                 yield bare[:-1]
 
 
-def _evidence(one: Turn, units: list[_Weighed], traces: _Traces, pair: tuple[str, str]) -> float:
+def _evidence(
+    one: Turn, units: list[_Unit], traces: _Traces, pair: tuple[str, str], letters: int, total: int
+) -> float:
     """Return the evidence that two whole texts say the same."""
-    weight = 0.0
     words: set[str] = set().union(*(unit.words for unit in units))
+    seen = unseen = 0
     for word in words:
         if _known(word, *pair):
-            weight += _HIT if traces.of(word) else _MISS
-    if traces.katakana:
-        if "`" in one.content or "](" in one.content or "<" in one.content:
-            # A name may be sounded out that stands as code in the source.
-            words = set(_WORD.findall(one.content.lower()))
-        sounds: set[str] = set().union(*[_latin_forms(word) for word in words if len(word) > 2])
-        for forms in traces.katakana:
-            weight += _SOUND_MISS if forms.isdisjoint(sounds) else _SOUND_HIT
+            if traces.of(word):
+                seen += 1
+            else:
+                unseen += 1
+    # A long text holds some stem of every other word by chance.
+    chance = min(0.30, 0.06 + 0.0006 * letters)
+    best = max(
+        seen * yes + unseen * no for yes, no in zip(_SEEN, _UNSEEN, strict=True)
+    )
+    weight = best - seen * math.log(chance) - unseen * math.log(1 - chance)
     lower = one.content.lower()
-    for word in set(_LATIN.findall(traces.text.lower())):
-        weight += _LATIN_HIT if word in lower else _LATIN_MISS
-    return weight
+    if traces.katakana:
+        if "`" in lower or "](" in lower or "<" in lower:
+            # A name may be sounded out that stands as code in the source.
+            words = set(_WORD.findall(lower))
+        sounds: set[str] = set().union(*[_latin_forms(word) for word in words if len(word) > 2])
+        missed = sum(forms.isdisjoint(sounds) for forms in traces.katakana)
+        weight += max(_SOUND_LEAST, missed * _SOUND_MISS) + (len(traces.katakana) - missed) * _SOUND_HIT
+    if traces.latin:
+        latin = set(_LATIN.findall(traces.text.lower()))
+        had = sum(word in lower for word in latin)
+        weight += max(_LATIN_LEAST, (len(latin) - had) * _LATIN_MISS) + had * _LATIN_HIT
+    if numbers := set(_NUMBER.findall(lower)):
+        same = len(numbers.intersection(_NUMBER.findall(traces.text)))
+        weight += min(_NUMBER_MOST, same * _NUMBER_HIT)
+    return weight + _length(letters / total, total)
 
 
-def _units(turn: Turn) -> list[_Weighed]:
+def _length(ratio: float, total: int) -> float:
+    """Return what a ratio of lengths says, that no style of translation has; 0 of the others."""
+    room = 1.2 / math.sqrt(total)
+    if ratio < 0.16 - room:
+        return -4.0 * min(1.5, (0.16 - room - ratio) / 0.08)
+    if ratio > 1.2 + room:
+        return -2.0 * min(2.0, (ratio - 1.2 - room) / 0.5)
+    return 0.0
+
+
+def _units(turn: Turn, language: str) -> list[_Unit]:
     """Return the sentences of the source's prose, over line breaks; headings, items and cells by themselves."""
     prose = turn.prose
     found = []
     start = 0
     ends = [match.end() for match in _UNIT_END.finditer(prose)]
-    for stop in [*ends, len(prose)]:
-        text = prose[start:stop]
-        words = _WORD.findall(text.lower())
+    lower = prose.lower() if len(prose.lower()) == len(prose) else prose
+    for set_phrase in pattern("set_phrases", language).finditer(lower):
+        # Said in its own way in every language: its words have no traces.
+        lower = f"{lower[: set_phrase.start()]}{' ' * len(set_phrase[0])}{lower[set_phrase.end() :]}"
+    for stop in (*ends, len(prose)):
+        words = _WORD.findall(lower, start, stop)
         letters = sum(map(len, words))
         if letters >= 3:
-            found.append(_Weighed(start, stop, letters, set(words)))
+            found.append(_Unit(start, stop, letters, set(words)))
         start = stop
     return found
 
 
 def _omitted(
-    one: Turn, other: Turn, units: list[_Weighed], traces: _Traces, meta: Meta
+    one: Turn, other: Turn, units: list[_Unit], traces: _Traces, letters: int, total: int, least: float
 ) -> tuple[int, int, float] | None:
-    """Return the place of what is missing of the source, with its evidence, if something is."""
-    if not units:
-        return None
-    theirs = {plain(piece.text) for piece in other.inline}
-    codes = [
-        (piece.start, plain(piece.text) in theirs or piece.text in other.content)
-        for piece in one.inline
-        if not is_word(plain(piece.text))
-    ]
+    """Return the place of what is missing of the source, with its evidence, if something is.
+
+    Two accounts of the row are weighed in the style that suits each best: all of it was translated; all but a row of
+    sentences was, and what is seen of those is by chance.
+    """
     for unit in units:
         for word in unit.words:
             seen = traces.of(word)
-            if seen is not None:
-                unit.weight += _HERE_HIT if seen else _HERE_MISS
-        for place, seen in codes:
-            if unit.start <= place < unit.stop:
-                unit.weight += _CODE_HIT if seen else _CODE_MISS
-    total = sum(unit.letters for unit in units)
-    usual = meta.limits.get("length", 0.64)
-    spread = meta.limits.get("spread", 0.06) + 0.6 / math.sqrt(total)
-    ratio = sum(map(len, _ALNUM.findall(other.prose))) / total
-    # Evidence, by the target's length, that nothing is missing rather than a share of the source: two normal curves.
-    whole = ((min(ratio, usual) - usual) / spread) ** 2
-    least, found = meta.limits.get("omission", -8.0 if meta.free else -3.0), None
-    lowest = running = 0.0
-    for unit in units:
-        running = min(0.0, running + unit.weight)
-        lowest = min(lowest, running)
-    if lowest - whole / 2 > least:
-        return None  # No row of sentences can weigh so much.
-    for first in range(len(units)):
-        weight, letters = 0.0, 0
-        for unit in units[first : first + _WINDOW]:
-            weight += unit.weight
-            letters += unit.letters
-            part = (ratio - usual * (1 - letters / total)) / spread
-            score = weight + (part * part - whole) / 2
-            if score <= least:
-                least, found = score, (units[first].start, unit.stop, score)
+            if seen:
+                unit.seen += 1
+            elif seen is False:
+                unit.unseen += 1
+    theirs = {plain(piece.text) for piece in other.inline}
+    for piece in one.inline:
+        text = plain(piece.text)
+        if not is_word(text):
+            weight = _CODE_HIT if text in theirs or piece.text in other.content else _CODE_MISS
+            for unit in units:
+                if unit.start <= piece.start < unit.stop:
+                    unit.code += weight
+    ratio = letters / total
+    noise = 0.30 / total
+    all_seen, all_unseen = sum(unit.seen for unit in units), sum(unit.unseen for unit in units)
+    whole = []
+    for style, yes, no in zip(_STYLES, _SEEN, _UNSEEN, strict=True):
+        spread = style.spread * style.spread + noise
+        whole.append((all_seen * yes + all_unseen * no, style.ratio, spread))
+    best = max(words + _normal(ratio, usual, spread) for words, usual, spread in whole)
+    lost = [
+        [
+            unit.seen * (_HERE_SEEN - yes) + unit.unseen * (_HERE_UNSEEN - no) - unit.code
+            for unit in units
+        ]
+        for yes, no in zip(_SEEN, _UNSEEN, strict=True)
+    ]
+    needed = best - least
+    found = None
+    for (words, usual, spread), gains in zip(whole, lost, strict=True):
+        top = words - 0.5 * math.log(spread)
+        if top + _highest(gains) < needed:
+            continue  # No row of sentences can weigh so much.
+        for first in range(len(units)):
+            weight, gone = top, 0
+            for last in range(first, min(first + _WINDOW, len(units))):
+                weight += gains[last]
+                gone += units[last].letters
+                if weight < needed or gone >= total:
+                    continue
+                part = ratio / (1 - gone / total) - usual
+                score = weight + max(_FAR, -0.5 * part * part / spread)
+                if score >= needed:
+                    needed, found = score, (units[first].start, units[last].stop, best - score)
     return found
+
+
+def _normal(value: float, mean: float, variance: float) -> float:
+    return max(_FAR, -0.5 * (value - mean) * (value - mean) / variance) - 0.5 * math.log(variance)
+
+
+def _highest(gains: Iterable[float]) -> float:
+    """Return the most that a row of neighbours adds up to."""
+    highest = running = 0.0
+    for gain in gains:
+        running = max(0.0, running + gain)
+        highest = max(highest, running)
+    return highest
 
 
 CHECKS = (
     Check(
         "content",
-        1,
+        2,
         {OMISSION: Severity.HARD, WRONG_PAIR: Severity.HARD},
         content,
     ),
