@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from watari.artifact.stage import Silent
-from watari.endpoint import batch as batches
+from watari.endpoint import batch_gathering, batch_queue
 from watari.endpoint.asking import open_asking
 from watari.endpoint.ledger import open_ledger
 from watari.endpoint.params import AskingParams
@@ -163,8 +163,8 @@ def provider():
 
 @pytest.fixture
 def address(provider, monkeypatch):
-    monkeypatch.setattr(batches, "_QUIET", 0.1)
-    monkeypatch.setattr(batches, "_FIRST_LOOK", 0.02)
+    monkeypatch.setattr(batch_gathering, "QUIET", 0.1)
+    monkeypatch.setattr(batch_queue, "FIRST_LOOK", 0.02)
     with serving(provider) as url:
         yield url
 
@@ -244,16 +244,16 @@ def test_a_refused_batch(provider, address, tmp_path):
 
 
 def test_batches_are_cut_to_the_providers_limits(provider, address, tmp_path, monkeypatch):
-    monkeypatch.setattr(batches, "MOST_REQUESTS", 4)
+    monkeypatch.setattr(batch_gathering, "MOST_REQUESTS", 4)
     texts = [f"w{i}" for i in range(10)]
     assert run(tmp_path, endpoint(address), texts) == [text.upper() for text in texts]
     sizes = [
         len(content.splitlines()) for content in provider.files.values() if b'custom_id":' in content[:14]
     ]
-    monkeypatch.setattr(batches, "MOST_REQUESTS", 50_000)
+    monkeypatch.setattr(batch_gathering, "MOST_REQUESTS", 50_000)
     assert len(provider.batches) == 3
     assert max(sizes) == 4
-    monkeypatch.setattr(batches, "MOST_BYTES", 2000)
+    monkeypatch.setattr(batch_gathering, "MOST_BYTES", 2000)
     long = [f"{i}" * 600 for i in range(4)]
     assert run(tmp_path, endpoint(address), long) == long
     assert len(provider.batches) == 3 + 2
@@ -303,8 +303,8 @@ import asyncio, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 import test_endpoint_batch as t
-from watari.endpoint import batch
-batch._QUIET, batch._FIRST_LOOK = 0.1, 0.05
+from watari.endpoint import batch_gathering, batch_queue
+batch_gathering.QUIET, batch_queue.FIRST_LOOK = 0.1, 0.05
 t.run(Path(sys.argv[1]), t.endpoint(sys.argv[2]), [f"w{i}" for i in range(12)], t.Budget(money=0.003))
 """
 

@@ -172,7 +172,7 @@ def test_killed_and_run_again_gives_the_same_rows_and_asks_no_recorded_thing_aga
         generate(tmp_path / "killed", endpoint)
         twice = [key for key, count in teacher.asked.items() if count > 1]
         # Only what was in flight or not yet committed when it was killed.
-        assert all(before[key] == 1 for key in twice)
+        assert all(teacher.asked[key] == 2 and before[key] <= 1 for key in twice)
         assert len(twice) < len(before)
     for name in CONTENT:
         assert hash_file(tmp_path / "whole" / name) == hash_file(tmp_path / "killed" / name), name

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ import aiohttp
 import orjson
 
 from watari.artifact.draws import draw_uniform
+from watari.endpoint.batch_notes import Line
 from watari.endpoint.failures import classify
 from watari.endpoint.http import Reply, door
 from watari.endpoint.settings import Endpoint
@@ -67,6 +68,15 @@ class BatchService:
         self._base = base_url
         self._session = session
         self._door = door(endpoint, base_url)
+
+    def file_of(self, lines: Iterable[Line]) -> bytes:
+        """Return an input file that asks the questions."""
+        path = PATHS[self._endpoint.api]
+        return b"".join(
+            b'{"custom_id":%s,"method":"POST","url":%s,"body":%s}\n'
+            % (orjson.dumps(line.key), orjson.dumps(path), line.request)
+            for line in lines
+        )
 
     async def upload(self, name: str, lines: bytes) -> str:
         """Upload an input file and return its name at the provider."""

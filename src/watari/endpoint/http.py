@@ -6,18 +6,21 @@ is given back as far as it came. Redirects are not followed, since a key would t
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import aiohttp
+from aiohttp.connector import Connection
 from multidict import CIMultiDict
 from yarl import URL
 
 import watari
+from watari.endpoint.deadlines import Deadlines
 from watari.endpoint.settings import Endpoint, Patience
 from watari.errors import UserError
 
@@ -60,6 +63,7 @@ class Door:
     url: URL
     headers: CIMultiDict[str] = field(repr=False)
     timeout: aiohttp.ClientTimeout
+    patience: Patience
     proxy: str | None = field(repr=False)
 
 
@@ -91,15 +95,13 @@ def door(endpoint: Endpoint, base_url: str) -> Door:
         headers["Authorization"] = f"Bearer {key}"
     path = "/chat/completions" if endpoint.api == "chat" else "/completions"
     url = URL(base_url + path)
-    return Door(url, headers, _timeout(endpoint.patience), _proxy(url))
+    return Door(url, headers, _timeout(endpoint.patience), endpoint.patience, _proxy(url))
 
 
 def _timeout(patience: Patience) -> aiohttp.ClientTimeout:
+    """Return what aiohttp itself watches: only new connections. All else are `deadlines`."""
     return aiohttp.ClientTimeout(
-        total=patience.overall,
-        connect=patience.connect,
-        sock_connect=patience.connect,
-        sock_read=patience.read,
+        total=None, connect=patience.connect, sock_connect=patience.connect, sock_read=None
     )
 
 
@@ -112,43 +114,100 @@ def _proxy(url: URL) -> str | None:
     return proxies.get(url.scheme) or proxies.get("all")
 
 
+class _Connector(aiohttp.TCPConnector):
+    """Says when a request has its connection."""
+
+    def __init__(self, deadlines: Deadlines, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._deadlines = deadlines
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
+        connection = await super().connect(req, traces, timeout)
+        self._deadlines.connected()
+        return connection
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A session, and the deadlines of what is in flight in it."""
+
+    session: aiohttp.ClientSession
+    deadlines: Deadlines
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self.session.close()
+
+
+def open_line() -> Line:
+    """Return a line for `post`."""
+    deadlines = Deadlines()
+    connector = _Connector(deadlines, **_CONNECTOR)
+    return Line(_session(connector), deadlines)
+
+
 def open_session() -> aiohttp.ClientSession:
     """Return a session without a limit of its own: how many are in flight is the dispatcher's affair."""
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE, ttl_dns_cache=300)
+    return _session(aiohttp.TCPConnector(**_CONNECTOR))
+
+
+_CONNECTOR: dict[str, Any] = {"limit": 0, "keepalive_timeout": KEEP_ALIVE, "ttl_dns_cache": 300}
+
+
+def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=True, trust_env=False
     )
 
 
-async def post(session: aiohttp.ClientSession, where: Door, payload: bytes) -> Reply:
+async def post(line: Line, where: Door, payload: bytes) -> Reply:
     """Send `payload` and return what comes back. Only a cancellation is raised."""
     sent, started = time.time(), time.perf_counter()
-    status, parts, size = 0, [], 0
+    status = size = 0
+    parts: list[bytes] = []
     headers: Mapping[str, str] = {}
     trouble: Trouble = ""
     detail = ""
+    deadlines = line.deadlines
+    deadline = deadlines.begin(where.patience.read, where.patience.overall)
+    given_up = False
     try:
-        async with session.post(
-            where.url,
-            data=payload,
-            headers=where.headers,
-            timeout=where.timeout,
-            allow_redirects=False,
-            proxy=where.proxy,
-        ) as response:
-            status, headers = response.status, response.headers
-            read = response.content.readany
-            while part := await read():
-                parts.append(part)
-                size += len(part)
-                if size > LARGEST:
-                    trouble, detail = "too large", f"more than {LARGEST >> 20} MiB"
-                    break
+        try:
+            response = await line.session.post(
+                where.url,
+                # As what aiohttp takes bytes for, after it has looked.
+                data=aiohttp.BytesPayload(payload, content_type="application/json"),
+                headers=where.headers,
+                timeout=where.timeout,
+                allow_redirects=False,
+                proxy=where.proxy,
+            )
+            status, headers, content = response.status, response.headers, response.content
+            try:
+                while True:
+                    deadlines.heard(deadline)
+                    part = await content.readany()
+                    if not part:
+                        break
+                    parts.append(part)
+                    size += len(part)
+                    if size > LARGEST:
+                        trouble, detail = "too large", f"more than {LARGEST >> 20} MiB"
+                        break
+            finally:
+                if not content.at_eof():
+                    response.close()
+        finally:
+            given_up = deadlines.end(deadline)
+    except asyncio.CancelledError:
+        if not given_up:
+            raise
+        trouble, detail = "timeout", deadline.passed
     except TimeoutError as error:
-        trouble = "timeout"
-        detail = _words(error) or "the overall deadline has passed"
-        if isinstance(error, aiohttp.ConnectionTimeoutError):
-            trouble = "no connection"
+        trouble = "no connection" if isinstance(error, aiohttp.ConnectionTimeoutError) else "timeout"
+        detail = _words(error)
     except (aiohttp.ClientConnectorError, aiohttp.ClientProxyConnectionError) as error:
         trouble, detail = "no connection", _words(error)
     except (aiohttp.ClientError, OSError, ValueError) as error:

@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import orjson
 
 from watari.artifact.draws import draw_uniform
@@ -21,7 +20,7 @@ from watari.endpoint.budget import Purse, check_budget, worst_case
 from watari.endpoint.dispatcher import Dispatcher
 from watari.endpoint.failures import Outcome, classify
 from watari.endpoint.headers import retry_after
-from watari.endpoint.http import Door, Reply, door, open_session, post
+from watari.endpoint.http import Door, Line, Reply, door, open_line, post
 from watari.endpoint.ledger.records import Attempt, Recorded, Spend
 from watari.endpoint.params import AskingParams
 from watari.endpoint.request import AskFailed, Request
@@ -75,7 +74,7 @@ class Online:
         self._budgets = (params.budget, params.run_budget)
         self._purse = Purse(ledger, params.label, *self._budgets) if limited else None
         self._servers = servers
-        self._session: aiohttp.ClientSession | None = None
+        self._line: Line | None = None
         self._addresses: dict[str, str] = {}
         self._dispatchers: dict[tuple[str, str | None, str], Dispatcher] = {}
         self._routes: dict[int, tuple[Endpoint, _Route]] = {}
@@ -118,8 +117,8 @@ class Online:
 
     async def end(self) -> None:
         """See `Backend.end`."""
-        if self._session is not None:
-            await self._session.close()
+        if self._line is not None:
+            await self._line.close()
         if self._purse is not None:
             await self._purse.close()
 
@@ -150,10 +149,10 @@ class Online:
         self._routes[id(endpoint)] = (endpoint, route)  # keeps the endpoint, and so its id, alive
         return route
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = open_session()
-        return self._session
+    def _open(self) -> Line:
+        if self._line is None:
+            self._line = open_line()
+        return self._line
 
     def _account(self, endpoint: Endpoint) -> _Account:
         account = self._accounts.get(endpoint.label)

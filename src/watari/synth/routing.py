@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 from watari.languages.routing import Routing, load_routing, routing_languages
 
-HEAD = 600
+HEAD = 400
 """Characters at the beginning of a message that the rules look at."""
-TAIL = 300
+TAIL = 240
 """Characters at its end."""
 
 _FENCE = re.compile(r"```.*?(?:```|\Z)", re.S)

@@ -18,14 +18,14 @@ works out anew which words each pattern needs; without that everything works, an
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
 from typing import Any
 
 from watari.errors import UserError
-from watari.languages.routing.index import Index, Needs, kept_needs, needs_of
+from watari.languages.routing.index import Index, Needs, alternatives, kept_needs, needs_of
 from watari.languages.routing.needed import keys_of
 
 _FRAGMENT = re.compile(r"<([a-z_]+)>")
@@ -61,7 +61,7 @@ class Routing:
         code: Of the language.
         innocent: Phrases to blank.
         guards: By name.
-        rules: One for each pattern, in order.
+        rules: One for each pattern, and for each of its alternatives, in order.
         innocent_index, rule_index: Which of them may match a text.
     """
 
@@ -125,7 +125,7 @@ def worked_out(code: str) -> tuple[list[Needs], list[Needs]]:
     content = _content(code)
     parse_routing(code, content)
     innocent, rules = _filled_patterns(content, _where(code))
-    return _needs(innocent), _needs(rules)
+    return _needs(innocent), _needs(pattern for _, pattern in rules)
 
 
 def parse_routing(code: str, content: Any) -> Routing:
@@ -139,9 +139,10 @@ def parse_routing(code: str, content: Any) -> Routing:
     where = _where(code)
     whole = checked(content, where)
     innocent, rules = _filled_patterns(whole, where)
-    for pattern in (*innocent, *rules):
+    patterns = [pattern for _, pattern in rules]
+    for pattern in (*innocent, *patterns):
         check_pattern(pattern, where)
-    made = _routing(code, whole, _needs(innocent), _needs(rules))
+    made = _routing(code, whole, _needs(innocent), _needs(patterns))
     for pattern in made.guards.values():
         check_pattern(pattern, where)
     return made
@@ -159,7 +160,7 @@ def _where(code: str) -> str:
     return f"languages/routing/{code}.yaml"
 
 
-def _needs(patterns: list[str]) -> list[Needs]:
+def _needs(patterns: Iterable[str]) -> list[Needs]:
     return [needs_of(pattern) for pattern in patterns]
 
 
@@ -167,10 +168,8 @@ def _routing(code: str, content: Mapping[str, Any], innocent: list[Needs], needs
     where = _where(code)
     fragments = _fragments(content, where)
     phrases, patterns = _filled_patterns(content, where)
-    told = ((rule, tuple(rule.get("unless") or ())) for rule in content["rules"] for _ in rule["patterns"])
     rules = tuple(
-        Rule(rule["category"], rule["reason"], pattern, unless)
-        for (rule, unless), pattern in zip(told, patterns, strict=True)
+        Rule(rule["category"], rule["reason"], pattern, tuple(rule.get("unless") or ())) for rule, pattern in patterns
     )
     guards = {
         name: "|".join(f"(?:{_filled(item, fragments, where)})" for item in items)
@@ -179,16 +178,19 @@ def _routing(code: str, content: Mapping[str, Any], innocent: list[Needs], needs
     return Routing(code, tuple(phrases), guards, rules, Index(innocent), Index(needs))
 
 
-def _filled_patterns(content: Mapping[str, Any], where: str) -> tuple[list[str], list[str]]:
+def _filled_patterns(
+    content: Mapping[str, Any], where: str
+) -> tuple[list[str], list[tuple[Mapping[str, Any], str]]]:
+    """Return the innocent phrases, and (rule, pattern); what `|` parts at the top stands apart, with needs of its own."""
     fragments = _fragments(content, where)
-
-    def each() -> Iterator[str]:
-        for rule in content["rules"]:
-            for item in rule["patterns"]:
-                yield _filled(item, fragments, where)
-
     innocent = [_filled(item, fragments, where) for item in content.get("innocent") or ()]
-    return innocent, list(each())
+    patterns = [
+        (rule, part)
+        for rule in content["rules"]
+        for item in rule["patterns"]
+        for part in alternatives(_filled(item, fragments, where))
+    ]
+    return innocent, patterns
 
 
 def _fragments(content: Mapping[str, Any], where: str) -> dict[str, str]:

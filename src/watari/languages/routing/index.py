@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from importlib import resources
 from pathlib import Path
 
 from watari.languages.routing.needed import Group, needed_pieces, needed_words
+
+
+_TOKEN = re.compile(r"\\.|.", re.S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,23 @@ class Needs:
 
     words: tuple[Group, ...]
     pieces: tuple[tuple[str, ...], ...]
+
+
+def alternatives(pattern: str) -> list[str]:
+    """Return what `|` parts in a pattern outside of every bracket."""
+    parts = [""]
+    depth, in_class = 0, False
+    for token in _TOKEN.findall(pattern):
+        if in_class:
+            in_class = token != "]"
+        elif token == "|" and not depth:
+            parts.append("")
+            continue
+        else:
+            in_class = token == "["
+            depth += (token == "(") - (token == ")")
+        parts[-1] += token
+    return parts
 
 
 def needs_of(pattern: str) -> Needs:

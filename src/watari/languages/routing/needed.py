@@ -8,6 +8,7 @@ is at worst tried in vain.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from re import _constants as code  # type: ignore[attr-defined]
@@ -20,19 +21,24 @@ _MOST = 3000
 """Strings that a part of a pattern may stand for, to be listed one by one."""
 SCRIPT = "~"
 """What a text counts by that holds letters of another script."""
+QUOTE = '"'
+"""What a text counts by in which a quotation may begin."""
+_QUOTED = re.compile(r"(?<![a-z0-9])'")
+_OPENS = re.compile(r"[\"«*]|[\x00 (]'")
 _FOREIGN = re.compile(r"[\u0370-\u1fff\u2c00-\ud7ff\uf900-\ufaff\uff66-\uffdc]")
 _PIECES = 2
-_MOST_PIECES = 16
+_MOST_PIECES = 24
 _EDGE = "\0"
 _UNKNOWN = "\1"
 _WORD = re.compile(rf"([a-z0-9]{{1,{KEY}}})[a-z0-9]*")
 _PART = re.compile(r"(\x00|\x01|[^a-z0-9\x00\x01])([a-z0-9]+)(?=(\x00|\x01|[^a-z0-9\x00\x01]|\Z))")
-_COMMON = frozenset(
+_NO_LETTER = list(parser.parse("[a-z0-9]"))
+_COMMON = frozenset((QUOTE,)) | frozenset(
     re.findall(
         r"\w+",
         "a an and are as at be by can do does for from get give has have how i if in into is it make me my not of on or"
         " please that the there these this to use using was what when which with write you your one all any find tell"
-        " some each every no out up we",
+        " some each every no out up we should would",
     )
 )
 
@@ -42,6 +48,8 @@ Group = frozenset[str]
 def keys_of(text: str) -> set[str]:
     """Return what the words of a lower-case text count by."""
     keys = set(_WORD.findall(text))
+    if '"' in text or "*" in text or "«" in text or ("'" in text and _QUOTED.search(text)):
+        keys.add(QUOTE)
     if not text.isascii() and _FOREIGN.search(text):
         keys.add(SCRIPT)
     return keys
@@ -119,17 +127,21 @@ def _groups(items: Sequence[Any], before: list[str], kind_of: _Kind) -> list[Gro
 
 
 def _keys(run: list[str]) -> Group | None:
-    keys: set[str] = set()
+    choices = []
     for text in run:
-        sure = [
+        sure = {
             word[:KEY]
             for before, word, after in _PART.findall(text)
             if before != _UNKNOWN and before and (len(word) >= KEY or (after and after != _UNKNOWN))
-        ]
+        }
+        if _OPENS.search(text):
+            sure.add(QUOTE)
         if not sure:
             return None
-        keys.add(min(sure, key=lambda key: (key in _COMMON, -len(key), key)))
-    return frozenset(keys)
+        choices.append(sure)
+    often = Counter(key for sure in choices for key in sure)
+    # What most of the strings share makes the smallest group.
+    return frozenset(min(sure, key=lambda key: (key in _COMMON, -often[key], -len(key), key)) for sure in choices)
 
 
 def _literals(run: list[str]) -> Group | None:
@@ -192,6 +204,8 @@ def _strings(items: Iterable[Any]) -> list[str] | None:
             more = [chr(value)]
         elif kind is code.AT:
             more = [_EDGE] if value is code.AT_BOUNDARY else [""]
+        elif kind is code.ASSERT_NOT and value[0] < 0 and list(value[1]) == _NO_LETTER:
+            more = [_EDGE]
         elif kind in (code.ASSERT, code.ASSERT_NOT):
             more = [""]
         elif kind is code.SUBPATTERN:

@@ -100,6 +100,7 @@ _PATH = re.compile(r"(?=[^/.@_]*[/.@_][\w])[@./\w-]+", re.A)
 _MODULE = re.compile(r"\b(?:from|import|require)\s*\(?\s*$")
 _BOUND = re.compile(r"(?:[@:#]|\bv-)[\w.:\[\]-]*=$")
 _SPACE = re.compile(r"\s")
+_STRINGS = re.compile(r'""(?:\s*,\s*"")+')
 _CALL = re.compile(r"[\w.]\(|\b(?:import|export|const|return)\b", re.A)
 _DIGITS = re.compile(r"\d+(?:\.\d+)*")
 _INFO_MARKS = re.compile(r"[\w.:/-]+|[\"'“”‘’\[\]{}]", re.A)
@@ -141,7 +142,7 @@ def difference(source: Piece, target: Piece) -> str:
         return ""
     if is_prose(source, told_in=target.text) and not target.text.isascii():
         return _prose_difference(source.text, target.text)
-    if _same(source.text, target.text, language):
+    if _same(source.text, target.text, language) or _listed(source.text, target.text, language):
         return _numbers_difference(source.text, target.text)
     return _first_difference(_lines(source.text, language), _lines(target.text, language))
 
@@ -223,6 +224,14 @@ def _same(source: str, target: str, language: str) -> bool:
     return _indents_alike(source, target)
 
 
+def _listed(source: str, target: str, language: str) -> bool:
+    """Return whether all that differs is how many translated strings a list has: examples of another language."""
+    if target.isascii() or not source.isascii():
+        return False
+    one, other = (_STRINGS.sub('""', skeleton(text, language)) for text in (source, target))
+    return _TOKEN.findall(one) == _TOKEN.findall(other) and _indents_alike(source, target)
+
+
 def _indents_alike(source: str, target: str) -> bool:
     mine, theirs = _indents(source), _indents(target)
     deep, kept = sum(map(bool, mine)), sum(map(bool, theirs))
@@ -281,4 +290,4 @@ def _language(info: str) -> str:
     return match[0].lower() if match else ""
 
 
-CHECKS = (Check("code", 1, {CHANGED: Severity.HARD, COUNT: Severity.HARD}, code),)
+CHECKS = (Check("code", 2, {CHANGED: Severity.HARD, COUNT: Severity.HARD}, code),)

@@ -58,6 +58,8 @@ _NUMBER_HIT, _NUMBER_MOST = math.log(0.9 / 0.1), 4.0
 _HERE = 0.40
 _HERE_SEEN, _HERE_UNSEEN = math.log(_HERE), math.log(1 - _HERE)
 _CODE_HIT, _CODE_MISS = math.log(0.97 / 0.5), math.log(0.03 / 0.5)
+# How likely it is that the target has as many sentences as the source, more, or fewer; each further one is less likely.
+_AS_MANY, _MORE, _FEWER, _FEWER_TOLD = math.log(0.70), math.log(0.20), math.log(0.04), math.log(0.12)
 _FAR = -8.0
 """No length says more than this: half of such rows are something nobody thought of."""
 
@@ -72,6 +74,11 @@ _NUMBER = re.compile(r"(?<![\d.,])\d{2,}(?![\d.,]\d)", re.A)
 _UNIT_END = re.compile(
     r"[.!?][\"')\]”’*_]*\s+(?=[\"'(\[“‘*_]*[A-Z0-9\s]|$)|\n[ \t]*\n|\n(?=[ \t>]*(?:[-*+•]|\d{1,3}[.)]|#{1,6}|\|)[ \t])|[:;]\n"
 )
+
+_THEIR_END = re.compile(
+    r"[。！？!?]+[」』）)\"'”’*_]*\s*|\.\s+|\n[ \t]*\n\s*|\n(?=[ \t>]*(?:[-*+•・]|\d{1,3}[.)．]|#{1,6}|\|)[ \t　]?)|[:;：；]\s*\n"
+)
+_TWO = re.compile(r"\w\w")
 
 
 class _Traces:
@@ -137,17 +144,25 @@ def content(source: Conversation, target: Conversation, meta: Meta) -> list[Find
 def _compare(one: Turn, other: Turn, number: int, meta: Meta) -> Iterator[Finding]:
     pair = (meta.source, meta.target)
     traces = _Traces(other, pair)
-    units = _units(one, meta.source)
+    units = _units(one)
     if not units:
         return
     letters = sum(map(len, _ALNUM.findall(traces.text)))
     total = sum(unit.letters for unit in units)
-    if _evidence(one, units, traces, pair, letters, total) <= meta.limits.get("wrong-pair", -3.5):
-        message = "few words of the source left a trace in the target: is it the translation of another text?"
-        yield Finding(WRONG_PAIR, Severity.HARD, message, None)
-        return
-    least = meta.limits.get("omission", -4.0 if meta.free else -2.5)
-    if (missing := _omitted(one, other, units, traces, letters, total, least)) is not None:
+    least = meta.limits.get("wrong-pair", -4.5 if meta.free else -3.5)
+    if _evidence(one, units, traces, pair, letters, total) <= least:
+        _without_set_phrases(one, units, meta.source)
+        if _evidence(one, units, traces, pair, letters, total) <= least:
+            message = "few words of the source left a trace in the target: is it the translation of another text?"
+            yield Finding(WRONG_PAIR, Severity.HARD, message, None)
+            return
+    # People talk more freely than they write manuals, and an editor more freely still.
+    usual = -6.0 if meta.free else -2.5 if meta.kind == "chat" else -1.7
+    least = meta.limits.get("omission", usual)
+    missing = _omitted(one, other, units, traces, letters, total, least, meta.free)
+    if missing is not None and _without_set_phrases(one, units, meta.source):
+        missing = _omitted(one, other, units, traces, letters, total, least, meta.free)
+    if missing is not None:
         start, stop, _weight = missing
         text = " ".join(one.content[start:stop].split())[:100]
         message = f"nothing in the target tells of: {text}"
@@ -249,16 +264,15 @@ def _length(ratio: float, total: int) -> float:
     return 0.0
 
 
-def _units(turn: Turn, language: str) -> list[_Unit]:
+def _units(turn: Turn) -> list[_Unit]:
     """Return the sentences of the source's prose, over line breaks; headings, items and cells by themselves."""
     prose = turn.prose
     found = []
     start = 0
     ends = [match.end() for match in _UNIT_END.finditer(prose)]
-    lower = prose.lower() if len(prose.lower()) == len(prose) else prose
-    for set_phrase in pattern("set_phrases", language).finditer(lower):
-        # Said in its own way in every language: its words have no traces.
-        lower = f"{lower[: set_phrase.start()]}{' ' * len(set_phrase[0])}{lower[set_phrase.end() :]}"
+    lower = prose.lower()
+    if len(lower) != len(prose):
+        lower = prose
     for stop in (*ends, len(prose)):
         words = _WORD.findall(lower, start, stop)
         letters = sum(map(len, words))
@@ -268,8 +282,33 @@ def _units(turn: Turn, language: str) -> list[_Unit]:
     return found
 
 
+def _without_set_phrases(turn: Turn, units: list[_Unit], language: str) -> bool:
+    """Take the words of greetings and other set phrases, which every language says in its own way, out of the units.
+
+    Returns:
+        Whether there were any.
+    """
+    found = False
+    for unit in units:
+        text = turn.prose[unit.start : unit.stop].lower()
+        left = text
+        for match in pattern("set_phrases", language).finditer(text):
+            left = f"{left[: match.start()]}{' ' * len(match[0])}{left[match.end() :]}"
+        if left != text:
+            found = True
+            unit.words = set(_WORD.findall(left))
+    return found
+
+
 def _omitted(
-    one: Turn, other: Turn, units: list[_Unit], traces: _Traces, letters: int, total: int, least: float
+    one: Turn,
+    other: Turn,
+    units: list[_Unit],
+    traces: _Traces,
+    letters: int,
+    total: int,
+    least: float,
+    told: bool,
 ) -> tuple[int, int, float] | None:
     """Return the place of what is missing of the source, with its evidence, if something is.
 
@@ -277,6 +316,8 @@ def _omitted(
     sentences was, and what is seen of those is by chance.
     """
     for unit in units:
+        unit.seen = unit.unseen = 0
+        unit.code = 0.0
         for word in unit.words:
             seen = traces.of(word)
             if seen:
@@ -306,11 +347,14 @@ def _omitted(
         ]
         for yes, no in zip(_SEEN, _UNSEEN, strict=True)
     ]
+    more = _sentences(traces.text) - len(units)
+    now = _count(more, len(units), told)
+    said = [_count(more + missing, len(units), told) for missing in range(1, _WINDOW + 1)]
     needed = best - least
     found = None
     for (words, usual, spread), gains in zip(whole, lost, strict=True):
         top = words - 0.5 * math.log(spread)
-        if top + _highest(gains) < needed:
+        if top + _highest(gains) + max(0.0, _AS_MANY - now) < needed:
             continue  # No row of sentences can weigh so much.
         for first in range(len(units)):
             weight, gone = top, 0
@@ -320,10 +364,27 @@ def _omitted(
                 if weight < needed or gone >= total:
                     continue
                 part = ratio / (1 - gone / total) - usual
-                score = weight + max(_FAR, -0.5 * part * part / spread)
+                score = weight + max(_FAR, -0.5 * part * part / spread) + said[last - first] - now
                 if score >= needed:
                     needed, found = score, (units[first].start, units[last].stop, best - score)
     return found
+
+
+def _sentences(prose: str) -> int:
+    """Return how many sentences, headings, items and cells a target has, each with two letters at least."""
+    found = start = 0
+    for match in _THEIR_END.finditer(prose):
+        found += _TWO.search(prose, start, match.end()) is not None
+        start = match.end()
+    return found + (_TWO.search(prose, start) is not None)
+
+
+def _count(more: int, units: int, told: bool) -> float:
+    """Return how likely so many more sentences than the source's are, as a logarithm; told: by an editor, who merges them."""
+    if more == 0:
+        return _AS_MANY
+    steps = (abs(more) - 1) / (1 + units / 12)
+    return max(_FAR, _MORE - 0.6 * steps if more > 0 else (_FEWER_TOLD if told else _FEWER) - 0.9 * steps)
 
 
 def _normal(value: float, mean: float, variance: float) -> float:

@@ -208,7 +208,7 @@ def _span(turn: Turn, number: int, code: str) -> Span | None:
 CHECKS = (
     Check(
         "inline",
-        1,
+        2,
         {**dict.fromkeys((CHANGED, LOST, MISSING, BROKEN), Severity.HARD), TRANSLATED: Severity.WARN},
         inline,
     ),

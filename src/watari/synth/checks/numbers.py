@@ -38,6 +38,19 @@ _MARKER = re.compile(r"^[ \t]*(\d{1,3})[.)][ \t]", re.M)
 _DIGIT = re.compile(r"\d")
 _SMALL = frozenset("234")
 _RAISED = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉]")
+_ERA = re.compile(
+    r"(?:明治|大正|昭和|平成|令和)\s?(?:\d{1,2}|元)年|[一-龥]{2}(?:[ _]?\([^()]{1,8}\))?\s?(?:\d{1,2}|元)年(?=(?:閏?\d{1,2}月(?:\d{1,2}日)?)?\s?[（(]\s?\d{3,4}年|[^年]{0,12}旧暦)"
+    r"|\d{3,4}年(?:\d{1,2}月(?:\d{1,2}日)?)?\s?[（(]\s?[一-龥]{2}(?:[ _]?\([^()]{1,8}\))?\s?(?:\d{1,2}|元)年|旧暦"
+)
+"""A year of an era, which a translation turns into one of another calendar, with its month and day."""
+_MEASURE = re.compile(
+    r"\b(?:feet|foot|ft|inch(?:es)?|miles?|mph|yards?|acres?|pounds?|lbs?|ounces?|oz|gallons?|quarts?|pints?|cups?|degrees|fahrenheit|stones?)\b|°\s?F|[$£€¥]\s?\d|\b(?:dollars?|pounds?|euros?|cents?|USD|yen)\b",
+    re.I,
+)
+_METRIC = re.compile(
+    r"メートル|キロ|センチ|ミリ|グラム|リットル|℃|摂氏|度|平方|ヘクタール|トン|円|ドル|(?<=\d)\s?(?:k?m|cm|mm|k?g|ml|l|L)(?![A-Za-z])"
+)
+"""Measures and money of one country, told in those of another."""
 _OTHER_FORMS = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉０-９，．①-⑳]")
 
 
@@ -76,11 +89,16 @@ def _compare(one: Turn, other: Turn, number: int, meta: Meta) -> Iterator[Findin
     )
     if not gone and lost.total() == new.total():
         gone, exchanged = lost, list(new)
+    soft = (strange or exchanged) and (
+        _ERA.search(theirs_text)
+        or (_MEASURE.search(mine_text) and _METRIC.search(theirs_text))
+        or (meta.free and meta.kind == "chat")
+    )
     if gone and (strange or exchanged):
         value = (strange or exchanged)[0]
         message = f"the number {value} stands for {next(iter(gone))}"
         # An editor turns feet into metres, and sets facts right.
-        severity = Severity.WARN if meta.free else Severity.HARD
+        severity = Severity.WARN if soft else Severity.HARD
         yield Finding(CHANGED, severity, message, _span(other, number, value))
     elif strange:
         told = theirs.keys() | spelt
@@ -89,7 +107,7 @@ def _compare(one: Turn, other: Turn, number: int, meta: Meta) -> Iterator[Findin
         counted = not unsaid and all(value in _SMALL for value in strange)
         # Words of other languages than English that name a number are not known.
         unknown = meta.source != "en"
-        severity = Severity.WARN if meta.free or counted or unknown else Severity.HARD
+        severity = Severity.WARN if soft or counted or unknown else Severity.HARD
         message = f"the number {strange[0]} does not stand in the source"
         yield Finding(CHANGED, severity, message, _span(other, number, strange[0]))
     elif (twice := _told_twice(new, mine_text, theirs, spelt)) and not meta.free:
@@ -155,4 +173,4 @@ def _span(turn: Turn, number: int, value: str) -> Span | None:
     return Span(number, at, at + len(value)) if at >= 0 else None
 
 
-CHECKS = (Check("numbers", 1, {CHANGED: Severity.HARD, MISSING: Severity.WARN}, numbers),)
+CHECKS = (Check("numbers", 2, {CHANGED: Severity.HARD, MISSING: Severity.WARN}, numbers),)

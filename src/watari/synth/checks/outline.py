@@ -83,7 +83,9 @@ def _compare(one: Turn, other: Turn, meta: Meta) -> Iterator[Finding]:
         yield _hard(HEADINGS, f"headings of levels {_levels(theirs)} for the source's {_levels(mine)}")
     if mine.items != theirs.items and _loose_items(one) != _loose_items(other):
         # One "- " may be a line that was broken there; an editor may tell a list as a sentence.
-        loose = max(mine.items, theirs.items) < 2 or (meta.free and theirs.items < mine.items)
+        loose = max(mine.items, theirs.items) < 2 or (
+            meta.free and theirs.items < mine.items and not mine.headings
+        )
         severity = Severity.WARN if loose else Severity.HARD
         yield Finding(ITEMS, severity, f"{theirs.items} list items for the source's {mine.items}")
     if mine.columns != theirs.columns:
@@ -102,9 +104,17 @@ def _compare(one: Turn, other: Turn, meta: Meta) -> Iterator[Finding]:
     elif theirs.bold != mine.bold:
         yield Finding(BOLD, Severity.WARN, f"{theirs.bold} marks of bold type for the source's {mine.bold}")
     if mine.blocks != theirs.blocks:
-        severity = Severity.WARN if meta.free and theirs.blocks < mine.blocks else Severity.HARD
+        severity = Severity.WARN if _merged(one, mine, theirs, meta) else Severity.HARD
         message = f"{theirs.blocks} blocks between empty lines for the source's {mine.blocks}"
         yield Finding(BLOCKS, severity, message)
+
+
+def _merged(one: Turn, mine: Outline, theirs: Outline, meta: Meta) -> bool:
+    """Return whether paragraphs of plain text were put together: an editor's doing that loses nothing; of a page with
+    headings, code or tables the blocks are its form."""
+    if theirs.blocks >= mine.blocks or mine.headings or mine.columns or one.fences:
+        return False
+    return mine.blocks <= (12 if meta.free else 6 if meta.kind == "chat" else 2)
 
 
 def _loose_items(turn: Turn) -> int:
@@ -123,7 +133,7 @@ def _levels(outline: Outline) -> str:
 CHECKS = (
     Check(
         "outline",
-        1,
+        2,
         dict.fromkeys((HEADINGS, ITEMS, TABLE, LINKS, BOLD, BLOCKS), Severity.HARD),
         outline,
     ),

@@ -18,7 +18,7 @@ ANCHOR = "anchor-changed"
 ROLE = "role-changed"
 
 _DOUBLE = re.compile(r"\{\{[^{}]*\}\}")
-_SINGLE = re.compile(r"(?<!\{)\{[\w.:!\[\]]*\}(?!\})")
+_SINGLE = re.compile(r"(?<![{=])\{[\w.:!\[\]]*\}(?!\})")
 _ANCHORS = re.compile(r"\{#[^{}\n]*\}|\{/\*[^{}\n]*\*/\}")
 _PRINTF = re.compile(r"(?<![\w%])%(?:\(\w+\)|\d+\$)?[-+#0]*\d*(?:\.\d+)?[sdifxXeEgGcr](?![A-Za-z0-9_])")
 _DOLLAR = re.compile(r"(?<![\w$\\])\$(?:\{\w+\}|[A-Z_][A-Z0-9_]+\b|\(\w+\))", re.A)
@@ -70,4 +70,4 @@ def _compare(one: Turn, other: Turn, number: int) -> Iterator[Finding]:
         )
 
 
-CHECKS = (Check("placeholders", 1, dict.fromkeys((CHANGED, ANCHOR, ROLE), Severity.HARD), placeholders),)
+CHECKS = (Check("placeholders", 2, dict.fromkeys((CHANGED, ANCHOR, ROLE), Severity.HARD), placeholders),)
