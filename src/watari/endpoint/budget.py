@@ -15,11 +15,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from watari.endpoint.hold import Hold
 from watari.endpoint.ledger.accounts import Caps
 from watari.endpoint.ledger.records import NANO, Amounts, Spend
 from watari.endpoint.settings import Budget
 from watari.endpoint.spent import BudgetSpent
-from watari.endpoint.till import Hold, Till
+from watari.endpoint.till import Till
 from watari.endpoint.worst_case import check_budget, output_limit, worst_case
 
 if TYPE_CHECKING:

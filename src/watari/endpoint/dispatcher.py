@@ -77,7 +77,7 @@ class Dispatcher:
         self._waiting: list[tuple[int, int, float, asyncio.Future[Permit]]] = []
         self._numbers = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
-        self._closed: WatariError | None = None
+        self.closed: WatariError | None = None  # what `close` was given
         self._closing = asyncio.Event()
         self._pausing = 0
         self._answered_at = now
@@ -100,8 +100,8 @@ class Dispatcher:
         Raises:
             WatariError: the one that `close` was given.
         """
-        if self._closed is not None:
-            raise self._closed
+        if self.closed is not None:
+            raise self.closed
         if not self._waiting and self.in_flight < self.concurrency.limit:
             now = self._loop.time()
             if self._ready(now, tokens) <= now:
@@ -152,13 +152,13 @@ class Dispatcher:
         self._free()
 
     def cancelled(self) -> None:
-        """Give the place of a request back whose sending was given up."""
+        """Give the place of a request back that was not sent, or whose sending was given up."""
         self._free()
 
     def close(self, error: WatariError) -> None:
         """Let nobody in any more: `error` is raised to all who wait and all who come. The first one given stays."""
-        if self._closed is None:
-            self._closed = error
+        if self.closed is None:
+            self.closed = error
             self._closing.set()
             for *_, future in self._waiting:
                 if not future.done():
@@ -185,8 +185,8 @@ class Dispatcher:
                 await self._closing.wait()
         except TimeoutError:
             return
-        assert self._closed is not None
-        raise self._closed
+        assert self.closed is not None
+        raise self.closed
 
     async def outlasted(self, longest: float) -> bool:
         """Wait while the server is down; True once it answers again.

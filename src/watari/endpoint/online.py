@@ -214,16 +214,14 @@ class _Exchange:
     async def _once(self) -> tuple[Reply, Outcome, Hold | None]:
         """Send once. The place at the server is free again when the bytes are there, before they are recorded."""
         online, dispatcher = self._online, self._route.dispatcher
-        purse = online._purse
-        hold = await purse.hold(worst_case(self._endpoint, self._body)) if purse is not None else None
-        try:
-            size = len(self._payload)
-            tokens = dispatcher.estimate(size, self._body.get("max_tokens"))
-            permit = await dispatcher.enter(self._order, tokens)
-        except BaseException:
-            if hold is not None:
-                hold.release()
-            raise
+        size = len(self._payload)
+        tokens = dispatcher.estimate(size, self._body.get("max_tokens"))
+        permit = await dispatcher.enter(self._order, tokens)
+        hold = None
+        if online._purse is not None:
+            # Only now: what is set aside counts as spent if the process is killed, and thousands may wait to be let in.
+            # Who waits for the budget keeps the place; what others leave comes back without one.
+            hold = await self._set_aside(online._purse)
         if self._first_sent is None:
             self._first_sent = asyncio.get_running_loop().time()
         try:
@@ -241,6 +239,20 @@ class _Exchange:
             dispatcher.learn(size, usage.prompt, usage.completion)
         dispatcher.leave(permit, outcome.sort, reply, used)
         return reply, outcome, hold
+
+    async def _set_aside(self, purse: Purse) -> Hold:
+        """Return the hold of the worst case; where there is none, the place at the server is given back."""
+        dispatcher = self._route.dispatcher
+        try:
+            hold = await purse.hold(worst_case(self._endpoint, self._body))
+        except BaseException:
+            dispatcher.cancelled()
+            raise
+        if dispatcher.closed is not None:  # meanwhile
+            hold.release()
+            dispatcher.cancelled()
+            raise dispatcher.closed
+        return hold
 
     def _attempt(self, reply: Reply, outcome: Outcome) -> Attempt:
         endpoint, request, usage = self._endpoint, self._request, outcome.read.usage

@@ -93,6 +93,10 @@ def _index(item: Any) -> int:
     return index if isinstance(index, int) else 0
 
 
+_WITHOUT_TEXT = ("length", "content_filter")
+"""Reasons to finish that leave no text, and would again: all tokens went into thinking, the filter let nothing through."""
+
+
 def _choice(item: Mapping[str, Any], api: str) -> Choice:
     reason = item.get("finish_reason")
     if api == "chat":
@@ -101,7 +105,12 @@ def _choice(item: Mapping[str, Any], api: str) -> Choice:
         if isinstance(text, list):  # parts, as some servers write them
             text = "".join(part.get("text") or "" for part in text)
         if text is None:
-            text = message.get("refusal") or ""
+            text = message.get("refusal")
+        if text is None:
+            if reason not in _WITHOUT_TEXT:
+                called = message.get("tool_calls") or message.get("function_call")
+                raise ValueError("a tool is called" if called else "there is no text in it")
+            text = ""
     else:
         text = item["text"]
     if not isinstance(text, str):

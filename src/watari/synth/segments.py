@@ -21,14 +21,12 @@ from dataclasses import dataclass, field
 import orjson
 
 from watari.synth.ladder import Message, Messages, Unreadable
+from watari.synth.cutting import pieces_of
 from watari.synth.masking import Comments, Masks, faults, mask, translatable, unmask
 
 SEGMENT = 1500
 """Characters of a segment at most, where its blocks allow it."""
 
-_BLOCKS = re.compile(r"(\n[ \t]*(?:\n[ \t]*)+)")
-_LINES = re.compile(r"(\n)")
-_SENTENCES = re.compile(r"((?<=[.!?。！？])\s+)")
 # A mark may be bold (then on both sides) and may have a colon that a blank follows; all else belongs to the text.
 _AROUND = r"^[ \t]*(\*\*|__)?{}(?(1)\1)(?:[:：](?=\s|\Z))?[ \t　]*"
 _NUMBER = r"\s*(?P<number>[0-9０-９]+)\s*"
@@ -125,7 +123,7 @@ def segmented(
             found.turns.append((role, [content]))
             continue
         pieces: list[int | str] = []
-        for piece in _pieces(mask(content, found.masks, code=code), size):
+        for piece in pieces_of(mask(content, found.masks, code=code), size):
             text = piece.strip()
             if not text or not translatable(text):
                 pieces.append(piece)
@@ -256,45 +254,6 @@ def _from_json(text: str, wanted: list[int]) -> dict[int, str] | None:
             return None
         read[int(digits)] = told.strip()
     return read if sorted(read) == wanted else None
-
-
-def _pieces(text: str, size: int) -> list[str]:
-    """Return `text` cut between blocks into pieces of at most `size` characters; joined, they are the text again."""
-    if len(text) <= size:
-        return [text]
-    pieces = [text]
-    for cut in (_BLOCKS, _LINES, _SENTENCES):
-        pieces = [smaller for piece in pieces for smaller in _packed(piece, cut, size)]
-    return pieces
-
-
-def _packed(text: str, cut: re.Pattern[str], size: int) -> list[str]:
-    if len(text) <= size:
-        return [text]
-    # With one group, `split` gives text, separator, text, ...: a separator goes with what stands before it.
-    halves = cut.split(text)
-    atoms = [halves[at] + (halves[at + 1] if at + 1 < len(halves) else "") for at in range(0, len(halves), 2)]
-    found: list[str] = []
-    for atom in _whole_fences(atoms):
-        if found and len(found[-1]) + len(atom.rstrip()) <= size:
-            found[-1] += atom
-        else:
-            found.append(atom)
-    return found
-
-
-def _whole_fences(atoms: list[str]) -> list[str]:
-    """Return the atoms with those of one code block joined, so that no block is cut."""
-    found: list[str] = []
-    open_ = False
-    for atom in atoms:
-        if open_:
-            found[-1] += atom
-        else:
-            found.append(atom)
-        if sum(1 for line in atom.splitlines() if line.lstrip(" \t>").startswith(("```", "~~~"))) % 2:
-            open_ = not open_
-    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ ANSWERED = "answered"
 
 RATE_LIMITED = "rate limited"
 
-_NANO = 10**9
+NANO = 10**9
+"""Billionths of money: what sums are kept in."""
 
 
 def nanos(money: float) -> int:
@@ -25,7 +26,7 @@ def nanos(money: float) -> int:
     if not math.isfinite(money) or money < 0:
         raise ValueError(f"not an amount of money: {money!r}")
     # The inner rounding takes off what binary fractions add: 0.1 + 0.2 is 0.3 here.
-    return math.ceil(round(money * _NANO, 3))
+    return math.ceil(round(money * NANO, 3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Spend:
     @classmethod
     def of(cls, amounts: Amounts) -> Spend:
         """Return the sum with these (billionths, tokens, requests)."""
-        return cls(amounts[0] / _NANO, amounts[1], amounts[2])
+        return cls(amounts[0] / NANO, amounts[1], amounts[2])
 
     @property
     def amounts(self) -> Amounts:

@@ -25,6 +25,7 @@ from watari.endpoint.replay.answers import (
 )
 from watari.endpoint.replay.batches import Batches
 from watari.endpoint.replay.counts import Counts
+from watari.endpoint.replay.denials import denied, too_long
 from watari.endpoint.replay.draws import GARBAGE, Draws
 from watari.endpoint.replay.pace import Caps
 from watari.endpoint.replay.script import Script
@@ -32,17 +33,6 @@ from watari.endpoint.replay.wire import Connection, Exchange
 
 CHAT: Final = "/v1/chat/completions"
 PLAIN: Final = "/v1/completions"
-_DENIALS: Final = {
-    "401": (401, "Incorrect API key provided.", "invalid_request_error", "invalid_api_key"),
-    "402": (402, "Insufficient credits.", "insufficient_credits", None),
-    "403": (403, "You are not allowed to use this model.", "permission_error", "model_not_allowed"),
-    "quota": (
-        429,
-        "You exceeded your current quota, please check your plan and billing details.",
-        "insufficient_quota",
-        "insufficient_quota",
-    ),
-}
 _DEFAULT_MOST: Final = 16  # completion tokens that a cap on tokens counts where a request names no limit
 
 
@@ -134,7 +124,7 @@ class ReplayServer:
         except orjson.JSONDecodeError as fault:
             self._finish(exchange, error(400, f"the body is no JSON: {fault}", "invalid_request_error"))
             return
-        refused = refusal(asked, chat=chat) or self._too_long(asked, chat)
+        refused = refusal(asked, chat=chat) or too_long(asked, self._behaviour.context, chat=chat)
         if refused is not None:
             self._finish(exchange, refused)
             return
@@ -151,23 +141,11 @@ class ReplayServer:
     def _denial(self, exchange: Exchange) -> Response | None:
         behaviour = self._behaviour
         if self._key is not None and exchange.header("authorization") != f"Bearer {self._key}":
-            return error(*_DENIALS["401"])
+            return denied("401")
         if behaviour.deny is not None and self.counts.requests > behaviour.deny_after:
             self.counts.denied += 1
-            return error(*_DENIALS[behaviour.deny])
+            return denied(behaviour.deny)
         return None
-
-    def _too_long(self, asked: Any, chat: bool) -> Response | None:
-        if self._behaviour.context is None:
-            return None
-        prompt, most = prompt_tokens(asked), most_tokens(asked, chat=chat) or 0
-        if prompt + most <= self._behaviour.context:
-            return None
-        told = (
-            f"This model's maximum context length is {self._behaviour.context} tokens. However, you requested"
-            f" {prompt + most} tokens ({prompt} in the messages, {most} in the completion)."
-        )
-        return error(400, told, "invalid_request_error", "context_length_exceeded")
 
     def _capped(self, asked: Any, chat: bool) -> Response | None:
         assert self._loop is not None
@@ -262,7 +240,7 @@ class ReplayServer:
     def answer_line(self, url: str, asked: Any) -> Response:
         """Return the response to one line of a batch; of the faults only 500 and 400 are drawn."""
         chat = url == CHAT
-        refused = refusal(asked, chat=chat) or self._too_long(asked, chat)
+        refused = refusal(asked, chat=chat) or too_long(asked, self._behaviour.context, chat=chat)
         if refused is not None:
             return refused
         body = orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)
