@@ -14,6 +14,9 @@ from typing import Any
 import orjson
 from rows import Clock, arguments, prompts
 
+# What asking imports when it is first needed: no client's clock counts what it imports.
+import watari.endpoint.ledger
+import watari.endpoint.online  # noqa: F401
 from watari.artifact.hashing import hash_text
 from watari.artifact.rows import read_rows
 from watari.artifact.stage import Silent

@@ -150,7 +150,7 @@ def test_export_gives_the_same_bytes_again(run, tmp_path):
 
 def test_retry_asks_again_and_says_what_there_is(run):
     assert call("retry", run, "--check", "nothing") == (
-        "no row is of this kind; there are: codes numbers, register, urls;"
+        "no row's last attempt is of this kind; on record are: codes numbers, register, urls;"
         " status answered, rate limited, timeout; stages translated\n"
     )
     assert call("retry", run, "--check", "numbers").startswith("1 row will be asked again")

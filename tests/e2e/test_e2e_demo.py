@@ -121,7 +121,6 @@ def test_the_teachers_planted_faults_are_caught_mended_or_handed_up(run: Path) -
     assert found["repaired"] >= 50
     assert found["escalated"] >= 20
     assert strong["accepted"] > 0
-    assert found["routed"]
     page = (run / "report.html").read_text("utf-8")
     table = page[page.index("Made data, rung by rung") :]
     for figure in (fast["asked"], fast["accepted"], found["repaired"], found["escalated"]):

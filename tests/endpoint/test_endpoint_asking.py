@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from raw_server import Got, RawServer, Say, answer, error, serving_raw
@@ -14,6 +15,7 @@ from watari.artifact.stage import Silent
 from watari.endpoint.asking import Asking, open_asking, work_through
 from watari.endpoint.ledger import open_ledger
 from watari.endpoint.params import AskingParams, EndpointRef
+from watari.endpoint.replay import Behaviour, Script, serve
 from watari.endpoint.request import Answer, AskFailed, Request
 from watari.endpoint.settings import Budget, Endpoint, Limits, Patience, Price
 from watari.errors import Interrupted, StageFailed, UserError, WatariError
@@ -344,6 +346,164 @@ def test_the_budget_of_requests_is_kept_with_many_in_flight(tmp_path: Path) -> N
         with pytest.raises(StageFailed):
             asked(tmp_path, teacher, work, budget=Budget(requests=100))
         assert 90 <= len(server.got) <= 100
+
+
+def test_who_waits_to_be_let_in_sets_nothing_aside(tmp_path: Path) -> None:
+    most: list[tuple[int, int]] = []
+
+    async def work(asking: Asking) -> None:
+        tasks = [asyncio.create_task(asking.ask(teacher, request(str(i)))) for i in range(60)]
+        while not all(task.done() for task in tasks):
+            held = asking.ledger.held()
+            most.append((sum(one.in_flight for one in held), sum(one.amounts[2] for one in held)))
+            await asyncio.sleep(0.01)
+        await asyncio.gather(*tasks)
+
+    with serving_raw(lambda got: Say(answer(), seconds=0.05)) as server:
+        teacher = endpoint(server.base_url, limits=Limits(concurrency=4))
+        asked(tmp_path, teacher, work, budget=Budget(requests=1000))
+    # A little more than 4: an answer is settled once it is durable, and its place is taken before.
+    assert 1 <= max(count for count, _ in most) <= 16
+    # So much a kill -9 would have cost.
+    assert max(requests for _, requests in most) <= 50
+
+
+def test_who_waits_for_the_budget_stops_nobody(tmp_path: Path) -> None:
+    # Room for the worst case of one: each waits until the one before is settled.
+    with serving_raw(lambda got: Say(answer())) as server:
+        teacher = endpoint(server.base_url, limits=Limits(concurrency=3), sampler={"max_tokens": 200})
+
+        async def work(asking: Asking) -> Any:
+            return await asyncio.gather(*(asking.ask(teacher, request(str(i))) for i in range(8)))
+
+        answers = asked(tmp_path, teacher, work, budget=Budget(tokens=400))
+        assert len(answers) == len(server.got) == 8
+        assert server.peak == 1
+
+
+def test_a_place_whose_hold_is_refused_is_free_again(tmp_path: Path) -> None:
+    with serving_raw(lambda got: Say(answer())) as server:
+        teacher = endpoint(server.base_url, limits=Limits(concurrency=2), sampler={"max_tokens": 500})
+
+        async def work(asking: Asking) -> int:
+            with pytest.raises(StageFailed, match="budget of stage is spent"):
+                await asyncio.gather(*(asking.ask(teacher, request(str(i))) for i in range(6)))
+            online: Any = asking._backends["online"]
+            await asyncio.sleep(0.05)
+            return sum(dispatcher.in_flight for dispatcher in online._dispatchers.values())
+
+        assert asked(tmp_path, teacher, work, budget=Budget(tokens=400)) == 0
+        assert not server.got
+
+
+class Both(AskingParams):
+    fast: EndpointRef
+    cheap: EndpointRef
+
+
+def test_online_and_batch_in_a_stage_spend_from_one_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("watari.endpoint.batch_gathering.QUIET", 0.1)
+    monkeypatch.setattr("watari.endpoint.batch_queue.FIRST_LOOK", 0.02)
+    script = Script(lambda body: "yes", Behaviour(batch_seconds=0.3, latency=300))
+
+    async def run(url: str) -> list[Any]:
+        fast, cheap = (
+            Endpoint(name=name, base_url=url, model="m", backend=backend)
+            for name, backend in (("fast", "online"), ("cheap", "batch"))
+        )
+        params = Both(
+            fast=fast,
+            cheap=cheap,
+            ledger=str(tmp_path / "ledger.sqlite"),
+            label="stage",
+            budget=Budget(requests=6),
+        )
+        async with open_asking(params, Silent()) as asking:
+            asked = [
+                asking.ask(teacher, request(f"{teacher.label} {i}"))
+                for i in range(4)
+                for teacher in (fast, cheap)
+            ]
+            tasks = asyncio.gather(*asked, return_exceptions=True)
+            held = []
+            while not tasks.done():
+                held += [one for one in asking.ledger.held() if one.amounts[2]]
+                await asyncio.sleep(0.02)
+            # One block of this process, and all in it.
+            assert {(one.label, one.holder) for one in held} == {("stage", asking.ledger.holder.name)}
+            assert max(one.amounts[2] for one in held) <= 6
+            return await tasks
+
+    with serve(script) as server:
+        answers = asyncio.run(run(server.base_url))
+    with open_ledger(tmp_path / "ledger.sqlite", readonly=True) as ledger:
+        assert ledger.spent("stage").requests <= 6
+        endpoints = {name for (name,) in ledger.rows("SELECT DISTINCT endpoint FROM attempt")}
+    assert endpoints == {"fast", "cheap"}
+    assert any(isinstance(found, StageFailed) and "is spent" in str(found) for found in answers)
+
+
+@pytest.mark.parametrize(
+    ("price", "budget"),
+    [(Price(input=1.0), Budget(money=1.0)), (Price(), Budget(tokens=1000))],
+    ids=["money", "tokens"],
+)
+def test_an_answer_of_any_length_is_not_asked_for_within_a_budget(
+    tmp_path: Path, price: Price, budget: Budget
+) -> None:
+    with serving_raw(lambda got: Say(answer())) as server:
+        teacher = endpoint(server.base_url, price=price)
+        for whose in ("budget", "run_budget"):
+            with pytest.raises(
+                UserError, match=r"endpoint fast: without `max_tokens` nobody knows"
+            ) as raised:
+                asked(tmp_path, teacher, lambda asking: asking.ask(teacher, request()), **{whose: budget})
+            assert "max_tokens" in str(raised.value.mend)
+        assert not server.got
+        limited = request(settings={"max_tokens": 100})
+        assert (
+            asked(tmp_path, teacher, lambda asking: asking.ask(teacher, limited), budget=budget).text
+            == "fine"
+        )
+
+
+def message(reason: str | None, **fields: Any) -> Say:
+    return Say(orjson.dumps({"choices": [{"message": fields, "finish_reason": reason}]}))
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        message("stop", content=None),
+        message(None, content=None),
+        message("stop", content=None, reasoning_content="hm"),
+        message("tool_calls", content=None, tool_calls=[{"function": {"name": "search"}}]),
+    ],
+    ids=["stop", "no reason", "thoughts only", "a tool"],
+)
+def test_a_reply_without_a_text_is_no_answer(tmp_path: Path, first: Say) -> None:
+    assert ask_one(tmp_path, lambda got: Say(answer()) if got.number else first).text == "fine"
+    assert attempts(tmp_path) == [("unreadable answer", 200), ("answered", 200)]
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        (message("stop", content=None, refusal="I can't help with that."), "I can't help with that."),
+        (message("length", content=None, reasoning_content="hm, hm"), ""),
+        (message("stop", content="yes", reasoning_content="thought about it"), "yes"),
+        (message("stop", content=""), ""),
+    ],
+    ids=["refusal", "thought too long", "thoughts", "empty"],
+)
+def test_refusals_and_thoughts(tmp_path: Path, said: Say, text: str) -> None:
+    assert ask_one(tmp_path, lambda got: said).text == text
+    assert attempts(tmp_path) == [("answered", 200)]
+    with open_ledger(tmp_path / "ledger.sqlite", readonly=True) as ledger:
+        # Thoughts are no part of the answer, and on record.
+        assert bytes(ledger.rows("SELECT response FROM body")[0][0]) == said.body
 
 
 def test_a_missing_ledger_is_told(tmp_path: Path) -> None:

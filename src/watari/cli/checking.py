@@ -56,6 +56,11 @@ def check_command(
     sys.stdout.flush()
     if not tally.rows:
         raise UserError(f"{file}: there is no row in it")
+    if report is not None:
+        # Before anything is printed: `| head` must not cost the page.
+        from watari.synth.checked.page import write_page
+
+        write_page(report, tally, title=Path(file).name)
     if not as_json:
         for line in report_lines(tally):
             typer.echo(line)
@@ -63,12 +68,8 @@ def check_command(
         typer.echo(f"watari: {fault}", err=True)
     if faults.count:
         typer.echo(f"watari: {faults.count} of {tally.rows} rows could not be read", err=True)
-    if report is not None:
-        from watari.synth.checked.page import write_page
-
-        write_page(report, tally, title=Path(file).name)
-        if not as_json:
-            typer.echo(f"\npage: {report}")
+    if report is not None and not as_json:
+        typer.echo(f"\npage: {report}")
 
 
 def _processes(workers: int) -> int:

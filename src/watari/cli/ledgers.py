@@ -278,7 +278,7 @@ def retry_command(
             f"{'1 row' if count == 1 else f'{count:,} rows'} will be asked again by the next run (finished stage: watari run RECIPE --force STAGE)"
         )
     else:
-        typer.echo("no row is of this kind; there are: " + _told(known or {}))
+        typer.echo("no row's last attempt is of this kind; on record are: " + _told(known or {}))
 
 
 def _known(ledger: Ledger) -> dict[str, list[str]]:

@@ -56,11 +56,11 @@ KeyOption = Annotated[
 ]
 PriceInOption = Annotated[
     list[float] | None,
-    typer.Option("--price-in", metavar="USD...", help="Price of a million prompt tokens; one, or one each."),
+    typer.Option("--price-in", min=0, metavar="USD...", help="Price of a million prompt tokens; one, or one each."),
 ]
 PriceOutOption = Annotated[
     list[float] | None,
-    typer.Option("--price-out", metavar="USD...", help="Price of a million completion tokens."),
+    typer.Option("--price-out", min=0, metavar="USD...", help="Price of a million completion tokens."),
 ]
 BudgetOption = Annotated[
     float | None,

@@ -152,6 +152,12 @@ def _params(given: dict[str, Any], settings: Sequence[str]) -> Params:
     from watari.cli.training_params import lay
     from watari.synth.translate_params import Params
 
+    for option, code in (
+        ("--source-lang", given["source_language"]),
+        ("--target-lang", given["language"]),
+    ):
+        if not (2 <= len(code) <= 3 and code.isalpha() and code.isascii() and code.islower()):
+            raise UserError(f"{option}: '{code}' is no language code", "two small letters of ISO 639, e.g. en, ja")
     values = {name: value for name, value in given.items() if value is not None}
     return lay(Params, values, settings, KIND, inputs=("data", "teachers", "ledger"))
 
@@ -194,6 +200,7 @@ def _run(params: Params, file: str, limit: int | None, out: Path, *, quiet: bool
         making = out / WORK / "made"
         shutil.rmtree(making, ignore_errors=True)
         making.mkdir(parents=True)
+        _tell_of_another(out, file, params)
         started, began = now(), time.monotonic()
         with progress.listening():
             result = translate_rows(params, rows, making, progress, total=count_of(file, limit))
@@ -228,6 +235,33 @@ def _claim(out: Path) -> None:
         atomic.write_json(out / RUN, {"made_by": "watari translate"})
 
 
+def _tell_of_another(out: Path, file: str, params: Params) -> None:
+    """Say so, if `out` holds what was made of another file or in other languages, and note what it will hold."""
+    import json
+
+    from watari.artifact import atomic
+
+    now = {
+        "made_by": "watari translate",
+        "file": file if "://" in file else str(Path(file).resolve()),
+        "source_language": params.source_language,
+        "language": params.language,
+    }
+    try:
+        before = json.loads((out / RUN).read_text("utf-8"))
+    except (OSError, ValueError):
+        before = {}
+    if not isinstance(before, dict) or before == now:
+        return
+    if before.get("file") is not None and (out / "rows.parquet").is_file():
+        was = f"{before['file']} ({before.get('source_language')} to {before.get('language')})"
+        typer.echo(
+            f"watari: {out} holds what was made of {was}; it is replaced at the end, its answers stay in the ledger",
+            err=True,
+        )
+    atomic.write_json(out / RUN, now)
+
+
 def _publish(out: Path, making: Path, params: Params, result: Any, started: str, seconds: float) -> str:
     """Put what was made in its place, the manifest last; return its digest."""
     from watari.artifact.hashing import hash_json
@@ -237,14 +271,18 @@ def _publish(out: Path, making: Path, params: Params, result: Any, started: str,
     from watari.artifact.params import key_parameters, outside_paths, runtime_parameters
     from watari.artifact.versions import versions
     from watari.synth.human import FILE as HUMAN
+    from watari.synth.human import carry_over
     from watari.synth.translate import STAGE
 
+    # Before anything moves: the human file that was given may be the one that is replaced.
+    outside = {path: fingerprint(path) for path in outside_paths(params)}
+    carry_over(out / HUMAN, making / HUMAN)
     files = list_files(making)
     (out / MANIFEST).unlink(missing_ok=True)
-    (out / HUMAN).unlink(missing_ok=True)
+    if not (making / HUMAN).exists():
+        (out / HUMAN).unlink(missing_ok=True)
     for entry in files:
         (making / entry.path).replace(out / entry.path)
-    outside = {path: fingerprint(path) for path in outside_paths(params)}
     parameters = key_parameters(params, outside)
     manifest = Manifest(
         kind=Kind.CONVERSATIONS,

@@ -20,6 +20,8 @@ FOREVER = math.inf
 
 START = 64
 """Requests in flight at the start where the recipe names no limit."""
+START_NAMED = 128
+"""Requests in flight at the start, or as many as the recipe names if those are fewer."""
 CEILING = 512
 """Requests in flight at most where the recipe names no limit."""
 
@@ -39,8 +41,9 @@ class Concurrency:
 
     def __init__(self, ceiling: int | None = None) -> None:
         self.ceiling = ceiling or CEILING
-        # Who names a number has a reason to; half of it costs one round trip, and a provider's cap is met more softly.
-        self.limit = min(START if ceiling is None else max(START, ceiling // 2), self.ceiling)
+        # Who names a number has a reason to. Half of a large one costs a single round trip, and a provider's cap is met
+        # more softly.
+        self.limit = min(START if ceiling is None else max(START_NAMED, ceiling // 2), self.ceiling)
         self._doubling = True
         self._best = 0.0
         self._hold = 0

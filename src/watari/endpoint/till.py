@@ -19,8 +19,8 @@ from watari.endpoint.ledger.accounts import (
     write_budget,
 )
 from watari.endpoint.ledger.database import Writing
+from watari.endpoint.ledger.group import Account, Change
 from watari.endpoint.ledger.records import NOTHING, Amounts, Spend, added, taken, total
-from watari.endpoint.ledger.writer import Account, Change
 from watari.endpoint.spent import budget_spent
 from watari.errors import WatariError
 

@@ -73,7 +73,7 @@ def _mapping(name: str, text: str, suffix: str) -> Any:
 
     try:
         return json.loads(text) if suffix == ".json" else yaml.safe_load(text) or {}
-    except (ValueError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         line = str(error).strip().splitlines()[0]
         raise UserError(
             f"glossary: {name}: cannot be read: {line}", "write `term: translation` lines"
@@ -82,7 +82,11 @@ def _mapping(name: str, text: str, suffix: str) -> Any:
 
 def _table(name: str, text: str, separator: str) -> dict[str, str]:
     found: dict[str, str] = {}
-    for number, cells in enumerate(csv.reader(io.StringIO(text), delimiter=separator), 1):
+    try:
+        lines = list(csv.reader(io.StringIO(text), delimiter=separator))
+    except csv.Error as error:
+        raise UserError(f"glossary: {name}: cannot be read: {error}", "write term and translation") from None
+    for number, cells in enumerate(lines, 1):
         if not any(cell.strip() for cell in cells):
             continue
         if len(cells) < 2:

@@ -85,7 +85,8 @@ def read_human(location: str) -> dict[str, Filled]:
     path = Path(location)
     found: dict[str, Filled] = {}
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
+        # Only at "\n": a JSON text may hold U+2028 and its like as they are, where `splitlines` would cut it.
+        lines = path.read_bytes().decode("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"human: {location}: cannot be read: {error}") from None
     for number, line in enumerate(lines, 1):
@@ -93,8 +94,10 @@ def read_human(location: str) -> dict[str, Filled]:
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
-            raise UserError(f"human: {location}: line {number}: not JSON: {error}") from None
+        except (ValueError, RecursionError) as error:
+            raise UserError(
+                f"human: {location}: line {number}: not JSON: {error}", "keep one row a line, in the form it had"
+            ) from None
         entry = _entry(f"human: {location}: line {number}", number, row)
         if entry is None:
             continue
@@ -103,6 +106,55 @@ def read_human(location: str) -> dict[str, Filled]:
             raise UserError(f"human: {location}: line {number}: row {name} stands there twice", "keep one")
         found[name] = entry
     return found
+
+
+def carry_over(before: Path, after: Path) -> int:
+    """Lay what persons have written into the old file into the new one, and return how many lines that were.
+
+    A run writes its file anew; what a person filled in, in part too, or broke while filling it in, must not go with the old one.
+
+    Args:
+        before: The file of an earlier run; need not be there.
+        after: The file of this one; made if it is not there and something is carried over.
+    """
+    touched = [(line, row) for line, row in _lines(before) if not isinstance(row, dict) or _is_touched(row)]
+    if not touched:
+        return 0
+    fresh = {str(row.get("id")): (line, row) for line, row in _lines(after) if isinstance(row, dict)}
+    lines: list[str] = []
+    for line, row in touched:
+        there = fresh.get(str(row.get("id"))) if isinstance(row, dict) else None
+        if there is not None and there[1].get("source") == row.get("source"):
+            del fresh[str(row["id"])]
+            line = json.dumps({**row, "last": there[1]["last"], "findings": there[1]["findings"]}, ensure_ascii=False)
+        lines.append(line)
+    lines += [line for line, _ in fresh.values()]
+    after.write_bytes("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
+    return len(touched)
+
+
+def _lines(path: Path) -> list[tuple[str, Any]]:
+    """Return the lines of a file that are not blank, each with its row, or None for one that is no JSON."""
+    if not path.is_file():
+        return []
+    found: list[tuple[str, Any]] = []
+    for line in path.read_bytes().decode("utf-8", "surrogateescape").removeprefix("\ufeff").split("\n"):
+        line = line.rstrip("\r")
+        if not line.strip():
+            continue
+        try:
+            found.append((line, json.loads(line)))
+        except (ValueError, RecursionError):
+            found.append((line, None))
+    return found
+
+
+def _is_touched(row: Mapping[str, Any]) -> bool:
+    """True if a row is not as it was written: a text, a name, `force`."""
+    translation = row.get("translation")
+    if not _is_messages(translation):
+        return True
+    return bool(any(one["content"].strip() for one in translation) or row.get("reviewer") or row.get("force"))
 
 
 def source_hash(messages: Sequence[Mapping[str, str]]) -> str:

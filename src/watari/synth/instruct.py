@@ -62,6 +62,7 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
         from watari.endpoint.asking import open_asking
         from watari.synth.checking import open_checks
         from watari.synth.report import report
+        from watari.synth.spending import performance_of
 
         started = time.monotonic()
         async with open_asking(params, progress) as asking, open_checks(params.check_workers) as checks:
@@ -73,7 +74,7 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
                 metrics = account.close()
                 report(out, metrics, stage=KIND)
             spending = asking.spending()
-        return StageResult(metrics, _performance(metrics, spending, time.monotonic() - started))
+        return StageResult(metrics, performance_of(spending, metrics["kept"], time.monotonic() - started))
 
     result = asyncio.run(work())
     _tell(result.metrics, params, progress)
@@ -205,16 +206,6 @@ class _Told:
     def stop_requested(self) -> bool:
         """As the stage is told."""
         return self._progress.stop_requested()
-
-
-def _performance(metrics: dict[str, Any], spending: dict[str, Any], seconds: float) -> dict[str, Any]:
-    return {
-        "requests_sent": sum(one.get("requests", 0) for one in spending.values()),
-        "recorded": sum(one.get("recorded", 0) for one in spending.values()),
-        "seconds": round(seconds, 3),
-        "rows_per_second": round(metrics["kept"] / seconds, 3) if seconds else 0.0,
-        "endpoints": spending,
-    }
 
 
 def _tell(metrics: dict[str, Any], params: Params, progress: Progress) -> None:

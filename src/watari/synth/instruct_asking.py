@@ -10,6 +10,7 @@ from watari.artifact.draws import generator
 from watari.artifact.hashing import hash_json
 from watari.endpoint.request import Answer, AskFailed, Request
 from watari.endpoint.settings import Endpoint
+from watari.synth.checks.answer_language import OTHER_LANGUAGE
 from watari.synth.checks.finding import Finding, Meta, Severity
 from watari.synth.instruct_faults import json_fault, language_fault
 from watari.synth.instruct_params import KIND, Params
@@ -108,7 +109,7 @@ class Author:
         """Return the hard findings of an instruction by itself."""
         meta = Meta(source=self._params.language, target=self._params.language, kind="chat")
         found = await self._checks.alone(instruction.item.messages, meta)
-        hard = [finding for finding in found if finding.severity is Severity.HARD]
+        hard = [f for f in found if f.severity is Severity.HARD and f.code != OTHER_LANGUAGE]
         if instruction.category.task.expects != "other-language":
             faults = [language_fault(message, self._params.language) for message in instruction.item.messages]
             hard += [Finding("wrong-language", Severity.HARD, fault) for fault in faults if fault]
@@ -155,6 +156,8 @@ class Author:
 
         async def check(messages: Messages, meta: Meta) -> list[Finding]:
             found = await self._checks.alone([*history, *messages], meta)
+            if expects:
+                found = [finding for finding in found if finding.code != OTHER_LANGUAGE]
             if expects == "json" and (fault := json_fault(messages[-1]["content"])):
                 found.append(Finding("json-unreadable", Severity.HARD, fault))
             if not expects and (fault := language_fault(messages[-1], self._params.language)):

@@ -44,6 +44,7 @@ async def _run(params: Params, inputs: Inputs, out: Path, progress: Progress) ->
     from watari.synth.pairing import Cast, Pairing
     from watari.synth.pairs_account import Account
     from watari.synth.report import report
+    from watari.synth.spending import performance_of
 
     started = time.monotonic()
     rounds = Rounds() if params.local else None
@@ -68,14 +69,7 @@ async def _run(params: Params, inputs: Inputs, out: Path, progress: Progress) ->
             progress.log(warning)
         spending = asking.spending()
     seconds = time.monotonic() - started
-    performance = {
-        "requests_sent": sum(one.get("requests", 0) for one in spending.values()),
-        "recorded": sum(one.get("recorded", 0) for one in spending.values()),
-        "seconds": round(seconds, 3),
-        "rows_per_second": round(metrics["rows_in"] / seconds, 3) if seconds else 0.0,
-        "endpoints": spending,
-    }
-    return StageResult(metrics=metrics, performance=performance)
+    return StageResult(metrics=metrics, performance=performance_of(spending, metrics["rows_in"], seconds))
 
 
 STAGE = Stage(kind=KIND, version=1, output=Kind.PREFERENCES, params=Params, run=run)

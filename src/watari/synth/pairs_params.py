@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from watari.artifact.params import RUNTIME, Conversations, Count, OneOrMore
+from watari.artifact.params import Conversations, OneOrMore
 from watari.endpoint.params import AskingParams, EndpointRef, ModelOrEndpoint
 from watari.endpoint.settings import Endpoint, EndpointSampler
+from watari.synth.answering_params import Batch, CheckWorkers, Device, LongestAnswer, Sampler, SendSeed
 
 KIND = "synth.pairs"
 
@@ -101,31 +102,15 @@ class Params(AskingParams):
         default=None,
         description="the system message that every prompt gets in place of its own; '' takes it away. Default: its own stays",
     )
-    sampler: EndpointSampler = Field(
-        default=EndpointSampler(),
-        description="sampling settings, laid over the endpoint's own or the model's generation_config.json",
-    )
+    sampler: Sampler = EndpointSampler()
     rejected_sampler: EndpointSampler | None = Field(
         default=None, description="the same for the rejected side; default: `sampler`"
     )
-    longest_answer: Count = Field(
-        default=4096,
-        ge=16,
-        description="tokens to which the limit of an answer that was cut off may be raised (doubled)",
-    )
-    send_seed: bool = Field(
-        default=True, description="send a seed with every request; off for servers that refuse the field"
-    )
-    batch: Annotated[int, RUNTIME] = Field(
-        default=64, ge=1, description="conversations that a model in this process answers at a time"
-    )
-    device: Annotated[str, RUNTIME] = Field(
-        default="auto",
-        description="torch device of such a model: cpu, cuda; auto: an accelerator if there is one",
-    )
-    check_workers: Annotated[int, RUNTIME] = Field(
-        default=0, ge=0, description="processes for the checks; 0: in this process"
-    )
+    longest_answer: LongestAnswer = 4096
+    send_seed: SendSeed = True
+    batch: Batch = 64
+    device: Device = "auto"
+    check_workers: CheckWorkers = 0
 
     @model_validator(mode="after")
     def _one_way(self) -> Params:

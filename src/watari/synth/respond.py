@@ -43,6 +43,7 @@ async def _run(params: Params, inputs: Inputs, out: Path, progress: Progress) ->
     from watari.synth.report import report
     from watari.synth.respond_account import Account
     from watari.synth.respondent import Respondent
+    from watari.synth.spending import performance_of
 
     started = time.monotonic()
     rounds = None if isinstance(params.model, Endpoint) else Rounds()
@@ -67,14 +68,7 @@ async def _run(params: Params, inputs: Inputs, out: Path, progress: Progress) ->
         report(out, metrics, stage=KIND)
         spending = asking.spending()
     seconds = time.monotonic() - started
-    performance = {
-        "requests_sent": sum(one.get("requests", 0) for one in spending.values()),
-        "recorded": sum(one.get("recorded", 0) for one in spending.values()),
-        "seconds": round(seconds, 3),
-        "rows_per_second": round(metrics["rows_in"] / seconds, 3) if seconds else 0.0,
-        "endpoints": spending,
-    }
-    return StageResult(metrics=metrics, performance=performance)
+    return StageResult(metrics=metrics, performance=performance_of(spending, metrics["rows_in"], seconds))
 
 
 def _total(inputs: Inputs) -> int | None:

@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from watari.artifact.params import RUNTIME, Conversations, Count, OneOrMore
+from watari.artifact.params import Conversations, OneOrMore
 from watari.endpoint.params import AskingParams, EndpointRef, ModelOrEndpoint
 from watari.endpoint.settings import EndpointSampler
+from watari.synth.answering_params import Batch, CheckWorkers, Device, LongestAnswer, Sampler, SendSeed
 
 KIND = "synth.respond"
 
@@ -62,28 +63,12 @@ class Params(AskingParams):
         default="drop",
         description="what becomes of a row of which an answer fails every attempt: dropped, or kept with its own answers",
     )
-    sampler: EndpointSampler = Field(
-        default=EndpointSampler(),
-        description="sampling settings, laid over the endpoint's own or the model's generation_config.json",
-    )
-    longest_answer: Count = Field(
-        default=4096,
-        ge=16,
-        description="tokens to which the limit of an answer that was cut off may be raised (doubled)",
-    )
-    send_seed: bool = Field(
-        default=True, description="send a seed with every request; off for servers that refuse the field"
-    )
-    batch: Annotated[int, RUNTIME] = Field(
-        default=64, ge=1, description="conversations that a model in this process answers at a time"
-    )
-    device: Annotated[str, RUNTIME] = Field(
-        default="auto",
-        description="torch device of such a model: cpu, cuda; auto: an accelerator if there is one",
-    )
-    check_workers: Annotated[int, RUNTIME] = Field(
-        default=0, ge=0, description="processes for the checks; 0: in this process"
-    )
+    sampler: Sampler = EndpointSampler()
+    longest_answer: LongestAnswer = 4096
+    send_seed: SendSeed = True
+    batch: Batch = 64
+    device: Device = "auto"
+    check_workers: CheckWorkers = 0
 
     @model_validator(mode="after")
     def _judge_and_choice_agree(self) -> Params:

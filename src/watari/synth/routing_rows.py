@@ -10,6 +10,7 @@ from typing import Any
 from watari.artifact.hashing import hash_json
 from watari.artifact.reading import ReadOptions, read_records
 from watari.artifact.records import Fault, Record, kind_of
+from watari.pages.visible import fitted, visible
 from watari.synth.routing import Routed, route
 
 _LISTS = ("messages", "src", "conversations")
@@ -74,12 +75,13 @@ class Tally:
         away = self.rows - self.kept
         share = away / self.rows if self.rows else 0.0
         made = [
-            f"{self.rows:,} rows: {self.kept:,} to translate, {away:,} ({share:.1%}) to be made in the language itself"
+            f"{self.rows:,} row{'' if self.rows == 1 else 's'}: {self.kept:,} to translate, {away:,} ({share:.1%}) to be made in the language itself"
         ]
         for category, count in sorted(self.categories.items(), key=lambda item: (-item[1], item[0])):
             made += ["", f"{count:>7,}  {category}: {self.reasons[category]}"]
             made += [f"           {' '.join(text.split())}" for text in self.examples[category]]
-        return [line if len(line) <= width else line[: width - 1] + "…" for line in made]
+        # A prompt may hold anything: what a terminal would obey is made visible, and Japanese takes two columns.
+        return [fitted(visible(line[: 2 * width], lines=False), width) for line in made]
 
 
 def routed_rows(location: str, language: str) -> Iterator[RoutedRow | Fault]:

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from watari.synth.ladder import Message, Messages, Unreadable
 from watari.synth.cutting import pieces_of
+from watari.synth.ladder import Message, Messages, Unreadable
 from watari.synth.masking import Comments, Masks, faults, mask, translatable, unmask
 
 SEGMENT = 1500

@@ -84,6 +84,7 @@ async def _run(
     from watari.endpoint.asking import open_asking, work_through
     from watari.synth.checking import open_checks, workers_for
     from watari.synth.report import report
+    from watari.synth.spending import performance_of
 
     started = time.monotonic()
     workers = workers_for(params.check_workers, total)
@@ -105,16 +106,7 @@ async def _run(
         report(out, metrics, stage=KIND)
         spending = asking.spending()
     seconds = time.monotonic() - started
-    sent = sum(one.get("requests", 0) for one in spending.values())
-    recorded = sum(one.get("recorded", 0) for one in spending.values())
-    performance = {
-        "requests_sent": sent,
-        "recorded": recorded,
-        "seconds": round(seconds, 3),
-        "rows_per_second": round(metrics["rows_in"] / seconds, 3) if seconds else 0.0,
-        "endpoints": spending,
-    }
-    return StageResult(metrics=metrics, performance=performance)
+    return StageResult(metrics=metrics, performance=performance_of(spending, metrics["rows_in"], seconds))
 
 
 class _Told:

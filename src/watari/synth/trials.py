@@ -9,24 +9,17 @@ from typing import Any
 
 from watari.endpoint.request import AskFailed
 from watari.synth.answering import Said
+from watari.synth.checks.answer_language import OTHER_LANGUAGE
 from watari.synth.checks.finding import Finding, Meta, Severity
-from watari.synth.checks.text import Turn
 from watari.synth.ladder import TRUNCATED, AttemptNote, Messages
 from watari.synth.translator import Checks
-from watari.text.scripts import guess_language
 
 ECHO = "echo"
 """Code of an answer that only repeats the question."""
 CUT = "truncated"
-OTHER_LANGUAGE = "answer-language"
-"""Code of an answer that as a whole is in another language than was wanted."""
 ANY = "any"
 """In place of a language: answers may be in any."""
-_OF_LANGUAGE = frozenset({"wrong-language", "leak", "foreign-letters"})
-_FEW = 20
-"""Letters of prose below which nothing is said of a language: a name, a number, a formula may be a whole answer."""
-_TOLD_APART = frozenset({"ja", "zh", "ko", "ru", "th", "en", "ar", "el", "he", "hi"})
-"""Languages with a script that tells them from one another; `guess_language` calls all in Latin letters `en`."""
+_OF_LANGUAGE = frozenset({OTHER_LANGUAGE, "wrong-language", "leak", "foreign-letters"})
 
 
 @dataclass(frozen=True)
@@ -100,8 +93,6 @@ async def tried(
     findings = await checks.alone([{"role": "assistant", "content": said.text}], meta)
     if language == ANY:
         findings = [finding for finding in findings if finding.code not in _OF_LANGUAGE]
-    elif not any(finding.severity is Severity.HARD for finding in findings):
-        findings += _other_language(said.text, language)
     if plain(said.text) == plain(question[-1]["content"]) and said.text.strip():
         findings.append(Finding(ECHO, Severity.HARD, "the answer only repeats the question"))
     if said.finish_reason == TRUNCATED and not any(f.severity is Severity.HARD for f in findings):
@@ -166,19 +157,6 @@ def similarity(one: str, other: str, length: int = 5) -> float:
     ]
     union = len(grams[0] | grams[1])
     return len(grams[0] & grams[1]) / union if union else 0.0
-
-
-def _other_language(text: str, wanted: str) -> list[Finding]:
-    """Return the finding that an answer's prose is in another language, by its script."""
-    if wanted not in _TOLD_APART:
-        return []
-    prose = Turn("assistant", text).prose
-    if sum(char.isalpha() for char in prose) < _FEW:
-        return []
-    found = guess_language(prose)
-    if found in (wanted, "und"):
-        return []
-    return [Finding(OTHER_LANGUAGE, Severity.HARD, f"the answer is in '{found}', not in '{wanted}'")]
 
 
 def _codes(findings: Sequence[Finding], severity: Severity) -> tuple[str, ...]:

@@ -157,7 +157,10 @@ def test_outline(target, codes):
 
 def test_an_editor_may_join_paragraphs():
     assert hard(outline, "One.\n\nTwo.", "一。二。", free=True) == []
-    assert hard(outline, "One.\n\nTwo.", "一。二。") == ["blocks-changed"]
+    # Two paragraphs as one lose nothing; a page's form is its blocks.
+    assert hard(outline, "One.\n\nTwo.", "一。二。") == []
+    assert hard(outline, "# One\n\nTwo.\n\nThree.", "# 一\n\n二。三。", free=True) == ["blocks-changed"]
+    assert hard(outline, "One.\n\nTwo.\n\nThree.", "一。二。三。") == ["blocks-changed"]
     assert hard(outline, "One.\n\nTwo.", "一。\n\n二。\n\n三。", free=True) == ["blocks-changed"]
 
 
@@ -230,8 +233,22 @@ def test_numbers(source, target, codes):
     assert hard(numbers, source, target) == codes
 
 
+@pytest.mark.parametrize(
+    ("source", "target", "codes"),
+    [
+        ("It is 10 miles away.", "16キロ先です。", []),
+        ("It is 10 miles away.", "16個あります。", ["number-changed"]),
+        ("It costs $2 a piece.", "1つ200円です。", []),
+        ("In 748 he went to Ecchu.", "748年（天平20年）越中へ行った。", []),
+        ("He was born in 1866.", "慶応2年（1866年）に生まれる。", []),
+        ("He was born in 1866.", "1867年に生まれる。", ["number-changed"]),
+    ],
+)
+def test_measures_money_and_eras(source, target, codes):
+    assert hard(numbers, source, target) == codes
+
+
 def test_an_editor_may_change_units():
-    assert hard(numbers, "It is 10 miles away.", "16キロ先です。") == ["number-changed"]
     assert hard(numbers, "It is 10 miles away.", "16キロ先です。", free=True) == []
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 Row = tuple[Any, ...]
 T = TypeVar("T")
 
-_AT_ONCE = 64
+_AT_ONCE = (64, 16, 4, 1)
 
 
 class Writing(Protocol):
@@ -56,8 +56,7 @@ def _parts(head: str, rows: Sequence[Row], tail: str) -> Iterator[tuple[str, Seq
     start = 0
     while start < len(rows):
         # Few different lengths, so that the prepared statements are found again.
-        left = len(rows) - start
-        count = _AT_ONCE if left >= _AT_ONCE else 8 if left >= 8 else 1
+        count = next(size for size in _AT_ONCE if size <= len(rows) - start)
         one = "(" + ", ".join("?" * len(rows[start])) + ")"
         yield f"{head} VALUES {', '.join([one] * count)}{tail}", rows[start : start + count]
         start += count

@@ -16,6 +16,7 @@ from watari.endpoint.ledger.database import Database, Row, Writing
 from watari.endpoint.ledger.hiding import Secrets
 from watari.endpoint.ledger.holders import Holder, this_process
 from watari.endpoint.ledger.records import (
+    NANO,
     NOTHING,
     Amounts,
     Attempt,
@@ -37,9 +38,6 @@ class Till(Protocol):
 
     def abandon(self) -> object:
         """Give back what is not held."""
-
-
-_NANO = 10**9
 
 
 class Ledger:
@@ -86,7 +84,7 @@ class Ledger:
         if not found:
             return None
         number, response, model, prompt, completion, nano, seconds = found[0]
-        return Recorded(number, response, model, prompt, completion, nano / _NANO, seconds)
+        return Recorded(number, response, model, prompt, completion, nano / NANO, seconds)
 
     def failure(self, key: str) -> Failure | None:
         """Return the last attempt at a question that has no answer on record, whatever its status; None: never sent."""

@@ -10,19 +10,16 @@ import asyncio
 import concurrent.futures
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-import orjson
-
-from watari.endpoint.ledger.accounts import write_block
-from watari.endpoint.ledger.database import Database, Row, Writing, insert
+from watari.endpoint.ledger.database import Database, Writing
+from watari.endpoint.ledger.group import Account, Change, Group, Waiting, Written
 from watari.endpoint.ledger.hiding import Secrets
 from watari.endpoint.ledger.holders import HEARTBEAT, Holder
-from watari.endpoint.ledger.records import NOTHING, Amounts, Attempt, Verdict, added, taken
-from watari.endpoint.ledger.schema import ADD_SPEND, ATTEMPT_COLUMNS, NEW_VERDICT, OR_CHANGED
+from watari.endpoint.ledger.records import Attempt, Verdict
+from watari.endpoint.ledger.transaction import write_group
 from watari.errors import StageFailed
 
 T = TypeVar("T")
@@ -32,54 +29,6 @@ LINGER = 0.04
 
 GROUP = 200
 _BEAT = 1.0
-
-_Waiting = asyncio.Future[int] | None
-Change = Callable[[Writing, Amounts], tuple[Amounts, T]]
-"""From the block as it is to the block as it shall be, and something to tell the asker."""
-
-
-@dataclass
-class Account:
-    """What this process has set aside for one label, and whom to tell when that changes.
-
-    Args:
-        label: The stage's name.
-        told: Called in `loop` with the block as it is in the ledger now.
-        loop: The event loop that asks.
-        block: As in the ledger; only the writer changes it.
-        in_flight: Requests in flight; for people who look.
-        beaten: When this was last written (monotonic).
-    """
-
-    label: str
-    told: Callable[[Amounts], None]
-    loop: asyncio.AbstractEventLoop
-    block: Amounts = NOTHING
-    in_flight: int = 0
-    beaten: float = -1e9
-
-
-@dataclass
-class _Group:
-    """What is written in one transaction."""
-
-    attempts: list[tuple[Attempt, _Waiting]] = field(default_factory=list)
-    verdicts: dict[tuple[int, str], Verdict] = field(default_factory=dict)
-    changes: list[tuple[Account, Change[Any], concurrent.futures.Future[Any]]] = field(default_factory=list)
-    jobs: list[tuple[Callable[[Writing], Any], concurrent.futures.Future[Any]]] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        return bool(self.attempts or self.verdicts or self.changes or self.jobs)
-
-
-@dataclass
-class _Written:
-    """What came of it."""
-
-    first: int = 0
-    blocks: dict[int, tuple[Account, Amounts]] = field(default_factory=dict)
-    changed: list[Any] = field(default_factory=list)
-    results: list[Any] = field(default_factory=list)
 
 
 class Writer:
@@ -96,8 +45,8 @@ class Writer:
         self._holder = holder
         self._secrets = secrets
         self._lock = threading.Lock()
-        self._group = _Group()
-        self._writing = _Group()
+        self._group = Group()
+        self._writing = Group()
         self._begin = threading.Event()
         self._now = threading.Event()
         self._closing = False
@@ -105,7 +54,7 @@ class Writer:
         self._accounts: dict[str, Account] = {}
         self._thread: threading.Thread | None = None
 
-    def attempt(self, attempt: Attempt, waiting: _Waiting) -> None:
+    def attempt(self, attempt: Attempt, waiting: Waiting) -> None:
         """Write an attempt; `waiting` gets its number when it is durable."""
         with self._lock:
             self._open()
@@ -189,7 +138,7 @@ class Writer:
             with self._lock:
                 self._begin.clear()
                 self._now.clear()
-                group, self._group = self._group, _Group()
+                group, self._group = self._group, Group()
                 self._writing = group
                 closing = self._closing
             try:
@@ -197,15 +146,15 @@ class Writer:
             except BaseException as error:
                 with self._lock:
                     self._failure = error
-                    rest, self._group = self._group, _Group()
+                    rest, self._group = self._group, Group()
                 _fail(group, error)
                 _fail(rest, error)
                 return
-            self._writing = _Group()
+            self._writing = Group()
             if closing and not self._group:
                 return
 
-    def _write(self, group: _Group) -> None:
+    def _write(self, group: Group) -> None:
         now = time.monotonic()
         with self._lock:
             accounts = dict(self._accounts)
@@ -220,7 +169,7 @@ class Writer:
         if not group and not due:
             return
         bodies = [self._cleaned(attempt) for attempt, _ in group.attempts]
-        written = self._database.write(lambda tx: self._transaction(tx, group, bodies, due, accounts))
+        written = self._database.write(lambda tx: write_group(tx, self._holder, group, bodies, due, accounts))
         for account in due:
             account.beaten = now
         self._tell(group, written)
@@ -233,73 +182,7 @@ class Writer:
             clean.clean_text(attempt.detail),
         )
 
-    def _transaction(
-        self,
-        tx: Writing,
-        group: _Group,
-        bodies: Sequence[tuple[bytes, bytes, str]],
-        due: Sequence[Account],
-        accounts: Mapping[str, Account],
-    ) -> _Written:
-        written = _Written()
-        if group.attempts:
-            self._attempts(tx, group, bodies, accounts, written)
-        if group.verdicts:
-            made = time.time()
-            insert(
-                tx,
-                NEW_VERDICT,
-                [
-                    (one.attempt, one.version, int(one.accepted), orjson.dumps(one.codes).decode(), made)
-                    for one in group.verdicts.values()
-                ],
-                OR_CHANGED,
-            )
-        for account in due:
-            written.blocks.setdefault(id(account), (account, account.block))
-        for account, block in written.blocks.values():
-            write_block(tx, self._holder, account.label, block, account.in_flight)
-        for account, change, _ in group.changes:
-            before = written.blocks.get(id(account))
-            block, told = change(tx, before[1] if before else account.block)
-            # Written at once: the next change, of another label, must see it.
-            write_block(tx, self._holder, account.label, block, account.in_flight)
-            written.blocks[id(account)] = (account, block)
-            written.changed.append(told)
-        written.results = [_outcome(work, tx) for work, _ in group.jobs]
-        return written
-
-    def _attempts(
-        self,
-        tx: Writing,
-        group: _Group,
-        bodies: Sequence[tuple[bytes, bytes, str]],
-        accounts: Mapping[str, Account],
-        written: _Written,
-    ) -> None:
-        written.first = int(tx.run("SELECT coalesce(max(id), 0) + 1 FROM attempt")[0][0])
-        rows: list[Row] = []
-        sums: dict[str, Amounts] = {}
-        for number, ((attempt, _), (_, _, detail)) in enumerate(
-            zip(group.attempts, bodies, strict=True), start=written.first
-        ):
-            amounts = attempt.amounts
-            sums[attempt.label] = added(sums.get(attempt.label, NOTHING), amounts)
-            rows.append(_row(number, attempt, amounts[0], detail))
-        insert(tx, f"INSERT INTO attempt ({ATTEMPT_COLUMNS})", rows)
-        insert(
-            tx,
-            "INSERT INTO body (attempt, request, response)",
-            [(written.first + place, body[0], body[1]) for place, body in enumerate(bodies)],
-        )
-        for label, amounts in sums.items():
-            tx.run(ADD_SPEND, (label, *amounts))
-            account = accounts.get(label)
-            if account is not None and account.block != NOTHING:
-                # What was set aside for it is spent now: the sum of both stays.
-                written.blocks[id(account)] = (account, taken(account.block, amounts))
-
-    def _tell(self, group: _Group, written: _Written) -> None:
+    def _tell(self, group: Group, written: Written) -> None:
         """Tell everybody who waits; accounts first, so that who settles a hold finds its account up to date."""
         for account, block in written.blocks.values():
             account.block = block
@@ -314,44 +197,6 @@ class Writer:
             _settle(asked, told)
         for (_, future), (result, error) in zip(group.jobs, written.results, strict=True):
             _settle(future, result, error)
-
-
-def _row(number: int, attempt: Attempt, nano: int, detail: str) -> Row:
-    return (
-        number,
-        attempt.key,
-        attempt.unit,
-        attempt.label,
-        _storable(attempt.row),
-        attempt.rung,
-        attempt.purpose,
-        attempt.endpoint,
-        _storable(attempt.model),
-        attempt.status,
-        attempt.http,
-        attempt.prompt_tokens,
-        attempt.completion_tokens,
-        nano,
-        attempt.sent,
-        attempt.seconds,
-        _storable(attempt.finish_reason),
-        _storable(detail),
-    )
-
-
-def _storable(text: str) -> str:
-    """Return a text from outside without what a database refuses: half characters, and NUL (PostgreSQL)."""
-    if text.isascii():
-        return text.replace("\0", "�") if "\0" in text else text
-    return text.replace("\0", "�").encode("utf-8", "replace").decode("utf-8")
-
-
-def _outcome(work: Callable[[Writing], Any], tx: Writing) -> tuple[Any, Exception | None]:
-    """Return what a job returns, or the refusal that it raises before it writes."""
-    try:
-        return work(tx), None
-    except ValueError as error:
-        return None, error
 
 
 def _resolve(pairs: Iterable[tuple[asyncio.Future[int], int]]) -> None:
@@ -374,7 +219,7 @@ def _soon(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *values: A
         return
 
 
-def _fail(group: _Group, error: BaseException) -> None:
+def _fail(group: Group, error: BaseException) -> None:
     loops: dict[asyncio.AbstractEventLoop, list[asyncio.Future[int]]] = {}
     for _, waiting in group.attempts:
         if waiting is not None:

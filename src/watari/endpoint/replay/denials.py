@@ -19,7 +19,7 @@ _DENIALS: Final = {
 }
 
 
-def denied(how: str) -> Response:
+def denial(how: str) -> Response:
     """Return the response of a server that lets nobody in; `how`: as in `Behaviour.deny`."""
     return error(*_DENIALS[how])
 

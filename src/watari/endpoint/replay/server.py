@@ -25,7 +25,7 @@ from watari.endpoint.replay.answers import (
 )
 from watari.endpoint.replay.batches import Batches
 from watari.endpoint.replay.counts import Counts
-from watari.endpoint.replay.denials import denied, too_long
+from watari.endpoint.replay.denials import denial, too_long
 from watari.endpoint.replay.draws import GARBAGE, Draws
 from watari.endpoint.replay.pace import Caps
 from watari.endpoint.replay.script import Script
@@ -141,10 +141,10 @@ class ReplayServer:
     def _denial(self, exchange: Exchange) -> Response | None:
         behaviour = self._behaviour
         if self._key is not None and exchange.header("authorization") != f"Bearer {self._key}":
-            return denied("401")
+            return denial("401")
         if behaviour.deny is not None and self.counts.requests > behaviour.deny_after:
             self.counts.denied += 1
-            return denied(behaviour.deny)
+            return denial(behaviour.deny)
         return None
 
     def _capped(self, asked: Any, chat: bool) -> Response | None:

@@ -12,7 +12,7 @@ Fields:
                unless    names of guards that call the whole rule off.
 
 Patterns are written in lower case. `.` stops at a line's end. After a change, `python -m watari.languages.routing`
-works out anew which words each pattern needs; without that everything works, and starts a third of a second later.
+works out anew which words each pattern needs; without that everything works, and starts a second later.
 """
 
 from __future__ import annotations
@@ -169,7 +169,8 @@ def _routing(code: str, content: Mapping[str, Any], innocent: list[Needs], needs
     fragments = _fragments(content, where)
     phrases, patterns = _filled_patterns(content, where)
     rules = tuple(
-        Rule(rule["category"], rule["reason"], pattern, tuple(rule.get("unless") or ())) for rule, pattern in patterns
+        Rule(rule["category"], rule["reason"], pattern, tuple(rule.get("unless") or ()))
+        for rule, pattern in patterns
     )
     guards = {
         name: "|".join(f"(?:{_filled(item, fragments, where)})" for item in items)

@@ -17,7 +17,6 @@ from pathlib import Path
 
 from watari.languages.routing.needed import Group, needed_pieces, needed_words
 
-
 _TOKEN = re.compile(r"\\.|.", re.S)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 KEY = 5
 """Letters of a word that count."""
-_MOST = 3000
+_MOST = 400
 """Strings that a part of a pattern may stand for, to be listed one by one."""
 SCRIPT = "~"
 """What a text counts by that holds letters of another script."""
@@ -63,8 +63,12 @@ def needed_words(pattern: str) -> list[Group]:
 def needed_pieces(pattern: str) -> list[Group]:
     """Return groups of pieces of text, at most `_PIECES` of the most telling: a text that matches holds one of each."""
     groups = _groups(list(parser.parse(pattern)), [_UNKNOWN], _LITERALS)
-    # One word alone is told by its key.
-    worth = {group for group in groups if len(group) <= _MOST_PIECES and any(not one.isalnum() for one in group)}
+    # One word alone is told by its key, and so is a quotation.
+    worth = {
+        group
+        for group in groups
+        if len(group) <= _MOST_PIECES and any(not one.isalnum() and len(one) > 1 for one in group)
+    }
     return sorted(worth, key=_telling_pieces)[:_PIECES]
 
 
@@ -141,12 +145,16 @@ def _keys(run: list[str]) -> Group | None:
         choices.append(sure)
     often = Counter(key for sure in choices for key in sure)
     # What most of the strings share makes the smallest group.
-    return frozenset(min(sure, key=lambda key: (key in _COMMON, -often[key], -len(key), key)) for sure in choices)
+    return frozenset(
+        min(sure, key=lambda key: (key in _COMMON, -often[key], -len(key), key)) for sure in choices
+    )
 
 
 def _literals(run: list[str]) -> Group | None:
     pieces = {max(text.replace(_EDGE, "").split(_UNKNOWN), key=len) for text in run}
-    return None if "" in pieces else frozenset(one for one in pieces if not any(o in one and o != one for o in pieces))
+    if "" in pieces or len(pieces) > 8 * _MOST_PIECES:
+        return None
+    return frozenset(one for one in pieces if not any(each in one and each != one for each in pieces))
 
 
 _KEYS = _Kind(_keys, _telling_keys, True)
@@ -220,7 +228,9 @@ def _strings(items: Iterable[Any]) -> list[str] | None:
             more = None if once is None else (["", *once] if value[0] == 0 else once)
         elif kind is code.MAX_REPEAT and 0 < value[0] <= 4:
             once = _strings(value[2])
-            more = [one * value[0] + _UNKNOWN for one in once] if once is not None and len(once) == 1 else None
+            more = (
+                [one * value[0] + _UNKNOWN for one in once] if once is not None and len(once) == 1 else None
+            )
         else:
             more = None
         if more is None or len(made) * len(more) > _MOST:

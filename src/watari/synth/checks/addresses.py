@@ -27,6 +27,7 @@ _LOCALE = re.compile(r"[a-z]{2}(?:[-_](?:[A-Za-z]{2}|Han[st]|latn))?", re.I)
 _WIKIPEDIA = re.compile(r"(?:[a-z-]+\.)?(?:m\.)?(wik[a-z]+\.org)$")
 _ENDING = re.compile(r"(?:/index)?\.(?:html?|mdx?|php|pdf)$")
 _LOCALE_SUFFIX = re.compile(r"[._-](?:ja|jp|japanese|en|english|ko|kr|zh|cn)(?=\.[a-z]{2,5}$|$)", re.I)
+_PAGE = re.compile(r"/(?:\d{1,2}|index|README)$")
 _EXAMPLE = re.compile(r"^(?:[\w-]+\.)?example\.(?:com|org|net|jp)(?:/|$)")
 """Hosts that are made up to show something: what stands after them is words, which translators translate."""
 _CODE_URL = re.compile(r"\b(?:https?|ftp)://[\w!#$%&*+,./:;=?@~-]+", re.I | re.A)
@@ -129,6 +130,8 @@ def place_of(address: str) -> str:
 
 def _same_place(wanted: str, had: str) -> bool:
     """Return whether a target's address may stand for the source's: moved on its host, or a relative one made whole."""
+    if _is_relative(wanted) and _is_relative(had) and _PAGE.sub("", wanted) == _PAGE.sub("", had) != "":
+        return True  # A chapter, and its first page.
     host, _, path = wanted.partition("/")
     other, _, others = had.partition("/")
     last, last_other = path.rpartition("/")[2], others.rpartition("/")[2]

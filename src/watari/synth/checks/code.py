@@ -100,6 +100,7 @@ _PATH = re.compile(r"(?=[^/.@_]*[/.@_][\w])[@./\w-]+", re.A)
 _MODULE = re.compile(r"\b(?:from|import|require)\s*\(?\s*$")
 _BOUND = re.compile(r"(?:[@:#]|\bv-)[\w.:\[\]-]*=$")
 _SPACE = re.compile(r"\s")
+_SHOWN = re.compile(r"\b(?:out|output|text|txt|console|plain|plaintext|log)\b", re.I)
 _STRINGS = re.compile(r'""(?:\s*,\s*"")+')
 _CALL = re.compile(r"[\w.]\(|\b(?:import|export|const|return)\b", re.A)
 _DIGITS = re.compile(r"\d+(?:\.\d+)*")
@@ -126,7 +127,10 @@ def _compare(one: Turn, other: Turn, number: int) -> Iterator[Finding]:
         return
     for source, target in zip(sources, targets, strict=True):
         if said := difference(source, target):
-            yield Finding(CHANGED, Severity.HARD, said, Span(number, target.start, target.stop))
+            # What a program says of other words is other numbers.
+            shown = _SHOWN.search(source.info) is not None and not target.text.isascii()
+            severity = Severity.WARN if shown else Severity.HARD
+            yield Finding(CHANGED, severity, said, Span(number, target.start, target.stop))
 
 
 def difference(source: Piece, target: Piece) -> str:
@@ -226,7 +230,7 @@ def _same(source: str, target: str, language: str) -> bool:
 
 def _listed(source: str, target: str, language: str) -> bool:
     """Return whether all that differs is how many translated strings a list has: examples of another language."""
-    if target.isascii() or not source.isascii():
+    if target.isascii() or not any(char > "\u2fff" for char in set(target).difference(source)):
         return False
     one, other = (_STRINGS.sub('""', skeleton(text, language)) for text in (source, target))
     return _TOKEN.findall(one) == _TOKEN.findall(other) and _indents_alike(source, target)

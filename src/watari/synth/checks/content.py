@@ -60,6 +60,8 @@ _HERE_SEEN, _HERE_UNSEEN = math.log(_HERE), math.log(1 - _HERE)
 _CODE_HIT, _CODE_MISS = math.log(0.97 / 0.5), math.log(0.03 / 0.5)
 # How likely it is that the target has as many sentences as the source, more, or fewer; each further one is less likely.
 _AS_MANY, _MORE, _FEWER, _FEWER_TOLD = math.log(0.70), math.log(0.20), math.log(0.04), math.log(0.12)
+_WORDS = 1.4
+"""Of what is missing the words tell so much at least: lengths and numbers of sentences alone prove nothing."""
 _FAR = -8.0
 """No length says more than this: half of such rows are something nobody thought of."""
 
@@ -108,7 +110,7 @@ class _Traces:
         if stems := _known(word, *self._pair):
             # A loop, not any(): this is the innermost one of all checks.
             text = self.text
-            for stem in stems:
+            for stem in stems:  # noqa: SIM110
                 if stem in text:
                     return True
             return False
@@ -149,15 +151,17 @@ def _compare(one: Turn, other: Turn, number: int, meta: Meta) -> Iterator[Findin
         return
     letters = sum(map(len, _ALNUM.findall(traces.text)))
     total = sum(unit.letters for unit in units)
-    least = meta.limits.get("wrong-pair", -4.5 if meta.free else -3.5)
+    least = meta.limits.get("wrong-pair", -4.5 if meta.free else -2.5)
     if _evidence(one, units, traces, pair, letters, total) <= least:
         _without_set_phrases(one, units, meta.source)
         if _evidence(one, units, traces, pair, letters, total) <= least:
-            message = "few words of the source left a trace in the target: is it the translation of another text?"
+            message = (
+                "few words of the source left a trace in the target: is it the translation of another text?"
+            )
             yield Finding(WRONG_PAIR, Severity.HARD, message, None)
             return
     # People talk more freely than they write manuals, and an editor more freely still.
-    usual = -6.0 if meta.free else -2.5 if meta.kind == "chat" else -1.7
+    usual = -7.0 if meta.free else -4.0 if meta.kind == "chat" else -2.7
     least = meta.limits.get("omission", usual)
     missing = _omitted(one, other, units, traces, letters, total, least, meta.free)
     if missing is not None and _without_set_phrases(one, units, meta.source):
@@ -232,9 +236,7 @@ def _evidence(
                 unseen += 1
     # A long text holds some stem of every other word by chance.
     chance = min(0.30, 0.06 + 0.0006 * letters)
-    best = max(
-        seen * yes + unseen * no for yes, no in zip(_SEEN, _UNSEEN, strict=True)
-    )
+    best = max(seen * yes + unseen * no for yes, no in zip(_SEEN, _UNSEEN, strict=True))
     weight = best - seen * math.log(chance) - unseen * math.log(1 - chance)
     lower = one.content.lower()
     if traces.katakana:
@@ -341,27 +343,25 @@ def _omitted(
         whole.append((all_seen * yes + all_unseen * no, style.ratio, spread))
     best = max(words + _normal(ratio, usual, spread) for words, usual, spread in whole)
     lost = [
-        [
-            unit.seen * (_HERE_SEEN - yes) + unit.unseen * (_HERE_UNSEEN - no) - unit.code
-            for unit in units
-        ]
+        [unit.seen * (_HERE_SEEN - yes) + unit.unseen * (_HERE_UNSEEN - no) - unit.code for unit in units]
         for yes, no in zip(_SEEN, _UNSEEN, strict=True)
     ]
     more = _sentences(traces.text) - len(units)
     now = _count(more, len(units), told)
     said = [_count(more + missing, len(units), told) for missing in range(1, _WINDOW + 1)]
+    ahead = max(0.0, _AS_MANY - now)
     needed = best - least
     found = None
     for (words, usual, spread), gains in zip(whole, lost, strict=True):
         top = words - 0.5 * math.log(spread)
-        if top + _highest(gains) + max(0.0, _AS_MANY - now) < needed:
+        if top + _highest(gains) + ahead < needed:
             continue  # No row of sentences can weigh so much.
         for first in range(len(units)):
             weight, gone = top, 0
             for last in range(first, min(first + _WINDOW, len(units))):
                 weight += gains[last]
                 gone += units[last].letters
-                if weight < needed or gone >= total:
+                if weight - top < _WORDS or weight < needed - ahead or gone >= total:
                     continue
                 part = ratio / (1 - gone / total) - usual
                 score = weight + max(_FAR, -0.5 * part * part / spread) + said[last - first] - now

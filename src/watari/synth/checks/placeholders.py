@@ -18,7 +18,7 @@ ANCHOR = "anchor-changed"
 ROLE = "role-changed"
 
 _DOUBLE = re.compile(r"\{\{[^{}]*\}\}")
-_SINGLE = re.compile(r"(?<![{=])\{[\w.:!\[\]]*\}(?!\})")
+_SINGLE = re.compile(r"(?<![{=])(?<!import )\{[\w.:!\[\]]*\}(?!\})")
 _ANCHORS = re.compile(r"\{#[^{}\n]*\}|\{/\*[^{}\n]*\*/\}")
 _PRINTF = re.compile(r"(?<![\w%])%(?:\(\w+\)|\d+\$)?[-+#0]*\d*(?:\.\d+)?[sdifxXeEgGcr](?![A-Za-z0-9_])")
 _DOLLAR = re.compile(r"(?<![\w$\\])\$(?:\{\w+\}|[A-Z_][A-Z0-9_]+\b|\(\w+\))", re.A)

@@ -28,6 +28,8 @@ _NOUN = re.compile("[\u30a1-\u30ff\u4e00-\u9fff]$")
 _RATIO = 0.35
 """Less than this share of the source's characters is short for a whole translation (1st percentile of real ones: .32-.41)."""
 _LAST = 300
+_LINE = 20
+"""A shorter last line may be a title or a name."""
 
 
 def finish(source: Conversation, target: Conversation, meta: Meta) -> list[Finding]:
@@ -74,6 +76,11 @@ def ends_well(source: Conversation, target: Conversation, meta: Meta) -> list[Fi
                 len(text),
             )
         ]
+    last = text.rsplit("\n", 1)[-1].strip()
+    plain_end = last[:1] not in "#|<-*+>`" and not _ITEM.match(last) and text[-1] not in "`>|}）)」』】]"
+    if plain_end and len(last) >= _LINE and pattern("hanging", meta.target).search(_last(text)):
+        message = f"turn {number + 1} ends inside a sentence: {clip(text[-40:])!r}"
+        return [hard(CUT, message, number, len(text) - 1, len(text))]
     return []
 
 
@@ -154,5 +161,5 @@ def _balance(text: str, opening: str, closing: str) -> int:
 CHECKS = (
     Check("finish_reason", 1, {FINISH: Severity.HARD}, finish, needs_source=False),
     Check("truncated", 1, {CUT: Severity.HARD}, truncated),
-    Check("ends_well", 1, {CUT: Severity.HARD}, ends_well, needs_source=False),
+    Check("ends_well", 2, {CUT: Severity.HARD}, ends_well, needs_source=False),
 )

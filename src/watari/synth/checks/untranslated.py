@@ -150,7 +150,8 @@ def _is_left(text: str, grammar: frozenset[str]) -> bool:
     if _CODE.search(text):
         return False
     if _SHORT.match(text):
-        return True
+        # A heading of two words may be a name.
+        return text[0] != "#" or text.count(" ") > 2 or any(word in grammar for word in _LOWER.findall(text))
     small = _LOWER.findall(text)
     every = len(_ANY.findall(text))
     if len(small) < _MANY or len(small) < 0.6 * every or not any(word in grammar for word in small):
@@ -219,7 +220,7 @@ def _is_sentence(piece: Piece) -> bool:
 CHECKS = (
     Check(
         "untranslated",
-        1,
+        2,
         dict.fromkeys((ECHO, ROW, SENTENCE, ADDED), Severity.HARD),
         untranslated,
     ),
