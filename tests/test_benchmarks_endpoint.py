@@ -47,6 +47,7 @@ def quick(*parts: str) -> dict[str, dict[str, Any]]:
     return {claim["claim"]: claim for claim in claims}
 
 
+@pytest.mark.slow
 def test_speed_has_ours_beside_plain_aiohttp() -> None:
     claims = quick("speed")
     assert all(claim["ours"] > 0 and claim["peer"] > 0 for claim in claims.values())

@@ -120,3 +120,17 @@ def test_an_empty_file(tmp_path):
     path.write_text("")
     with pytest.raises(UserError):
         watari(path)
+
+
+def test_a_closed_pipe_does_not_cost_the_page(pairs, tmp_path, monkeypatch):
+    import typer
+
+    page = tmp_path / "page.html"
+
+    def closed(*_, **__):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(typer, "echo", closed)
+    done = CliRunner().invoke(app, ["check", str(pairs), "--workers", "1", "--report", str(page)])
+    assert done.exit_code != 0
+    assert page.read_text("utf-8").rstrip().endswith("</html>")

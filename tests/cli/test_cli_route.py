@@ -8,6 +8,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from watari.cli.main import app
+from watari.pages.visible import columns
 
 ROWS = [
     {"id": "a", "prompt": "How many letters are in the word cat?"},
@@ -71,3 +72,14 @@ def test_wrong_options_are_told(tmp_path: Path) -> None:
     )
     assert "--on-error" in str(CliRunner().invoke(app, ["route", path, "--on-error", "never"]).exception)
     assert "no such file" in str(CliRunner().invoke(app, ["route", str(tmp_path / "none.jsonl")]).exception)
+
+
+def test_a_prompt_cannot_talk_to_the_terminal_or_leave_its_80_columns(tmp_path: Path) -> None:
+    hostile = {"prompt": 'How many letters are in "\x1b]0;mine\x07\x1b[31m' + "猫" * 60 + '"?'}
+    result = CliRunner().invoke(app, ["route", written(tmp_path, json.dumps(hostile))])
+    assert result.exit_code == 0, result.output
+    assert "\x1b" not in result.output
+    assert "\x07" not in result.output
+    shown = [line for line in result.output.splitlines() if "猫" in line]
+    assert shown
+    assert all(columns(line) <= 80 for line in result.output.splitlines())

@@ -23,7 +23,18 @@ def test_what_a_person_wrote_into_the_folder_stays_and_counts_every_time(tmp_pat
     file, out = write(tmp_path / "chats.jsonl", 1, 2, 3), tmp_path / "ja"
     human = out / "human.jsonl"
     with teaching(FAULTS) as (_, server):
-        run = ["translate", "run", file, "--endpoint", server.base_url, "--model", "fast", "--out", str(out), "--quiet"]
+        run = [
+            "translate",
+            "run",
+            file,
+            "--endpoint",
+            server.base_url,
+            "--model",
+            "fast",
+            "--out",
+            str(out),
+            "--quiet",
+        ]
         assert CliRunner().invoke(app, run).exit_code == 0
         (left,) = (json.loads(line) for line in human.read_text("utf-8").splitlines())
         left["translation"] = [
@@ -73,7 +84,14 @@ def test_a_wrong_language_names_its_own_option(tmp_path: Path, option: str) -> N
 
 def test_an_address_with_a_key_in_it_is_refused(tmp_path: Path) -> None:
     file = write(tmp_path / "chats.jsonl", 1)
-    given = ["--endpoint", "http://127.0.0.1:1/v1?api_key=sk-secret", "--model", "m", "--out", str(tmp_path / "o")]
+    given = [
+        "--endpoint",
+        "http://127.0.0.1:1/v1?api_key=sk-secret",
+        "--model",
+        "m",
+        "--out",
+        str(tmp_path / "o"),
+    ]
     result = CliRunner().invoke(app, ["translate", "run", file, *given])
     told = str(result.exception) + result.output
     assert "--endpoint: an address ends with /v1" in told

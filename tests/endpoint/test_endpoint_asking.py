@@ -13,6 +13,7 @@ import pytest
 from raw_server import Got, RawServer, Say, answer, error, serving_raw
 from watari.artifact.stage import Silent
 from watari.endpoint.asking import Asking, open_asking, work_through
+from watari.endpoint.deadlines import Deadlines
 from watari.endpoint.ledger import open_ledger
 from watari.endpoint.params import AskingParams, EndpointRef
 from watari.endpoint.replay import Behaviour, Script, serve
@@ -244,6 +245,37 @@ def test_deadlines_for_connecting_reading_and_the_whole(tmp_path: Path) -> None:
     assert found.text == "fine"
     first, second, *_, last = [status for status, _ in attempts(tmp_path)]
     assert (first, second, last) == ("timeout", "timeout", "answered")
+
+
+def test_a_deadline_is_told_from_a_cancellation_by_others() -> None:
+    async def one(
+        deadlines: Deadlines, read: float, overall: float, connected: bool = True
+    ) -> tuple[bool, str]:
+        deadline = deadlines.begin(read, overall)
+        if connected:
+            deadlines.connected()
+        try:
+            await asyncio.sleep(1)
+        except asyncio.CancelledError:
+            pass
+        return deadlines.end(deadline), deadline.passed
+
+    async def run() -> list[tuple[bool, str]]:
+        deadlines = Deadlines()
+        mute = asyncio.create_task(one(deadlines, 0.05, 9))
+        slow = asyncio.create_task(one(deadlines, 9, 0.05))
+        gone = asyncio.create_task(one(deadlines, 9, 9))
+        connecting = asyncio.create_task(one(deadlines, 0.05, 9, connected=False))
+        await asyncio.sleep(0.02)
+        gone.cancel()
+        return [await task for task in (mute, slow, gone, connecting)]
+
+    assert asyncio.run(run()) == [
+        (True, "nothing came for 0.05 s"),
+        (True, "the overall deadline has passed"),
+        (False, ""),
+        (False, ""),
+    ]
 
 
 def test_nobody_to_connect_to_stops_the_run_in_words(tmp_path: Path) -> None:

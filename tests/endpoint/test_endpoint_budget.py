@@ -9,13 +9,14 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from watari.endpoint.budget import BudgetSpent, Purse, check_budget, worst_case
-from watari.endpoint.ledger import Attempt, Spend, open_ledger
+from watari.endpoint.ledger import Attempt, Spend, open_ledger, writer
 from watari.endpoint.ledger.accounts import HELD, SPENT
 from watari.endpoint.ledger.records import nanos
 from watari.endpoint.settings import Budget, Endpoint, Price
@@ -142,7 +143,9 @@ def test_no_interleaving_exceeds_a_budget(asked, stage_cap, run_cap, width):
                 if refused and width == 1:
                     assert max(refused) > left
 
-    asyncio.run(main())
+    # The order is what matters here, not how long a commit waits for more.
+    with patch.object(writer, "LINGER", 0.002):
+        asyncio.run(main())
 
 
 _made: list[Path] = []

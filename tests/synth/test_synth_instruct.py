@@ -117,7 +117,7 @@ def test_rows_come_in_the_order_of_the_requests_and_none_too_many(tmp_path: Path
             assert requests == sorted(requests)
             assert metrics["accepted"] >= 25
             assert metrics["answered"] <= 25 / (metrics["accepted"] / metrics["answered"]) + 12
-            assert metrics["dropped_by_reason"]["wrong-language"] > 0
+            assert metrics["dropped_by_reason"]["answer-language"] > 0
 
 
 def test_a_second_run_sends_nothing_and_writes_the_same_bytes(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watari.text import SCRIPTS, guess_language, normalise, script_shares
+from watari.text import SCRIPTS, guess_language, script_shares
 from watari.text.chunks import chunks
+from watari.text.normalise import normalise
 
 
 @pytest.mark.parametrize(

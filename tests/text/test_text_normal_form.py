@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from watari.errors import UserError
-from watari.text import normalise
 from watari.text.footer import FooterParams, trim_footer, trim_footers, trim_table
-from watari.text.normalise import NormaliseParams, normal_form, normal_forms, normalise_table
+from watari.text.normalise import NormaliseParams, normal_form, normal_forms, normalise, normalise_table
 
 # What the rules act on, close together, beside anything at all.
 LIVELY = st.text(

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
     Checked = TypeVar("Checked", bound=BaseModel)
 
-OPTIONS = {"sources": "input", "select": "share", "language": "only", "profile_file": "profile", "teachers": "endpoint"}
+OPTIONS = {
+    "sources": "input",
+    "select": "share",
+    "language": "only",
+    "profile_file": "profile",
+    "teachers": "endpoint",
+}
 """Options whose name is not their field's."""
 EDGES = ("model", "data", "replay", "evaluate", "reference")
 

@@ -56,7 +56,9 @@ KeyOption = Annotated[
 ]
 PriceInOption = Annotated[
     list[float] | None,
-    typer.Option("--price-in", min=0, metavar="USD...", help="Price of a million prompt tokens; one, or one each."),
+    typer.Option(
+        "--price-in", min=0, metavar="USD...", help="Price of a million prompt tokens; one, or one each."
+    ),
 ]
 PriceOutOption = Annotated[
     list[float] | None,

@@ -157,7 +157,9 @@ def _params(given: dict[str, Any], settings: Sequence[str]) -> Params:
         ("--target-lang", given["language"]),
     ):
         if not (2 <= len(code) <= 3 and code.isalpha() and code.isascii() and code.islower()):
-            raise UserError(f"{option}: '{code}' is no language code", "two small letters of ISO 639, e.g. en, ja")
+            raise UserError(
+                f"{option}: '{code}' is no language code", "two small letters of ISO 639, e.g. en, ja"
+            )
     values = {name: value for name, value in given.items() if value is not None}
     return lay(Params, values, settings, KIND, inputs=("data", "teachers", "ledger"))
 

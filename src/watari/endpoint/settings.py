@@ -33,7 +33,9 @@ def _address(url: str) -> str:
     if "@" in url.split("://", 1)[1].split("/", 1)[0]:
         raise ValueError("a name or password in the address would stand in logs; use `key_env`")
     if not url.startswith("replay://") and ("?" in url or "#" in url):
-        raise ValueError("an address ends with /v1: what follows `?` would stand in logs; a key goes in `key_env`")
+        raise ValueError(
+            "an address ends with /v1: what follows `?` would stand in logs; a key goes in `key_env`"
+        )
     return url.rstrip("/")
 
 

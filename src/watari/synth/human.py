@@ -96,7 +96,8 @@ def read_human(location: str) -> dict[str, Filled]:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise UserError(
-                f"human: {location}: line {number}: not JSON: {error}", "keep one row a line, in the form it had"
+                f"human: {location}: line {number}: not JSON: {error}",
+                "keep one row a line, in the form it had",
             ) from None
         entry = _entry(f"human: {location}: line {number}", number, row)
         if entry is None:
@@ -126,7 +127,9 @@ def carry_over(before: Path, after: Path) -> int:
         there = fresh.get(str(row.get("id"))) if isinstance(row, dict) else None
         if there is not None and there[1].get("source") == row.get("source"):
             del fresh[str(row["id"])]
-            line = json.dumps({**row, "last": there[1]["last"], "findings": there[1]["findings"]}, ensure_ascii=False)
+            line = json.dumps(
+                {**row, "last": there[1]["last"], "findings": there[1]["findings"]}, ensure_ascii=False
+            )
         lines.append(line)
     lines += [line for line, _ in fresh.values()]
     after.write_bytes("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))

@@ -160,8 +160,6 @@ class Author:
                 found = [finding for finding in found if finding.code != OTHER_LANGUAGE]
             if expects == "json" and (fault := json_fault(messages[-1]["content"])):
                 found.append(Finding("json-unreadable", Severity.HARD, fault))
-            if not expects and (fault := language_fault(messages[-1], self._params.language)):
-                found.append(Finding("wrong-language", Severity.HARD, fault))
             return found
 
         language = self._params.language

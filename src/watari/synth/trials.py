@@ -93,6 +93,9 @@ async def tried(
     findings = await checks.alone([{"role": "assistant", "content": said.text}], meta)
     if language == ANY:
         findings = [finding for finding in findings if finding.code not in _OF_LANGUAGE]
+    elif any(f.severity is Severity.HARD and f.code != OTHER_LANGUAGE for f in findings):
+        # A refusal in English is a refusal.
+        findings = [finding for finding in findings if finding.code != OTHER_LANGUAGE]
     if plain(said.text) == plain(question[-1]["content"]) and said.text.strip():
         findings.append(Finding(ECHO, Severity.HARD, "the answer only repeats the question"))
     if said.finish_reason == TRUNCATED and not any(f.severity is Severity.HARD for f in findings):

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from watari.errors import UserError
 from watari.kernels.texts import Texts
+from watari.text.han import told_apart
 from watari.text.language_codes import language_code
 from watari.text.scripts import SCRIPTS, script_counts
 
@@ -228,29 +229,12 @@ def _sample(texts: Texts, row: int) -> str:
     return text.lower() if text.isupper() else text
 
 
-@cache
-def _told_apart() -> tuple[frozenset[str], frozenset[str]]:
-    """Return (characters of no Chinese standard, characters of no Japanese standard)."""
-    han = [chr(point) for point in range(0x4E00, 0xA000)]
-
-    def within(char: str, encoding: str) -> bool:
-        try:
-            char.encode(encoding)
-        except UnicodeEncodeError:
-            return False
-        return True
-
-    japanese = {char for char in han if within(char, "shift_jis") or within(char, "cp932")}
-    chinese = {char for char in han if within(char, "gb2312") or within(char, "big5")}
-    return frozenset(japanese - chinese), frozenset(chinese - japanese)
-
-
 def _by_characters(texts: Texts, row: int) -> str:
     """Return ja or zh for Han characters without kana if those that only one side writes say so, else nothing."""
     start = int(texts.offsets[row])
     stop = min(int(texts.offsets[row + 1]), start + 10_000)
     sample = texts.codes[start:stop].astype("<u4").tobytes().decode("utf-32-le")
-    japanese, chinese = _told_apart()
+    japanese, chinese = told_apart()
     one = sum(map(japanese.__contains__, sample))
     other = sum(map(chinese.__contains__, sample))
     if one == other:

@@ -15,7 +15,7 @@ from typing import Literal
 
 from watari.languages import languages, load_language
 from watari.languages.checks import check_phrases
-from watari.text.language import _told_apart
+from watari.text.han import told_apart
 
 Kind = Literal["script", "han", "latin", "language"]
 """`script`: letters that the language is not written with; `han`: Han characters or words of another language; `latin`:
@@ -197,7 +197,7 @@ def _foreign_han(
     expected: str,
 ) -> tuple[frozenset[str], str, re.Pattern[str] | None, dict[str, re.Pattern[str]]]:
     """Return characters of the other Han language, its code, a pattern for its words, and words with another sense."""
-    japanese, chinese = _told_apart()
+    japanese, chinese = told_apart()
     # Rare characters stand in the names and quotations of either language.
     chinese = frozenset(char for char in chinese if not _is_rare(char))
     other = "zh" if expected == "ja" else "ja"

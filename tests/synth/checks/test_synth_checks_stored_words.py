@@ -37,7 +37,26 @@ MODULES = (
     untranslated,
     wrapping,
 )
-OURS = ["empty", "refusal", "preamble", "answer_instead", "untranslated", "untranslated_partial", "source_echo", "wrong_language", "mixed_language", "leak_ko", "leak_ru", "leak_th", "leak_vi", "leak_zh", "natural_subword_leftover", "mojibake", "repetition", "role_error"]
+OURS = [
+    "empty",
+    "refusal",
+    "preamble",
+    "answer_instead",
+    "untranslated",
+    "untranslated_partial",
+    "source_echo",
+    "wrong_language",
+    "mixed_language",
+    "leak_ko",
+    "leak_ru",
+    "leak_th",
+    "leak_vi",
+    "leak_zh",
+    "natural_subword_leftover",
+    "mojibake",
+    "repetition",
+    "role_error",
+]
 
 
 def rows(folder: Path, name: str, step: int) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from watari.text.leakage import own_letters
 OTHER_LANGUAGE = "answer-language"
 
 _LATIN = re.compile("[A-Za-z]")
-_LETTERS = 40
+_LETTERS = 30
 """Letters of prose below which nothing is said of a language: names, a title, a formula may be a whole answer."""
 _SHARE = 0.15
 """Share of the language's own letters below which a text is another's."""

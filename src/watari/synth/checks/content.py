@@ -161,7 +161,7 @@ def _compare(one: Turn, other: Turn, number: int, meta: Meta) -> Iterator[Findin
             yield Finding(WRONG_PAIR, Severity.HARD, message, None)
             return
     # People talk more freely than they write manuals, and an editor more freely still.
-    usual = -7.0 if meta.free else -4.0 if meta.kind == "chat" else -2.7
+    usual = -8.0 if meta.free else -3.5 if meta.kind == "chat" else -2.0
     least = meta.limits.get("omission", usual)
     missing = _omitted(one, other, units, traces, letters, total, least, meta.free)
     if missing is not None and _without_set_phrases(one, units, meta.source):

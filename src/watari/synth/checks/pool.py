@@ -22,7 +22,7 @@ Messages = Sequence[Mapping[str, Any]]
 
 BATCH = 32
 """Rows that go to a process together, at most: 32 rows of 1.5 KB are about 30 ms of work."""
-MOMENT = 0.004
+MOMENT = 0.02
 """Seconds that a row waits for others."""
 
 
