@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -254,10 +255,8 @@ def test_a_deadline_is_told_from_a_cancellation_by_others() -> None:
         deadline = deadlines.begin(read, overall)
         if connected:
             deadlines.connected()
-        try:
+        with suppress(asyncio.CancelledError):
             await asyncio.sleep(1)
-        except asyncio.CancelledError:
-            pass
         return deadlines.end(deadline), deadline.passed
 
     async def run() -> list[tuple[bool, str]]:

@@ -11,6 +11,7 @@ Patterns are regular expressions of Python's `re`; letters match whatever their 
     about        Words that speak of translating: nobody adds them to a text that has nothing to do with it.
     topic        Words of an original that has to do with translating, languages or originals.
     tongues      Words of a conversation in which other languages may be quoted: languages, countries, spelling.
+    latin        Names of languages in Latin letters, in which an answer may be wanted.
     notes        Marks of a translator's note.
     empty        Answers that stand for no answer, whole.
     labels       Names of the speakers of a conversation, before a colon.
@@ -55,6 +56,7 @@ class CheckPhrases(BaseModel):
     about: list[str] = Field(default_factory=list)
     topic: list[str] = Field(default_factory=list)
     tongues: list[str] = Field(default_factory=list)
+    latin: list[str] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
     empty: list[str] = Field(default_factory=list)
     labels: list[str] = Field(default_factory=list)

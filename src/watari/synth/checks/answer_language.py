@@ -66,7 +66,7 @@ def _asked_for(conversation: Conversation, meta: Meta) -> bool:
         pattern(field, "en", meta.target).search(turn.content)
         for turn in conversation
         if turn.role != "assistant"
-        for field in ("about", "topic", "tongues")
+        for field in ("about", "latin")
     )
 
 

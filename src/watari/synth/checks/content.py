@@ -151,7 +151,7 @@ def _compare(one: Turn, other: Turn, number: int, meta: Meta) -> Iterator[Findin
         return
     letters = sum(map(len, _ALNUM.findall(traces.text)))
     total = sum(unit.letters for unit in units)
-    least = meta.limits.get("wrong-pair", -4.5 if meta.free else -2.5)
+    least = meta.limits.get("wrong-pair", -4.5 if meta.free else -3.5 if meta.kind == "chat" else -2.5)
     if _evidence(one, units, traces, pair, letters, total) <= least:
         _without_set_phrases(one, units, meta.source)
         if _evidence(one, units, traces, pair, letters, total) <= least:
