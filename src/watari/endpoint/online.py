@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from watari.endpoint.budget import Hold
     from watari.endpoint.ledger import Ledger
 
+_START = 20.0
+"""Seconds of nothing but failures from the beginning on after which a server counts as wrong rather than as down for a while."""
 _BACK_OFF, _LONGEST_BACK_OFF = 0.5, 30.0
 """Seconds: the mean of the first pause is half of it; doubled each time up to the longest (AWS's "full jitter")."""
 
@@ -231,6 +233,10 @@ class _Exchange:
             if hold is not None:
                 hold.lose()
             raise
+        # A server may repeat the key. Nobody reads another answer than the one that goes on record.
+        body, detail = online._ledger.clean(reply.body), online._ledger.clean_text(reply.detail)
+        if body is not reply.body or detail != reply.detail:
+            reply = replace(reply, body=body, detail=detail)
         outcome = classify(self._endpoint, reply)
         usage = outcome.read.usage
         used = None
@@ -310,6 +316,8 @@ class _Exchange:
             self._unreachable(outcome)
         elif outcome.sort != "limited":
             self._failures += 1
+            if self._never and dispatcher.down_for >= _START:
+                raise self._silent(outcome)
             if self._failures >= endpoint.attempts:
                 if dispatcher.down_for and await dispatcher.outlasted(endpoint.patience.unit):
                     self._failures = self._pauses = 0
@@ -348,9 +356,16 @@ class _Exchange:
     def _unreachable(self, outcome: Outcome) -> None:
         """Raise if there is no use in waiting for a server that nobody can connect to."""
         endpoint, dispatcher = self._endpoint, self._route.dispatcher
-        never = not dispatcher.counts.answered and not dispatcher.counts.limited
-        if (never and self._pauses + 1 >= endpoint.attempts) or dispatcher.down_for >= endpoint.patience.unit:
+        if (
+            self._never and self._pauses + 1 >= endpoint.attempts
+        ) or dispatcher.down_for >= endpoint.patience.unit:
             raise self._silent(outcome)
+
+    @property
+    def _never(self) -> bool:
+        """True if the server has done nothing for anybody since the run began: then it is not down, but wrong."""
+        counts = self._route.dispatcher.counts
+        return not counts.answered and not counts.limited
 
     def _silent(self, outcome: Outcome) -> StageFailed:
         endpoint = self._endpoint

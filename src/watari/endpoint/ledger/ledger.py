@@ -78,6 +78,14 @@ class Ledger:
         """Write none of these, wherever a server repeats them; what is shorter than 8 characters is no secret."""
         self._secrets.add(*secrets)
 
+    def clean(self, data: bytes) -> bytes:
+        """Return bytes as they will be written: without what `hide` was given."""
+        return self._secrets.clean(data)
+
+    def clean_text(self, text: str) -> str:
+        """Return a text as it will be written: without what `hide` was given."""
+        return self._secrets.clean_text(text)
+
     def find(self, key: str) -> Recorded | None:
         """Return the newest answer to a question that is on record and was not asked to be asked again."""
         found = self._database.rows(FIND, (key,))
