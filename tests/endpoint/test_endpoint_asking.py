@@ -617,3 +617,44 @@ def test_spending(tmp_path: Path) -> None:
     wanted = {"requests": 2, "answered": 1, "recorded": 1, "errors": 1, "limited": 0, "prompt_tokens": 10}
     assert {name: told[name] for name in wanted} == wanted
     assert told["cost"] == pytest.approx(10e-6)
+
+
+def test_a_server_that_never_answers_is_told_and_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("watari.endpoint.dispatcher.PROBE_FIRST", 0.01)
+    monkeypatch.setattr("watari.endpoint.dispatcher.PROBE_LONGEST", 0.05)
+    monkeypatch.setattr("watari.endpoint.online._BACK_OFF", 0.01)
+    monkeypatch.setattr("watari.endpoint.online._START", 0.2)
+    with serving_raw(lambda got: Say(b"", 500)) as server:
+        teacher = endpoint(server.base_url)
+
+        async def work(asking: Asking) -> list[str]:
+            rows = work_through(range(30), lambda i: asking.ask(teacher, request(str(i))))
+            return [answer.text async for answer in rows]
+
+        with pytest.raises(StageFailed, match="does not answer: server error"):
+            asked(tmp_path, teacher, work)
+
+
+def test_a_key_that_the_server_repeats_reaches_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "sk-watari-0123456789"
+    monkeypatch.setenv("TOY_KEY", secret)
+
+    def saying(got: Got) -> Say:
+        if got.text == "refuse":
+            return Say(orjson.dumps({"error": {"message": f"no rights for {secret}"}}), 400)
+        return Say(answer(f"your key is {secret}"))
+
+    with serving_raw(saying) as server:
+        teacher = endpoint(server.base_url, key_env="TOY_KEY")
+        first = asked(tmp_path, teacher, lambda asking: asking.ask(teacher, request()))
+        again = asked(tmp_path, teacher, lambda asking: asking.ask(teacher, request()))
+        with pytest.raises(AskFailed) as refused:
+            asked(tmp_path, teacher, lambda asking: asking.ask(teacher, request("refuse")))
+    assert first.text == again.text == "your key is [hidden]"
+    assert again.recorded
+    assert secret not in str(refused.value)
+    assert "no rights for [hidden]" in str(refused.value)

@@ -338,8 +338,8 @@ def test_killed_runs_never_exceed_the_budget_together(tmp_path):
         sent += (first + process.stdout.read()).count(b"s")
         process.wait()
         with open_ledger(tmp_path, readonly=True) as ledger:
-            assert ledger.spent().requests >= sent
-            assert ledger.spent().money <= 2.0
+            # What no budget limits (here tokens and requests) is written down later, for people.
+            assert 0.002 * sent - 1e-9 <= ledger.spent().money <= 2.0
     last = child(tmp_path, "a", 2.0, 3000)
     out, _ = last.communicate(timeout=60)
     assert last.returncode == 0

@@ -112,6 +112,14 @@ def test_the_column_gives_what_the_string_gives(
     assert normal_forms(pa.chunked_array([], pa.large_string()), params).to_pylist() == []
 
 
+def test_a_column_of_one_line_end() -> None:
+    keep = dict.fromkeys(NormaliseParams.model_fields, False)
+    params = NormaliseParams(**{**keep, "white_space": True})
+    assert normal_forms(pa.array(["\n"], pa.large_string()), params).to_pylist() == [
+        normal_form("\n", params)
+    ]
+
+
 def test_bytes_under_a_null_are_no_text() -> None:
     whole = pa.array(["ab", "ｶﾞ", "c"], pa.large_string())
     hidden = pa.Array.from_buffers(whole.type, 3, [pa.py_buffer(b"\x06"), *whole.buffers()[1:]])

@@ -205,7 +205,7 @@ def _needs(texts: Texts, params: NormaliseParams) -> tuple[npt.NDArray[np.uint8]
         ends = np.flatnonzero(codes == 0x0A)
         before = codes[ends - 1]
         bad = (before == 0x20) | (before == 0x09) | (before == 0x3000)
-        bad |= (before == 0x0A) & (codes[ends - 2] == 0x0A)
+        bad |= (before == 0x0A) & (codes[np.maximum(ends - 2, 0)] == 0x0A)
         places = ends[bad]
         # A line end at the very start of a text looks at its neighbour: such a text is loose in any case.
         loose[np.searchsorted(texts.offsets, places, side="right") - 1] = True
