@@ -284,7 +284,18 @@ def test_nobody_to_connect_to_stops_the_run_in_words(tmp_path: Path) -> None:
     assert "see whether the server runs" in str(raised.value)
 
 
-def test_an_outage_loses_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class Told(Silent):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def log(self, message: str, **fields: Any) -> None:
+        self.lines.append(message)
+
+
+def test_an_outage_loses_no_row_and_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("watari.endpoint.online._TELL", 0.3)
     # The server answers 40 requests, then nothing but 500s for 1.5 s: far longer than five quick attempts take.
     monkeypatch.setattr("watari.endpoint.dispatcher.LOOK", 0.1)
     monkeypatch.setattr("watari.endpoint.dispatcher.PROBE_FIRST", 0.1)
@@ -306,9 +317,15 @@ def test_an_outage_loses_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             rows = work_through(range(300), lambda i: asking.ask(teacher, request(str(i))))
             return sum([1 async for _ in rows])
 
-        assert asked(tmp_path, teacher, work) == 300
+        told = Told()
+        assert asked(tmp_path, teacher, work, told) == 300
         # 64 in flight, and then one at a time.
         assert len(server.got) < 300 + 64 * 2 + 40
+        place = server.base_url
+    assert told.lines == [
+        f"{place} has stopped answering; it is tried again at least once a minute",
+        f"{place} answers again",
+    ]
 
 
 def test_requests_that_bring_the_server_down_are_given_up_in_the_end(

@@ -20,7 +20,7 @@ import itertools
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from watari.artifact.hashing import hash_bytes
 from watari.artifact.stage import Progress
@@ -87,6 +87,14 @@ class Backend(Protocol):
 
     async def end(self) -> None:
         """Wait for what is in flight and free everything."""
+
+
+@runtime_checkable
+class Outages(Protocol):
+    """A backend that knows which servers are down."""
+
+    def down(self) -> set[str]:
+        """Return the addresses of servers that have stopped answering."""
 
 
 class Asking:
@@ -226,8 +234,16 @@ class Asking:
         return dict(sorted(told.items()))
 
     async def _watching(self) -> None:
+        down: set[str] = set()
         while not self._progress.stop_requested():
             await asyncio.sleep(_TICK)
+            online = self._backends.get("online")
+            now: set[str] = online.down() if isinstance(online, Outages) else set()
+            for place in sorted(now - down):
+                self._progress.log(f"{place} has stopped answering; it is tried again at least once a minute")
+            for place in sorted(down - now):
+                self._progress.log(f"{place} answers again")
+            down = now
         self.stop(Interrupted(_STOPPED))
 
     async def __aenter__(self) -> Asking:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _START = 20.0
 """Seconds of nothing but failures from the beginning on after which a server counts as wrong rather than as down for a while."""
+_TELL = 5.0
+"""Seconds of an outage before the user is told of it."""
 _BACK_OFF, _LONGEST_BACK_OFF = 0.5, 30.0
 """Seconds: the mean of the first pause is half of it; doubled each time up to the longest (AWS's "full jitter")."""
 
@@ -109,6 +111,10 @@ class Online:
                     round(bucket.rate * 60, 1) if bucket else None
                 )
         return told
+
+    def down(self) -> set[str]:
+        """Return the addresses of servers that have answered nothing for some time."""
+        return {place for (place, *_), dispatcher in self._dispatchers.items() if dispatcher.down_for > _TELL}
 
     def close(self, error: WatariError) -> None:
         """See `Backend.close`."""

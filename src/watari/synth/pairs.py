@@ -44,7 +44,7 @@ async def _run(params: Params, inputs: Inputs, out: Path, progress: Progress) ->
     from watari.synth.pairing import Cast, Pairing
     from watari.synth.pairs_account import Account
     from watari.synth.report import report
-    from watari.synth.spending import performance_of
+    from watari.synth.spending import check_answered, performance_of
 
     started = time.monotonic()
     rounds = Rounds() if params.local else None
@@ -68,6 +68,7 @@ async def _run(params: Params, inputs: Inputs, out: Path, progress: Progress) ->
         if warning := metrics["lengths"].get("warning"):
             progress.log(warning)
         spending = asking.spending()
+        check_answered(spending)
     seconds = time.monotonic() - started
     return StageResult(metrics=metrics, performance=performance_of(spending, metrics["rows_in"], seconds))
 

@@ -43,7 +43,7 @@ async def _run(params: Params, inputs: Inputs, out: Path, progress: Progress) ->
     from watari.synth.report import report
     from watari.synth.respond_account import Account
     from watari.synth.respondent import Respondent
-    from watari.synth.spending import performance_of
+    from watari.synth.spending import check_answered, performance_of
 
     started = time.monotonic()
     rounds = None if isinstance(params.model, Endpoint) else Rounds()
@@ -67,6 +67,7 @@ async def _run(params: Params, inputs: Inputs, out: Path, progress: Progress) ->
         metrics = account.close()
         report(out, metrics, stage=KIND)
         spending = asking.spending()
+        check_answered(spending)
     seconds = time.monotonic() - started
     return StageResult(metrics=metrics, performance=performance_of(spending, metrics["rows_in"], seconds))
 

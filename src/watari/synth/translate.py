@@ -84,7 +84,7 @@ async def _run(
     from watari.endpoint.asking import open_asking, work_through
     from watari.synth.checking import open_checks, workers_for
     from watari.synth.report import report
-    from watari.synth.spending import performance_of
+    from watari.synth.spending import check_answered, performance_of
 
     started = time.monotonic()
     workers = workers_for(params.check_workers, total)
@@ -105,6 +105,7 @@ async def _run(
         metrics = account.close()
         report(out, metrics, stage=KIND)
         spending = asking.spending()
+        check_answered(spending)
     seconds = time.monotonic() - started
     return StageResult(metrics=metrics, performance=performance_of(spending, metrics["rows_in"], seconds))
 
