@@ -119,6 +119,7 @@ def test_bits_are_those_of_the_library(base: Path, corpus: Any) -> None:
     assert found["kyoto"] == pytest.approx(expected, rel=5e-3)
 
 
+@pytest.mark.slow
 def test_all_arms_train_the_same_pieces_and_the_same_replay(
     base: Path, setting: Any, corpus: Any, tmp_path: Path
 ) -> None:

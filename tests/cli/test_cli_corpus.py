@@ -189,6 +189,7 @@ def test_another_build_is_not_overwritten(corpus: Path, pages: Path) -> None:
     assert "is there already" in done.stderr
 
 
+@pytest.mark.slow
 def test_killed_and_run_again(pages: Path, tmp_path: Path) -> None:
     """Also with other parameters, which is refused: what stands there belongs to another build."""
     big = tmp_path / "big.jsonl"

@@ -17,7 +17,11 @@ RECIPE = """
 name: small
 language: ja
 seed: 3
+endpoints:
+  teacher: {base_url: "replay://demo-teacher?latency=5&rate_429=0.02&rate_500=0.02&seed=3", model: demo-teacher}
+  strong: {base_url: "replay://demo-teacher?latency=5&seed=3", model: demo-teacher-strong}
 datasets:
+  english_chat: {path: "demo://conversations?language=en&level=easy&count=150"}
   english: {path: "demo://documents?language=en&level=easy&count=120"}
   japanese: {path: "demo://documents?language=ja&level=easy&count=120"}
   chat: {path: "demo://conversations?language=ja&level=easy&count=160"}
@@ -33,8 +37,10 @@ stages:
   corpus: {uses: corpus.build, sources: [japanese]}
   tokenizer: {uses: tokenizer.extend, base: base, text: corpus, add: 64}
   grafted: {uses: model.graft, base: base, tokenizer: tokenizer}
-  sft: {uses: train.sft, model: grafted, data: chat, template: shisa, epochs: 1, sequence: 256, neftune_alpha: 1}
-  dpo: {uses: train.dpo, model: sft, data: pairs, sequence: 256}
+  translated: {uses: synth.translate, data: english_chat, teachers: [teacher, strong]}
+  sft: {uses: train.sft, model: grafted, data: [chat, translated], template: shisa, epochs: 1, sequence: 256, neftune_alpha: 1}
+  taught: {uses: synth.pairs, prompts: {from: translated, limit: 20}, chosen: strong, rejected: sft, rejected_checks: any}
+  dpo: {uses: train.dpo, model: sft, data: [pairs, taught], sequence: 256}
   bits: {uses: eval.perplexity, model: dpo, documents: corpus, characters: 2k}
   answers: {uses: eval.exact, model: dpo, questions: questions, max_new_tokens: 8}
   report: {uses: report.run}
@@ -70,7 +76,7 @@ def test_twenty_kills_change_no_byte(tmp_path: Path) -> None:
             finished += 1
     watari("run", "recipe.yaml", "--out", f"rough{finished}/run")
     wanted = digests(tmp_path / "calm" / "run")
-    assert len(wanted) == 16
+    assert len(wanted) == 19
     for number in range(finished + 1):
         assert digests(tmp_path / f"rough{number}" / "run") == wanted
         assert "0 faults" in watari("verify", f"rough{number}/run")

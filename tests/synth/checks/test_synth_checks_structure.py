@@ -227,6 +227,11 @@ def test_markup(source, target, codes):
         ("A hundred people came.", "100人来ました。", []),
         ("width={8} here", "width={9} ここ", ["number-changed"]),
         ("HTML, CSS and JavaScript.", "HTML、CSS、JavaScript の 3 つ。", []),
+        ("In the nineteenth century.", "19世紀に。", []),
+        ("In the nineteenth century.", "18世紀に。", ["number-changed"]),
+        ("The fiftieth of them.", "50番目。", []),
+        ("He lived 1305–58.", "1305年から1358年まで生きた。", []),
+        ("He lived 1305–58.", "1305年から1359年まで生きた。", ["number-changed"]),
     ],
 )
 def test_numbers(source, target, codes):

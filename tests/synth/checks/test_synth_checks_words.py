@@ -252,10 +252,24 @@ def test_swapped_speakers_are_told() -> None:
     assert "roles" in {found.code for found in roles.turns(source, target, Meta())}
 
 
-def test_mixed_registers_are_told_and_are_no_reason_to_drop() -> None:
+def test_mixed_registers_are_a_fault_of_a_translation_and_told_of_an_answer() -> None:
     mixed = "雨です。傘がある。駅まで歩きます。家は遠い。電車に乗ります。店は閉まっている。"
-    found = register.register([], [Turn("assistant", mixed)], Meta())
-    assert [(one.code, one.severity) for one in found] == [("register-mix", Severity.WARN)]
+    for source, severity in (([], Severity.WARN), ([Turn("assistant", ANSWER)], Severity.HARD)):
+        found = register.register(source, [Turn("assistant", mixed)], Meta())
+        assert [(one.code, one.severity) for one in found] == [("register-mix", severity)]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "次の点に注意します。続きます。\n\n- 傘がある。\n- 家は遠い。",
+        "昔話です。お読みください。\n\n雨が降っていた。傘がある家は遠かった。\n\nいかがでしょうか。",
+        "彼は来ました。「雨だ。」「傘がある。」と言いました。外は寒いです。",
+    ],
+)
+def test_a_list_a_story_or_speech_in_the_other_register_is_no_fault(target: str) -> None:
+    found = register.register([Turn("assistant", ANSWER)], [Turn("assistant", target)], Meta())
+    assert [one for one in found if one.severity is Severity.HARD] == []
 
 
 def test_a_term_of_the_glossary_must_be_translated_so() -> None:

@@ -14,14 +14,13 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
-from watari.languages.checks import pattern
 from watari.languages.lexicons import lexicon
 from watari.synth.checks.finding import Check, Conversation, Finding, Meta, Severity, Span
 from watari.synth.checks.inline import is_word, plain
-from watari.synth.checks.sound import sound_of_katakana, sound_of_latin
 from watari.synth.checks.text import Turn
+from watari.synth.checks.traces import WORD, Traces, latin_forms
+from watari.synth.checks.units import Unit, count_sentences, take_set_phrases_out, units_of
 
 OMISSION = "omission"
 WRONG_PAIR = "wrong-pair"
@@ -65,71 +64,16 @@ _WORDS = 1.4
 _FAR = -8.0
 """No length says more than this: half of such rows are something nobody thought of."""
 
+_OMISSION_LEAST = {"paragraph": -2.5, "markdown": -3.0}
+_UNKNOWN_LEAST, _FREE_LEAST = -3.5, -8.0
+"""Evidence for an omission, by kind of row: people talk more freely than they write manuals, an editor more freely still."""
+
 _WINDOW = 12
 """Sentences that may be missing in one place, at most."""
 
 _ALNUM = re.compile(r"\w+")
-_WORD = re.compile(r"[a-z][a-z']*")
-_KATAKANA = re.compile(r"[ァ-ヴ][ァ-ヴー]+")
 _LATIN = re.compile(r"[a-z][a-z0-9.+#-]*[a-z0-9+#]")
 _NUMBER = re.compile(r"(?<![\d.,])\d{2,}(?![\d.,]\d)", re.A)
-_UNIT_END = re.compile(
-    r"[.!?][\"')\]”’*_]*\s+(?=[\"'(\[“‘*_]*[A-Z0-9\s]|$)|\n[ \t]*\n|\n(?=[ \t>]*(?:[-*+•]|\d{1,3}[.)]|#{1,6}|\|)[ \t])|[:;]\n"
-)
-
-_THEIR_END = re.compile(
-    r"[。！？!?]+[」』）)\"'”’*_]*\s*|\.\s+|\n[ \t]*\n\s*|\n(?=[ \t>]*(?:[-*+•・]|\d{1,3}[.)．]|#{1,6}|\|)[ \t　]?)|[:;：；]\s*\n"
-)
-_TWO = re.compile(r"\w\w")
-
-
-class _Traces:
-    """What of a target may be a trace of a source's word, and which words left one."""
-
-    def __init__(self, turn: Turn, pair: tuple[str, str]) -> None:
-        self.text = turn.prose
-        self.katakana = {
-            forms for word in set(_KATAKANA.findall(self.text)) if (forms := _katakana_forms(word))
-        }
-        self.sounds: frozenset[str] = frozenset().union(*self.katakana)
-        self.latin = set(_WORD.findall(turn.content.lower()))
-        self._pair = pair
-        self._seen: dict[str, bool | None] = {}
-
-    def of(self, word: str) -> bool | None:
-        """Return whether a word left a trace; None where nobody knows what it would be and none was seen."""
-        try:
-            return self._seen[word]
-        except KeyError:
-            seen = self._seen[word] = self._look(word)
-            return seen
-
-    def _look(self, word: str) -> bool | None:
-        if len(word) > 2 and word in self.latin:
-            return True
-        if stems := _known(word, *self._pair):
-            # A loop, not any(): this is the innermost one of all checks.
-            text = self.text
-            for stem in stems:  # noqa: SIM110
-                if stem in text:
-                    return True
-            return False
-        if self.sounds and len(word) > 3 and not _latin_forms(word).isdisjoint(self.sounds):
-            return True
-        return None
-
-
-@dataclass(slots=True)
-class _Unit:
-    """One unit of the source: its place, its letters, its words; how many left a trace or none; evidence of its code."""
-
-    start: int
-    stop: int
-    letters: int
-    words: set[str]
-    seen: int = 0
-    unseen: int = 0
-    code: float = 0.0
 
 
 def content(source: Conversation, target: Conversation, meta: Meta) -> list[Finding]:
@@ -144,27 +88,28 @@ def content(source: Conversation, target: Conversation, meta: Meta) -> list[Find
 
 
 def _compare(one: Turn, other: Turn, number: int, meta: Meta) -> Iterator[Finding]:
-    pair = (meta.source, meta.target)
-    traces = _Traces(other, pair)
-    units = _units(one)
+    units = units_of(one)
     if not units:
         return
+    traces = Traces(other, (meta.source, meta.target))
     letters = sum(map(len, _ALNUM.findall(traces.text)))
     total = sum(unit.letters for unit in units)
-    least = meta.limits.get("wrong-pair", -4.5 if meta.free else -3.5 if meta.kind == "chat" else -2.5)
-    if _evidence(one, units, traces, pair, letters, total) <= least:
-        _without_set_phrases(one, units, meta.source)
-        if _evidence(one, units, traces, pair, letters, total) <= least:
+    usual = -4.5 if meta.free else -2.5 if meta.kind in ("paragraph", "markdown") else -3.5
+    least = meta.limits.get("wrong-pair", usual)
+    for unit in units:
+        traces.look_for(unit.words)
+    if _another(one, units, traces, letters, total, least):
+        take_set_phrases_out(one, units, meta.source)
+        if _another(one, units, traces, letters, total, least):
             message = (
                 "few words of the source left a trace in the target: is it the translation of another text?"
             )
             yield Finding(WRONG_PAIR, Severity.HARD, message, None)
             return
-    # People talk more freely than they write manuals, and an editor more freely still.
-    usual = -8.0 if meta.free else -3.5 if meta.kind == "chat" else -2.0
+    usual = _FREE_LEAST if meta.free else _OMISSION_LEAST.get(meta.kind, _UNKNOWN_LEAST)
     least = meta.limits.get("omission", usual)
     missing = _omitted(one, other, units, traces, letters, total, least, meta.free)
-    if missing is not None and _without_set_phrases(one, units, meta.source):
+    if missing is not None and take_set_phrases_out(one, units, meta.source):
         missing = _omitted(one, other, units, traces, letters, total, least, meta.free)
     if missing is not None:
         start, stop, _weight = missing
@@ -173,87 +118,33 @@ def _compare(one: Turn, other: Turn, number: int, meta: Meta) -> Iterator[Findin
         yield Finding(OMISSION, Severity.HARD, message, Span(number, start, stop, "source"))
 
 
-@lru_cache(maxsize=16384)
-def _katakana_forms(word: str) -> frozenset[str]:
-    return _forms(sound_of_katakana(word))
-
-
-@lru_cache(maxsize=16384)
-def _latin_forms(word: str) -> frozenset[str]:
-    return _forms(sound_of_latin(word))
-
-
-def _forms(sound: str) -> frozenset[str]:
-    """Return a sound and what it is without an ending; nothing of one consonant, which says little."""
-    if len(sound) < 2:
-        return frozenset()
-    found = {sound}
-    if len(sound) >= 3:
-        found.add(sound[:-1])
-    if len(sound) >= 6:
-        found.add(sound[:-2])
-    return frozenset(found)
-
-
-@lru_cache(maxsize=16384)
-def _known(word: str, source: str, target: str) -> tuple[str, ...]:
-    """Return the stems of a word's translations, of the first of its ground forms that the lexicon has."""
-    known = lexicon(source, target)
-    for form in _ground_forms(word):
-        if stems := known.get(form):
-            return stems
-    return ()
-
-
-def _ground_forms(word: str) -> Iterator[str]:
-    yield word
-    if word.endswith("'s"):
-        word = word[:-2]
-        yield word
-    for ending, others in (
-        ("ies", ("y",)), ("ied", ("y",)), ("es", ("", "e")), ("s", ("",)), ("ed", ("", "e")), ("ing", ("", "e")),
-        ("er", ("", "e")), ("est", ("", "e")), ("ly", ("",)),
-    ):  # fmt: skip
-        if word.endswith(ending) and len(word) > len(ending) + 2:
-            bare = word[: -len(ending)]
-            for other in others:
-                yield bare + other
-            if len(bare) > 3 and bare[-1] == bare[-2]:
-                yield bare[:-1]
-
-
-def _evidence(
-    one: Turn, units: list[_Unit], traces: _Traces, pair: tuple[str, str], letters: int, total: int
-) -> float:
-    """Return the evidence that two whole texts say the same."""
+def _another(one: Turn, units: list[Unit], traces: Traces, letters: int, total: int, least: float) -> bool:
+    """Return whether the evidence that two whole texts say the same is so little, or less."""
     words: set[str] = set().union(*(unit.words for unit in units))
-    seen = unseen = 0
-    for word in words:
-        if _known(word, *pair):
-            if traces.of(word):
-                seen += 1
-            else:
-                unseen += 1
+    known = words & traces.known
+    seen = sum(map(traces.seen.__getitem__, known))  # type: ignore[arg-type]
+    unseen = len(known) - seen
     # A long text holds some stem of every other word by chance.
     chance = min(0.30, 0.06 + 0.0006 * letters)
     best = max(seen * yes + unseen * no for yes, no in zip(_SEEN, _UNSEEN, strict=True))
-    weight = best - seen * math.log(chance) - unseen * math.log(1 - chance)
+    weight = best - seen * math.log(chance) - unseen * math.log(1 - chance) + _length(letters / total, total)
+    if weight + _SOUND_LEAST + _LATIN_LEAST > least:
+        return False  # Nothing else can weigh so much.
     lower = one.content.lower()
     if traces.katakana:
         if "`" in lower or "](" in lower or "<" in lower:
             # A name may be sounded out that stands as code in the source.
-            words = set(_WORD.findall(lower))
-        sounds: set[str] = set().union(*[_latin_forms(word) for word in words if len(word) > 2])
+            words = set(WORD.findall(lower))
+        sounds: set[str] = set().union(*[latin_forms(word) for word in words if len(word) > 2])
         missed = sum(forms.isdisjoint(sounds) for forms in traces.katakana)
         weight += max(_SOUND_LEAST, missed * _SOUND_MISS) + (len(traces.katakana) - missed) * _SOUND_HIT
-    if traces.latin:
-        latin = set(_LATIN.findall(traces.text.lower()))
+    if latin := set(_LATIN.findall(traces.text.lower())):
         had = sum(word in lower for word in latin)
         weight += max(_LATIN_LEAST, (len(latin) - had) * _LATIN_MISS) + had * _LATIN_HIT
     if numbers := set(_NUMBER.findall(lower)):
         same = len(numbers.intersection(_NUMBER.findall(traces.text)))
         weight += min(_NUMBER_MOST, same * _NUMBER_HIT)
-    return weight + _length(letters / total, total)
+    return weight <= least
 
 
 def _length(ratio: float, total: int) -> float:
@@ -266,47 +157,11 @@ def _length(ratio: float, total: int) -> float:
     return 0.0
 
 
-def _units(turn: Turn) -> list[_Unit]:
-    """Return the sentences of the source's prose, over line breaks; headings, items and cells by themselves."""
-    prose = turn.prose
-    found = []
-    start = 0
-    ends = [match.end() for match in _UNIT_END.finditer(prose)]
-    lower = prose.lower()
-    if len(lower) != len(prose):
-        lower = prose
-    for stop in (*ends, len(prose)):
-        words = _WORD.findall(lower, start, stop)
-        letters = sum(map(len, words))
-        if letters >= 3:
-            found.append(_Unit(start, stop, letters, set(words)))
-        start = stop
-    return found
-
-
-def _without_set_phrases(turn: Turn, units: list[_Unit], language: str) -> bool:
-    """Take the words of greetings and other set phrases, which every language says in its own way, out of the units.
-
-    Returns:
-        Whether there were any.
-    """
-    found = False
-    for unit in units:
-        text = turn.prose[unit.start : unit.stop].lower()
-        left = text
-        for match in pattern("set_phrases", language).finditer(text):
-            left = f"{left[: match.start()]}{' ' * len(match[0])}{left[match.end() :]}"
-        if left != text:
-            found = True
-            unit.words = set(_WORD.findall(left))
-    return found
-
-
 def _omitted(
     one: Turn,
     other: Turn,
-    units: list[_Unit],
-    traces: _Traces,
+    units: list[Unit],
+    traces: Traces,
     letters: int,
     total: int,
     least: float,
@@ -318,14 +173,9 @@ def _omitted(
     sentences was, and what is seen of those is by chance.
     """
     for unit in units:
-        unit.seen = unit.unseen = 0
         unit.code = 0.0
-        for word in unit.words:
-            seen = traces.of(word)
-            if seen:
-                unit.seen += 1
-            elif seen is False:
-                unit.unseen += 1
+        marks = list(map(traces.seen.get, unit.words))
+        unit.seen, unit.unseen = marks.count(True), marks.count(False)
     theirs = {plain(piece.text) for piece in other.inline}
     for piece in one.inline:
         text = plain(piece.text)
@@ -346,16 +196,18 @@ def _omitted(
         [unit.seen * (_HERE_SEEN - yes) + unit.unseen * (_HERE_UNSEEN - no) - unit.code for unit in units]
         for yes, no in zip(_SEEN, _UNSEEN, strict=True)
     ]
-    more = _sentences(traces.text) - len(units)
+    more = count_sentences(traces.text) - len(units)
     now = _count(more, len(units), told)
-    said = [_count(more + missing, len(units), told) for missing in range(1, _WINDOW + 1)]
+    said: list[float] = []
     ahead = max(0.0, _AS_MANY - now)
     needed = best - least
     found = None
     for (words, usual, spread), gains in zip(whole, lost, strict=True):
         top = words - 0.5 * math.log(spread)
-        if top + _highest(gains) + ahead < needed:
+        most = _highest(gains)
+        if most < _WORDS or top + most + ahead < needed:
             continue  # No row of sentences can weigh so much.
+        said = said or [_count(more + missing, len(units), told) for missing in range(1, _WINDOW + 1)]
         for first in range(len(units)):
             weight, gone = top, 0
             for last in range(first, min(first + _WINDOW, len(units))):
@@ -368,15 +220,6 @@ def _omitted(
                 if score >= needed:
                     needed, found = score, (units[first].start, units[last].stop, best - score)
     return found
-
-
-def _sentences(prose: str) -> int:
-    """Return how many sentences, headings, items and cells a target has, each with two letters at least."""
-    found = start = 0
-    for match in _THEIR_END.finditer(prose):
-        found += _TWO.search(prose, start, match.end()) is not None
-        start = match.end()
-    return found + (_TWO.search(prose, start) is not None)
 
 
 def _count(more: int, units: int, told: bool) -> float:
@@ -395,15 +238,18 @@ def _highest(gains: Iterable[float]) -> float:
     """Return the most that a row of neighbours adds up to."""
     highest = running = 0.0
     for gain in gains:
-        running = max(0.0, running + gain)
-        highest = max(highest, running)
+        running += gain
+        if running < 0.0:
+            running = 0.0
+        elif running > highest:
+            highest = running
     return highest
 
 
 CHECKS = (
     Check(
         "content",
-        2,
+        3,
         {OMISSION: Severity.HARD, WRONG_PAIR: Severity.HARD},
         content,
     ),

@@ -20,12 +20,14 @@ _UNITS = {
     "ten": "10", "eleven": "11", "twelve": "12", "thirteen": "13", "fourteen": "14", "fifteen": "15", "sixteen": "16",
     "seventeen": "17", "eighteen": "18", "nineteen": "19", "zero": "0",
     "first": "1", "second": "2", "third": "3", "fourth": "4", "fifth": "5", "sixth": "6", "seventh": "7", "eighth": "8",
-    "ninth": "9", "tenth": "10", "eleventh": "11", "twelfth": "12",
+    "ninth": "9", "tenth": "10", "eleventh": "11", "twelfth": "12", "thirteenth": "13", "fourteenth": "14",
+    "fifteenth": "15", "sixteenth": "16", "seventeenth": "17", "eighteenth": "18", "nineteenth": "19",
 }  # fmt: skip
 _DECADES = {
     "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90,
     "twenties": 20, "thirties": 30, "forties": 40, "fifties": 50, "sixties": 60, "seventies": 70, "eighties": 80,
-    "nineties": 90, "twentieth": 20, "thirtieth": 30,
+    "nineties": 90, "twentieth": 20, "thirtieth": 30, "fortieth": 40, "fiftieth": 50, "sixtieth": 60, "seventieth": 70,
+    "eightieth": 80, "ninetieth": 90,
 }  # fmt: skip
 _OTHERS = {
     "a": "1", "an": "1", "single": "1", "once": "1", "only": "1", "another": "1", "each": "1", "every": "1",
@@ -69,6 +71,8 @@ _ROMAN = {
 _WORD = re.compile(r"[a-z]+")
 _CLOCK = re.compile(r"(\d{1,2})(?:[:.]\d{2})?\s?p\.?m\b", re.I)
 _DECADE = re.compile(r"(?<!\d)'?(\d0)s\b")
+_YEARS = re.compile(r"(?<!\d)(\d\d)\d\d\s?[-–—/]\s?(\d\d)(?![\d/-])", re.A)
+"""Years from 1998–99, of which the second is told whole elsewhere."""
 _RATIO = re.compile(r"(\d+(?:\.\d+)?)\s*(?:%|percent)", re.I)
 _TERMS = {
     **{word: value.split() for word, value in {**_UNITS, **_OTHERS, **_MONTHS}.items()},
@@ -96,6 +100,7 @@ def explained_by_words(text: str) -> set[str]:
         before = word
     for match in _DECADE.finditer(text):
         found.update((f"19{match[1]}", f"20{match[1]}"))
+    found.update(f"{match[1]}{match[2]}" for match in _YEARS.finditer(text))
     return found
 
 

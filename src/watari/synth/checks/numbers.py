@@ -39,7 +39,7 @@ _DIGIT = re.compile(r"\d")
 _SMALL = frozenset("234")
 _RAISED = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉]")
 _ERA = re.compile(
-    r"(?:明治|大正|昭和|平成|令和)\s?(?:\d{1,2}|元)年|[一-龥]{2}(?:[ _]?\([^()]{1,8}\))?\s?(?:\d{1,2}|元)年(?=(?:閏?\d{1,2}月(?:\d{1,2}日)?)?\s?[（(]\s?\d{3,4}年|[^年]{0,12}旧暦)"
+    r"(?:明治|大正|昭和|平成|令和)\s?(?:\d{1,2}|元)年|[一-龥]天皇\s?(?:\d{1,2}|元)年|[一-龥]{2}(?:[ _]?\([^()]{1,8}\))?\s?(?:\d{1,2}|元)年(?=(?:閏?\d{1,2}月(?:\d{1,2}日)?)?\s?[（(]\s?\d{3,4}年|[^年]{0,12}旧暦)"
     r"|\d{3,4}年(?:\d{1,2}月(?:\d{1,2}日)?)?\s?[（(]\s?[一-龥]{2}(?:[ _]?\([^()]{1,8}\))?\s?(?:\d{1,2}|元)年|旧暦"
 )
 """A year of an era, which a translation turns into one of another calendar, with its month and day."""
@@ -173,4 +173,4 @@ def _span(turn: Turn, number: int, value: str) -> Span | None:
     return Span(number, at, at + len(value)) if at >= 0 else None
 
 
-CHECKS = (Check("numbers", 2, {CHANGED: Severity.HARD, MISSING: Severity.WARN}, numbers),)
+CHECKS = (Check("numbers", 3, {CHANGED: Severity.HARD, MISSING: Severity.WARN}, numbers),)

@@ -23,7 +23,6 @@ _LOOSE_ITEM = re.compile(
 )
 _ROW = re.compile(r"^[ \t>]*\|.*\|[ \t]*$", re.M)
 _RULE_ROW = re.compile(r"^[ \t>]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)*\|?[ \t]*$", re.M)
-_LINK = re.compile(r"\]\(")
 _TORN = re.compile(r"\][ \t　]+\((?=[^\s)]*[/#.][^\s)]*\))|\]（|［")
 _BOLD = re.compile(r"\*\*|__(?=\S)|(?<=\S)__")
 _CELL = re.compile(r"(?<!\\)\|")
@@ -58,12 +57,14 @@ def outline_of(turn: Turn) -> Outline:
     rows = _ROW.findall(turn.outside) if "|" in text else []
     columns = tuple(len(_CELL.findall(row)) - 1 for row in rows if not _RULE_ROW.fullmatch(row))
     return Outline(
-        headings=tuple(len(match[1]) for match in _HEADING.finditer(turn.outside)),
+        headings=tuple(len(match[1]) for match in _HEADING.finditer(turn.outside))
+        if "#" in turn.outside
+        else (),
         items=len(_ITEM.findall(turn.outside)),
         columns=columns,
-        links=len(_LINK.findall(text)),
-        torn=len(_TORN.findall(text)),
-        bold=len(_BOLD.findall(text)),
+        links=text.count("]("),
+        torn=len(_TORN.findall(text)) if "]" in text else 0,
+        bold=len(_BOLD.findall(text)) if "**" in text or "__" in text else 0,
         blocks=len(turn.blocks),
     )
 

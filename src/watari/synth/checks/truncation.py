@@ -30,6 +30,8 @@ _RATIO = 0.35
 _LAST = 300
 _LINE = 20
 """A shorter last line may be a title or a name."""
+_SENTENCE = 30
+"""A last line of so many characters, with a comma in it, is a sentence."""
 
 
 def finish(source: Conversation, target: Conversation, meta: Meta) -> list[Finding]:
@@ -112,7 +114,9 @@ def _why(one: Turn, other: Turn, mine: str, text: str, meta: Meta) -> str:
         return ""
     ended = pattern("ends", meta.target).search(last) is not None
     # A line of its own may be a title or an item.
-    stops = any(sign in last_line for sign in ("。", "！", "？", ". "))
+    stops = any(sign in last_line for sign in ("。", "！", "？", ". ")) or (
+        "。" in text and "、" in last_line and len(last_line) >= _SENTENCE
+    )
     item = _ITEM.match(last_line) is not None and _ITEM.match(my_last_line) is not None
     if stops and not item and not (ended and pattern("polite", meta.target).search(last)):
         # Whoever writes stops writes the last one too.
@@ -160,6 +164,6 @@ def _balance(text: str, opening: str, closing: str) -> int:
 
 CHECKS = (
     Check("finish_reason", 1, {FINISH: Severity.HARD}, finish, needs_source=False),
-    Check("truncated", 1, {CUT: Severity.HARD}, truncated),
-    Check("ends_well", 2, {CUT: Severity.HARD}, ends_well, needs_source=False),
+    Check("truncated", 2, {CUT: Severity.HARD}, truncated),
+    Check("ends_well", 3, {CUT: Severity.HARD}, ends_well, needs_source=False),
 )
