@@ -107,8 +107,10 @@ def _compare(one: Turn, other: Turn, number: int) -> Iterator[Finding]:
     for code in lost:
         bare, was_bare = _bare(other, code), _bare(one, code)
         if bare > was_bare and (code.count(" ") < 3 or not is_word(code)) and not code.isdigit():
-            # Who sets Latin words off by blanks wrote this one as such a word.
-            as_word = len(lost) == 1 and f" {code} " in other.without_code
+            # Set off by blanks, a word, or a name that is code elsewhere, was written as Latin words are.
+            as_word = (
+                len(lost) == 1 and (is_word(code) or code in theirs) and f" {code} " in other.without_code
+            )
             severity = Severity.WARN if as_word else Severity.HARD
             yield Finding(LOST, severity, f"`{code[:60]}` lost its backticks")
         elif foreign:

@@ -100,13 +100,17 @@ def explained_by_words(text: str) -> set[str]:
         before = word
     for match in _DECADE.finditer(text):
         found.update((f"19{match[1]}", f"20{match[1]}"))
-    found.update(f"{match[1]}{match[2]}" for match in _YEARS.finditer(text))
     return found
 
 
 def afternoon_hours(text: str) -> dict[str, str]:
     """Return the hours of the afternoon that a text tells, as they stand and as a clock of 24 hours has them."""
     return {match[1]: str(int(match[1]) % 12 + 12) for match in _CLOCK.finditer(text)}
+
+
+def short_years(text: str) -> dict[str, str]:
+    """Return the years that a text tells by two digits after a whole one (1998-99), as they stand and whole."""
+    return {match[2]: f"{match[1]}{match[2]}" for match in _YEARS.finditer(text)}
 
 
 def cardinals(text: str) -> list[str]:

@@ -20,6 +20,7 @@ from watari.synth.checks.number_words import (
     counted,
     explained_by_words,
     kanji_numbers,
+    short_years,
 )
 from watari.synth.checks.text import Turn
 
@@ -76,9 +77,9 @@ def _compare(one: Turn, other: Turn, number: int, meta: Meta) -> Iterator[Findin
     lost, new = mine - theirs, theirs - mine
     if not lost and not new:
         return
-    for hour, other_hour in afternoon_hours(mine_text).items():
-        if hour in lost and other_hour in new:
-            lost, new = lost - Counter([hour]), new - Counter([other_hour])
+    for told, whole in (*afternoon_hours(mine_text).items(), *short_years(mine_text).items()):
+        if told in lost and whole in new:
+            lost, new = lost - Counter([told]), new - Counter([whole])
     words = explained_by_words(mine_text)
     everywhere = _values(one.content, english=True).keys()
     spelt = kanji_numbers(theirs_text)
@@ -101,8 +102,7 @@ def _compare(one: Turn, other: Turn, number: int, meta: Meta) -> Iterator[Findin
         severity = Severity.WARN if soft else Severity.HARD
         yield Finding(CHANGED, severity, message, _span(other, number, value))
     elif strange:
-        told = theirs.keys() | spelt
-        unsaid = [value for value in cardinals(mine_text) if value not in told]
+        unsaid = [value for value in cardinals(mine_text) if value not in theirs and value not in spelt]
         # Who counts what the source lists writes a small number; an editor puts a year to "today".
         counted = not unsaid and all(value in _SMALL for value in strange)
         # Words of other languages than English that name a number are not known.
