@@ -246,6 +246,21 @@ def test_a_translated_question_is_not_taken_for_an_answer() -> None:
     assert chat(["I am tired today.", ANSWER], ["今日は疲れています。", KOTAE]) == set()
 
 
+def test_a_question_whose_answer_takes_up_its_words_is_a_question() -> None:
+    japanese = [
+        Turn("user", "市場の三番入口はどこですか？"),
+        Turn("assistant", "市場の三番入口は花屋の隣にあります。"),
+    ]
+    english = [
+        Turn("user", "Where is the third entrance of the market?"),
+        Turn("assistant", "The third entrance of the market is next to the florist."),
+    ]
+    meta = Meta(source="ja", target="en", kind="chat")
+    assert answers.answered(japanese, english, meta) == []
+    placed = [Turn("user", "The third entrance is next to the florist."), english[1]]
+    assert answers.answered(japanese, placed, meta) != []
+
+
 def test_swapped_speakers_are_told() -> None:
     source = [Turn("user", QUESTION), Turn("assistant", ANSWER)]
     target = [Turn("assistant", SHITSUMON), Turn("user", KOTAE)]

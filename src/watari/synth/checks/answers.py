@@ -117,7 +117,13 @@ def answered(source: Conversation, target: Conversation, meta: Meta) -> list[Fin
                 f"turn {number + 1} asks in the source, and answers in the target: {clip(other.content)!r}"
             )
             found.append(hard(ANSWERED, message, number, 0, len(other.content)))
-        elif after and _alike(other.content, after) and not _alike(text, mine_after):
+        elif (
+            after
+            # An answer often takes up the words of its question; what still asks is no answer.
+            and not (question and other.content.rstrip().endswith(("?", "？")))
+            and _alike(other.content, after)
+            and not _alike(text, mine_after)
+        ):
             message = f"turn {number + 1} says what the answer after it says"
             found.append(hard(ANSWERED, message, number, 0, len(other.content)))
         elif _begins_an_answer(one.content, other.content, meta):
@@ -150,5 +156,5 @@ CHECKS = (
     Check("empty", 1, {EMPTY: Severity.HARD}, empty, needs_source=False),
     Check("refusal", 1, {REFUSAL: Severity.HARD}, refusal),
     Check("refused", 1, {REFUSAL: Severity.HARD}, refused, needs_source=False),
-    Check("answered", 1, {ANSWERED: Severity.HARD}, answered),
+    Check("answered", 2, {ANSWERED: Severity.HARD}, answered),
 )
