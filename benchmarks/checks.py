@@ -190,6 +190,38 @@ def speed(rows: list[Row]) -> None:
     )  # fmt: skip
 
 
+def growth() -> None:
+    """Print how the CPU time of all checks grows when a row of markup is four times as long: 4 is in step."""
+    for attack in (
+        "`a ",
+        "{a} ",
+        "[a](b) ",
+        "1 ",
+        "<a>",
+        "**a ",
+        "https://x.org/a ",
+        "アイ ",
+        "word. ",
+        "- a\n\n",
+    ):
+        took = []
+        for size in (10_000, 40_000):
+            count = size // len(attack)
+            sides = [
+                catalogue.turns([{"role": "user", "content": text}])
+                for text in (attack * count, attack * (count - 3) + "か")
+            ]
+            once = []
+            for _ in range(5):
+                began = time.process_time()
+                catalogue.run_checks(*sides, catalogue.Meta())
+                once.append(time.process_time() - began)
+            took.append(min(once))
+        print(
+            f"growth {attack!r:20} 10,000 characters {took[0] * 1e3:.1f} ms, 40,000 {took[1] / took[0]:.1f} times"
+        )
+
+
 def main() -> None:
     """Score both halves."""
 
@@ -198,7 +230,12 @@ def main() -> None:
         parser.add_argument("--misses", metavar="CODE", help="ids of dev rows that are judged wrong")
         parser.add_argument("--half", choices=("dev", "test", "all"), help="only these documents")
 
+        parser.add_argument("--only", choices=("growth",), help="only the growth of time with length")
+
     args = arguments(__doc__, more)
+    if args.only == "growth":
+        growth()
+        return
     data = os.environ.get("WATARI_TEST_DATA")
     if not data:
         raise SystemExit("WATARI_TEST_DATA is not set: where is data/en-ja-pairs?")

