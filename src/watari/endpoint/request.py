@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import orjson
 
@@ -13,6 +13,9 @@ from watari.endpoint.settings import Endpoint
 from watari.errors import WatariError
 
 Message = Mapping[str, str]
+
+TRUNCATED = "length"
+"""The finish reason of an answer that its limit of tokens cut off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,3 +148,22 @@ class AskFailed(WatariError):
 
     def __reduce__(self) -> tuple[type[AskFailed], tuple[str, str, int | None]]:  # type: ignore[override]
         return (type(self), (self.code, self.detail, self.attempt))
+
+
+class Asks(Protocol):
+    """What those who ask need of `watari.endpoint.asking.Asking`."""
+
+    @property
+    def ledger(self) -> Any:
+        """The ledger of this run."""
+
+    async def ask(self, endpoint: Endpoint, request: Request) -> Answer:
+        """Return the answer, from the ledger if it is there."""
+
+
+def with_more_tokens(request: Request, endpoint: Endpoint, longest: int) -> Request | None:
+    """Return the same request with twice the `max_tokens`, at most `longest`; None if there is nothing to raise."""
+    given = request.settings.get("max_tokens", endpoint.sampler.max_tokens)
+    if not isinstance(given, int) or given >= longest:
+        return None
+    return replace(request, settings={**request.settings, "max_tokens": min(2 * given, longest)})

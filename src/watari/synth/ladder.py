@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
-from watari.endpoint.request import Answer, AskFailed, Request
+from watari.endpoint.request import TRUNCATED, Answer, AskFailed, Asks, Request, with_more_tokens
 from watari.endpoint.settings import Endpoint
 from watari.synth.checks.finding import Finding, Meta, Severity
 from watari.synth.rungs import (
     REPAIR,
     STRONG,
     TRANSLATE,
-    TRUNCATED,
     AttemptNote,
     Draft,
     Message,
@@ -51,17 +50,6 @@ __all__ = [
 ]
 
 _RAISES = 2
-
-
-class Asks(Protocol):
-    """What a climb needs of `watari.endpoint.asking.Asking`."""
-
-    @property
-    def ledger(self) -> Any:
-        """The ledger of this run."""
-
-    async def ask(self, endpoint: Endpoint, request: Request) -> Answer:
-        """Return the answer, from the ledger if it is there."""
 
 
 Compose = Callable[[int, Previous | None], Request | None]
@@ -211,14 +199,6 @@ def filled(request: Request, unit: str, row: str, number: int, rung: Rung) -> Re
         request, unit=unit, row=row, rung=number, purpose=rung.purpose,
         settings={**request.settings, **rung.settings},
     )  # fmt: skip
-
-
-def with_more_tokens(request: Request, endpoint: Endpoint, longest: int) -> Request | None:
-    """Return the same request with twice the `max_tokens`, at most `longest`; None if there is nothing to raise."""
-    given = request.settings.get("max_tokens", endpoint.sampler.max_tokens)
-    if not isinstance(given, int) or given >= longest:
-        return None
-    return replace(request, settings={**request.settings, "max_tokens": min(2 * given, longest)})
 
 
 def judge(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from watari.artifact.rows import Row
-from watari.synth.judging import Comparison
+from watari.judge.pairwise import Comparison
 from watari.synth.ladder import Messages
 from watari.synth.trials import Trial
 

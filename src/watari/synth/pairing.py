@@ -14,8 +14,8 @@ from watari.artifact.hashing import hash_json
 from watari.artifact.rows import Row
 from watari.artifact.stage import InputArtifact, Inputs
 from watari.endpoint.settings import Endpoint
-from watari.synth.answering import Answerer, Question, Said, answerer_of, seed_of
-from watari.synth.judging import PairwiseJudge, round_robin
+from watari.generate.answerer import Answerer, Question, Said, answerer_of, seed_of
+from watari.judge.pairwise import PairwiseJudge, round_robin
 from watari.synth.ladder import Messages
 from watari.synth.paired import OWN, Paired, Side
 from watari.synth.pairs_params import KIND, Params

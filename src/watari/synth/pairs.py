@@ -38,9 +38,9 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
 
 async def _run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageResult:
     from watari.endpoint.asking import open_asking
-    from watari.synth.answering import work_rows
+    from watari.generate.answerer import work_rows
+    from watari.generate.local_answerer import Rounds
     from watari.synth.checking import open_checks
-    from watari.synth.local_answering import Rounds
     from watari.synth.pairing import Cast, Pairing
     from watari.synth.pairs_account import Account
     from watari.synth.report import report

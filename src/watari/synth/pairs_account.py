@@ -17,9 +17,9 @@ from watari.artifact.dataset_facts import ModelFact, RowCounts, meta_fields
 from watari.artifact.hashing import hash_json
 from watari.artifact.kinds import Kind
 from watari.artifact.rows import ROWS, Ledger, Row, RowWriter
-from watari.synth.answering import Answerer
+from watari.generate.answerer import Answerer
+from watari.judge.pairwise import judge_versions
 from watari.synth.dataset_facts import write_stage_facts
-from watari.synth.judging import judge_versions
 from watari.synth.lengths import Lengths
 from watari.synth.paired import Paired, Side
 from watari.synth.pairs_params import KIND, Params

@@ -12,9 +12,9 @@ from typing import Any, Self
 from watari.artifact.dataset_facts import ModelFact, RowCounts, meta_fields
 from watari.artifact.kinds import Kind
 from watari.artifact.rows import ROWS, Ledger, Row, RowWriter
-from watari.synth.answering import Answerer
+from watari.generate.answerer import Answerer
+from watari.judge.pairwise import judge_versions
 from watari.synth.dataset_facts import write_stage_facts
-from watari.synth.judging import judge_versions
 from watari.synth.respond_params import KIND, Params
 from watari.synth.respondent import Answered, kept_row
 from watari.synth.samples import Sample, Samples, State

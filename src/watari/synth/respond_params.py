@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 from watari.artifact.params import Conversations, OneOrMore
 from watari.endpoint.params import AskingParams, EndpointRef, ModelOrEndpoint
 from watari.endpoint.settings import EndpointSampler
-from watari.synth.answering_params import Batch, CheckWorkers, Device, LongestAnswer, Sampler, SendSeed
+from watari.generate.answering_params import Batch, Device, LongestAnswer, Sampler, SendSeed
+from watari.synth.checking_params import CheckWorkers
 
 KIND = "synth.respond"
 

@@ -11,8 +11,8 @@ from watari.artifact.dataset_facts import meta_fields
 from watari.artifact.draws import draw_uint64
 from watari.artifact.hashing import hash_json
 from watari.artifact.rows import Row
-from watari.synth.answering import Answerer, Question, seed_of
-from watari.synth.judging import PairwiseJudge, round_robin
+from watari.generate.answerer import Answerer, Question, seed_of
+from watari.judge.pairwise import PairwiseJudge, round_robin
 from watari.synth.ladder import Messages
 from watari.synth.respond_params import KIND, Params
 from watari.synth.trials import Trial, best_by_rule, on_record, tried

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from watari.endpoint.request import Answer
+from watari.endpoint.request import TRUNCATED, Answer
 from watari.endpoint.settings import Endpoint
 from watari.synth.checks.finding import Finding, Severity
 
@@ -16,8 +16,6 @@ Messages = list[Message]
 TRANSLATE = "translate"
 STRONG = "strong"
 REPAIR = "repair"
-TRUNCATED = "length"
-"""The `finish_reason` of an answer that was cut off at its limit."""
 
 
 @dataclass(frozen=True, slots=True)

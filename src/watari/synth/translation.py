@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from watari.endpoint.request import Answer
+from watari.endpoint.request import TRUNCATED, Answer
 from watari.synth import masking
 from watari.synth.checks.finding import Finding, Severity, Span
 from watari.synth.ladder import filled, with_more_tokens
-from watari.synth.rungs import REPAIR, TRUNCATED, Draft, Previous, Rung, Unreadable
+from watari.synth.rungs import REPAIR, Draft, Previous, Rung, Unreadable
 from watari.synth.segments import Exchange, Segment, Segmented, parts, read_answer, written
 
 if TYPE_CHECKING:

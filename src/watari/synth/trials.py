@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from watari.endpoint.request import AskFailed
-from watari.synth.answering import Said
+from watari.generate.answerer import Said
 from watari.synth.checks.answer_language import OTHER_LANGUAGE
 from watari.synth.checks.finding import Finding, Meta, Severity
 from watari.synth.ladder import TRUNCATED, AttemptNote, Messages

@@ -33,6 +33,3 @@ Device = Annotated[
     RUNTIME,
     Field(description="torch device of such a model: cpu, cuda; auto: an accelerator if there is one"),
 ]
-CheckWorkers = Annotated[
-    int, RUNTIME, Field(ge=0, description="processes for the checks; 0: in this process")
-]

@@ -19,11 +19,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from watari.artifact.hashing import hash_json
-from watari.endpoint.request import AskFailed, Request
+from watari.endpoint.request import TRUNCATED, AskFailed, Asks, Request
 from watari.endpoint.settings import Endpoint
 from watari.errors import UserError
+from watari.generate.answerer import Messages
 from watari.languages.prompts import language_name
-from watari.synth.ladder import TRUNCATED, Asks, Messages
 
 Form = Literal["brackets", "json"]
 """How a judge is asked to give its verdict: `[[A]]` on the last line, or a JSON object."""

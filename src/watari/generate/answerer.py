@@ -14,20 +14,21 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from watari.artifact.stage import InputArtifact
-from watari.endpoint.request import Answer, AskFailed, Request
+from watari.endpoint.request import TRUNCATED, Answer, AskFailed, Request, with_more_tokens
 from watari.endpoint.settings import Endpoint, EndpointSampler
 from watari.errors import UserError
-from watari.synth.ladder import TRUNCATED, Messages, with_more_tokens
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from watari.artifact.stage import Progress
     from watari.endpoint.asking import Asking
-    from watari.synth.local_answering import Rounds
+    from watari.generate.local_answerer import Rounds
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+Messages = list[dict[str, str]]
 
 RAISES = 2
 """Times that the limit of an answer that was cut off is doubled."""
@@ -232,7 +233,7 @@ def answerer_of(
             longest=params.longest_answer,
             send_seed=params.send_seed,
         )
-    from watari.synth.local_answering import LocalAnswerer
+    from watari.generate.local_answerer import LocalAnswerer
 
     assert artifact is not None  # the graph check has made sure that there is one
     assert rounds is not None

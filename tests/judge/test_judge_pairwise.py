@@ -14,8 +14,7 @@ from watari.artifact.stage import Silent
 from watari.endpoint.asking import open_asking
 from watari.endpoint.params import AskingParams
 from watari.endpoint.settings import Endpoint
-from watari.languages import languages
-from watari.synth.judging import (
+from watari.judge.pairwise import (
     Comparison,
     PairwiseJudge,
     Reading,
@@ -25,6 +24,7 @@ from watari.synth.judging import (
     read_verdict,
     round_robin,
 )
+from watari.languages import languages
 
 QUESTION = [{"role": "user", "content": "空はなぜ青い？"}]
 

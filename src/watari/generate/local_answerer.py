@@ -12,11 +12,10 @@ import orjson
 
 from watari.artifact.hashing import hash_bytes
 from watari.artifact.stage import InputArtifact
-from watari.endpoint.request import AskFailed
+from watari.endpoint.request import TRUNCATED, AskFailed
 from watari.endpoint.settings import EndpointSampler
 from watari.errors import UserError
-from watari.synth.answering import RAISES, Question, Said
-from watari.synth.ladder import TRUNCATED
+from watari.generate.answerer import RAISES, Question, Said
 
 if TYPE_CHECKING:
     from watari.endpoint.asking import Asking

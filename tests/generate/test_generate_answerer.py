@@ -11,8 +11,8 @@ import pytest
 
 from watari.artifact.stage import Silent
 from watari.errors import UserError
-from watari.synth.answering import work_rows
-from watari.synth.local_answering import Rounds
+from watari.generate.answerer import work_rows
+from watari.generate.local_answerer import Rounds
 
 
 class Model:

@@ -1,0 +1,1 @@
+"""Shaberi: four sets of Japanese questions, one turn, rated by a judge."""

@@ -1,0 +1,1 @@
+"""One file a spec: prompt, few-shots, post-processing, metric, aggregation and judge, pinned; data, not code."""
