@@ -16,6 +16,7 @@ from watari.cli.check import check
 from watari.cli.convert import convert_app
 from watari.cli.corpus import corpus_app
 from watari.cli.doctor import doctor
+from watari.cli.eval import eval_app
 from watari.cli.graft import graft
 from watari.cli.ledger import ledger_app
 from watari.cli.recipes import recipe_app
@@ -81,6 +82,7 @@ app.command(cls=VariadicCommand)(graft)
 app.command(cls=AverageCommand)(average)
 app.add_typer(recipe_app, name="recipe")
 app.add_typer(corpus_app, name="corpus")
+app.add_typer(eval_app, name="eval")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(tokenizer_app, name="tokenizer")
 app.add_typer(train_app, name="train")

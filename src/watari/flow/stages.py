@@ -28,6 +28,9 @@ MODULES = {
     "train.dpo": "watari.train.dpo",
     "eval.perplexity": "watari.evals.perplexity",
     "eval.exact": "watari.evals.exact",
+    "eval.jaster": "watari.evals.jaster.stage",
+    "eval.mtbench": "watari.evals.mtbench.stage",
+    "eval.shaberi": "watari.evals.shaberi.stage",
     "report.run": "watari.report.run",
 }
 
