@@ -67,7 +67,7 @@ def test_twenty_kills_change_no_byte(tmp_path: Path) -> None:
     while killed < KILLS:
         process = watari.start("run", "recipe.yaml", "--out", f"rough{finished}/run")
         # Torch is imported anew each time, so a kill must fall well into the run for the work to get on.
-        time.sleep(draws.uniform(0.2, 0.9) * whole)
+        time.sleep(draws.uniform(0.15, 0.55) * whole)
         if process.poll() is None:
             os.kill(process.pid, signal.SIGKILL)
             killed += 1
