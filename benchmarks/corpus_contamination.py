@@ -32,10 +32,12 @@ sides.one_thread()
 import numpy as np  # noqa: E402
 import pyarrow as pa  # noqa: E402
 
-from watari.corpus.contamination import OVERLAP, ContaminationIndex, build_index, screen  # noqa: E402
-from watari.corpus.evaluation_sets import EvaluationText, read  # noqa: E402
+from watari.corpus.contamination import screen  # noqa: E402
+from watari.corpus.contamination_report import OVERLAP  # noqa: E402
 from watari.corpus.personal import MASKED, PersonalParams, find, mask  # noqa: E402
 from watari.corpus.table import WORKING, undecided  # noqa: E402
+from watari.kernels.contamination_index import ContaminationIndex, build_index  # noqa: E402
+from watari.text.evaluation_sets import EvaluationText, read  # noqa: E402
 
 SHARED = {"BDS00818", "CLT00967", "GNM00259", "SNT00355", "TTL00007"}
 """Kyoto articles that share passages with JSQuAD's articles of Wikipedia: read one by one."""

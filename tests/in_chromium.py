@@ -15,8 +15,11 @@ BROWSER = next(
 needs_chromium = pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
 
 
-def dump(html: str, folder: Path, fragment: str = "", extra: str = "") -> str:
-    """Return the page's DOM after its script has run, without a complaint; `extra` is a script that runs after it."""
+def dump(html: str, folder: Path, fragment: str = "", extra: str = "", *, wait_ms: int = 0) -> str:
+    """Return the page's DOM after its script has run, without a complaint; `extra` is a script that runs after it.
+
+    `wait_ms`: of the browser's own clock, for what a page does later than at once.
+    """
     if BROWSER is None:
         pytest.skip("no Chromium here")
     # The policy would refuse the test's own script, so it is taken out of this copy where there is one.
@@ -40,6 +43,7 @@ def dump(html: str, folder: Path, fragment: str = "", extra: str = "") -> str:
             "--lang=en-US",
             f"--user-data-dir={folder / 'profile'}",
             "--window-size=1200,900",
+            *([f"--virtual-time-budget={wait_ms}"] if wait_ms else []),
             "--dump-dom",
             f"{page.as_uri()}{fragment}",
         ],

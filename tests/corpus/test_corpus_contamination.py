@@ -14,19 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from watari.corpus.contamination import (
-    OVERLAP,
-    ContaminationIndex,
-    ContaminationParams,
-    build_index,
-    findings,
-    merged,
-    report,
-    screen,
-)
-from watari.corpus.evaluation_sets import EvaluationText, read
+from watari.corpus.contamination import screen
+from watari.corpus.contamination_report import OVERLAP, findings, merged, report
 from watari.corpus.table import WORKING, undecided
 from watari.errors import UserError
+from watari.kernels.contamination_index import ContaminationIndex, ContaminationParams, build_index
+from watari.text.evaluation_sets import EvaluationText, read
 
 QUESTION = "日本国内で出版されたすべての出版物を収集・保存する機関はどこにありますか？"
 PASSAGE = (

@@ -278,7 +278,7 @@ def test_a_limit_holds_across_batches(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_letters_say_a_third_of_what_kanji_say(tmp_path: Path) -> None:
     shared = "the quick brown fox jumps over it"  # 27 letters: four words that many texts share
     (tmp_path / "bench.txt").write_text(f"{shared} {prose('bench')}", "utf-8")
-    rows = [row("short", f"Say: {shared}!"), row("long", f"Say: {shared} {prose('bench')[:80]}")]
+    rows = [row("short", f"Say: {shared}!"), row("long", f"Say: {shared} {prose('bench')[:400]}")]
     _, kept = mix(tmp_path, given(tmp_path, "one", rows), decontaminate=str(tmp_path / "bench.txt"))
     assert [item["id"] for item in kept] == ["short"]
 

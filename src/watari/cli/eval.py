@@ -54,6 +54,10 @@ def score(
         float, typer.Option(min=0, max=1, help="Refuse a model with a larger share of invalid rows.")
     ] = 0.05,
     judge: Annotated[str | None, typer.Option(help="Only what this judge rated.")] = None,
+    questions: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="MT-Bench: the question file, for other questions than the spec's."),
+    ] = None,
     seed: SeedOption = 0,
     json_output: JsonOption = False,
 ) -> None:
@@ -66,8 +70,8 @@ def score(
     from watari.cli.evaluation.scoring import score_command
 
     score_command(
-        spec, files, backend=backend, invalid=invalid, max_invalid=max_invalid, judge=judge, seed=seed,
-        as_json=json_output,
+        spec, files, backend=backend, invalid=invalid, max_invalid=max_invalid, judge=judge,
+        questions=questions, seed=seed, as_json=json_output,
     )  # fmt: skip
 
 
@@ -77,7 +81,7 @@ def rating(
     spec: Annotated[str, typer.Option("--spec", help="Whose rule reads the rating.")],
     json_output: JsonOption = False,
 ) -> None:
-    """Read ratings out of judges' texts, and hold them against those stored.
+    """Read ratings out of judges' texts; compare with those stored.
 
     Example: watari eval rating --spec fastchat-mt-bench gpt-4_single.jsonl --json
     """
@@ -112,7 +116,7 @@ def run(
     ] = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Generate, judge and score; run again, it goes on where it stopped.
+    """Generate, judge and score; the same command again goes on.
 
     The prompt really sent is checked first: a lost or doubled BOS stops it. No answer and no judgment is paid for twice.
 
@@ -184,7 +188,7 @@ def contamination(
     ] = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Look for test texts in training data, by task; score with and without.
+    """Look for test texts in training data; score without them.
 
     Example: watari eval contamination runs/demo/stages/mixed --tests evals/dpo
     """
@@ -193,19 +197,101 @@ def contamination(
     contamination_command(training, tests=tests, out=out, as_json=json_output)
 
 
+@eval_app.command("texts", cls=VariadicCommand)
+def texts(
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="SPEC|FILE...", help="Specs, evaluation folders, datasets, question files."),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where the rows go (.jsonl).")],
+) -> None:
+    """Write what evaluations ask, to keep training data clean of it.
+
+    Name the file under `decontaminate` of corpus.build or data.mix, or in `watari eval contamination --tests`.
+
+    Example: watari eval texts llm-jp-eval-1.0 question.jsonl --out tests.jsonl
+    """
+    from watari.cli.evaluation.contaminating import texts_command
+
+    texts_command(names, out=out)
+
+
 @eval_app.command("report", cls=VariadicCommand)
 def report(
     files: FilesArgument,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the page, plots and tables go.")],
     spec: Annotated[str | None, typer.Option("--spec", help="Default: what the files look like.")] = None,
+    invalid: Annotated[
+        str | None,
+        typer.Option(help="Invalid ratings: drop, or as-is (-1 is averaged in). Given: no refusal."),
+    ] = None,
+    max_invalid: Annotated[
+        float, typer.Option(min=0, max=1, help="Refuse a model with a larger share of invalid rows.")
+    ] = 0.05,
+    judge: Annotated[str | None, typer.Option(help="Only what this judge rated.")] = None,
+    title: Annotated[str, typer.Option(help="Stands above the page.")] = "",
+    plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Write PNG and SVG files too.")] = True,
     seed: SeedOption = 0,
 ) -> None:
     """Make one HTML page of evaluations: tables, plots, every answer.
 
-    Also plots as PNG and SVG, and the tables of the seeds' cards as Markdown.
+    Files of answers and questions may be given too: the page shows them beside the judge's words. Also writes plots as
+    PNG and SVG, the tables of the seeds' cards as Markdown, and every figure as figures.json.
 
     Example: watari eval report evals/dpo evals/sft --out evals/page
     """
     from watari.cli.evaluation.reporting import report_command
 
-    report_command(files, out=out, spec=spec, seed=seed)
+    report_command(
+        files, out=out, spec=spec, invalid=invalid, max_invalid=max_invalid, judge=judge, title=title, plots=plots,
+        seed=seed,
+    )  # fmt: skip
+
+
+@eval_app.command("harness-tasks")
+def harness_tasks(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the task files go.")],
+    spec: Annotated[
+        str, typer.Option("--spec", help="Whose prompts and rules: a spec of llm-jp-eval.")
+    ] = "llm-jp-eval-1.3",
+    questions: Annotated[
+        str, typer.Option("--questions", help="bundled, a file, a folder of datasets, or a hub id.")
+    ] = "bundled",
+    model: Annotated[
+        Path | None, typer.Option("--model", metavar="MODEL", help="Look at its BOS, and say how to call.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many items of each dataset.")] = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Write tasks that lm-evaluation-harness runs.
+
+    The harness sends the same prompts as `watari eval run`, and scores by the same rules, in its own command line.
+
+    Example: watari eval harness-tasks --out tasks --model runs/demo/stages/dpo
+    """
+    from watari.cli.evaluation.harness import tasks_command
+
+    tasks_command(out, spec=spec, questions=questions, model=model, limit=limit, as_json=json_output)
+
+
+@eval_app.command("import-harness", cls=VariadicCommand)
+def import_harness(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="DIR...", help="What lm_eval wrote: its --output_path, or results_*.json."),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The evaluation folder to write.")],
+    model: Annotated[str | None, typer.Option("--model", help="Call the model this.")] = None,
+    seed: SeedOption = 0,
+    json_output: JsonOption = False,
+) -> None:
+    """Take over results of lm-evaluation-harness.
+
+    Counts every figure again from the samples (--log_samples) and holds it against what the harness printed; exit code 3
+    if one differs. The folder goes into `watari eval score`, `compare` and `report` like any other.
+
+    Example: watari eval import-harness lm-eval-out --out evals/harness
+    """
+    from watari.cli.evaluation.harness import import_command
+
+    import_command(files, out=out, model=model, seed=seed, as_json=json_output)

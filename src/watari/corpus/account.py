@@ -15,7 +15,6 @@ from watari.artifact.stage import Inputs, Progress
 from watari.corpus import contamination_report as contaminated
 from watari.corpus.between import CHOOSE, RESULT, check_left
 from watari.corpus.cleaning import LISTS, READ, steps_of
-from watari.corpus.contamination_index import ContaminationIndex
 from watari.corpus.ledger import Tally, Totals
 from watari.corpus.mix import measured_rates
 from watari.corpus.plan import Plan
@@ -26,6 +25,7 @@ from watari.corpus.steps.score import RATES
 from watari.corpus.steps.screen import CONTAMINATION, DUPLICATES, INDEX, PERSONAL, SPLIT
 from watari.corpus.steps.write import MIXTURE, SELECTION
 from watari.corpus.work import Work, read_json
+from watari.kernels.contamination_index import ContaminationIndex
 
 RECORD = "corpus.json"
 MEASURED = 2000

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from watari.artifact import atomic
 from watari.artifact.stage import Inputs, Progress
-from watari.corpus import contamination_index, dedup, evaluation_sets, lists, mix, selection
+from watari.corpus import dedup, lists, mix, selection
 from watari.corpus.cleaning import LISTS
 from watari.corpus.names import KEY, Repeated, joined, keys_of
 from watari.corpus.plan import Plan
@@ -20,6 +20,8 @@ from watari.corpus.steps.screen import INDEX
 from watari.corpus.steps.write import REPEATED, SURVIVORS
 from watari.corpus.work import Work
 from watari.errors import UserError
+from watari.kernels import contamination_index
+from watari.text import evaluation_sets
 
 TARGET = "target.npz"
 RESULT = "duplicates.json"

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from watari.corpus.contamination_index import ContaminationIndex
+from watari.kernels.contamination_index import ContaminationIndex
 
 OVERLAP = "overlap"
 """The column that `screen` adds: JSON of what was found in a row, or null."""

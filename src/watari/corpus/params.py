@@ -16,7 +16,6 @@ from watari.artifact.params import (
     Tokenizer,
 )
 from watari.artifact.records import OnError
-from watari.corpus.contamination_index import ContaminationParams
 from watari.corpus.dedup.params import DedupParams
 from watari.corpus.engines.options import EngineOptions
 from watari.corpus.ingest.language import LanguageParams
@@ -26,6 +25,7 @@ from watari.corpus.personal import PersonalParams
 from watari.corpus.rules.profile import Profile, load_profile
 from watari.corpus.selection_params import SelectionParams
 from watari.corpus.sources import Source
+from watari.kernels.contamination_index import ContaminationParams
 from watari.text.normalise import NormaliseParams
 
 

@@ -80,7 +80,7 @@ class Params(StageParams):
     )
     decontaminate: Annotated[list[OutsidePath], OneOrMore] = Field(
         default_factory=list,
-        description="files of evaluation sets (jsonl, JSON, parquet, text); a row that holds a run of their text is dropped",
+        description="files of evaluation sets, in any form that corpus.build takes; a row that holds an item is dropped",
     )
     contamination_ngram: int = Field(
         default=20,
@@ -308,4 +308,4 @@ def _tasks(
     return made, told, {"rehydrate": load_templates().version}
 
 
-STAGE = Stage(kind=KIND, version=1, output=Kind.CONVERSATIONS, params=Params, run=run)
+STAGE = Stage(kind=KIND, version=2, output=Kind.CONVERSATIONS, params=Params, run=run)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from watari.artifact.hashing import hash_json
 from watari.errors import UserError
 
-Family = Literal["jaster", "mtbench", "shaberi"]
+Family = Literal["jaster", "mtbench", "shaberi", "harness"]
 
 
 class SpecHead(BaseModel):
@@ -70,6 +70,8 @@ def load_spec(name: str) -> SpecHead:
         from watari.evals.mtbench.spec import MTBenchSpec as model
     elif family == "shaberi":
         from watari.evals.shaberi.spec import ShaberiSpec as model
+    elif family == "harness":
+        from watari.evals.harness.spec import HarnessSpec as model
     else:
         raise ValueError(f"evals/specs/{name}.yaml: family: {family!r}")
     return model(**content, name=name, digest=hash_json(content))

@@ -8,8 +8,8 @@ a model, what they wait for is generated together. What is in a batch then follo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -45,6 +45,9 @@ class Question:
         purpose: A short word for the ledger.
         seed: Of the draws of this answer.
         rung: Which attempt it is, from 0.
+        text: A text to be gone on with, in place of the conversation; None: the conversation is asked.
+        settings: Sampling settings of this question alone, as endpoints name them (`temperature`, `max_tokens`, `stop`),
+            laid over all others.
     """
 
     messages: Messages
@@ -53,6 +56,8 @@ class Question:
     purpose: str
     seed: int
     rung: int = 0
+    text: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +105,32 @@ class EndpointAnswerer:
 
     Args:
         asking: Who sends, and keeps the ledger.
-        endpoint: Who is asked; must have the chat interface.
+        endpoint: Who is asked.
         sampler: Settings laid over the endpoint's own.
         longest: Tokens to which the limit of an answer that was cut off is raised; it is never asked again unchanged.
         send_seed: Whether a seed is sent.
+        completes: Whether texts are asked instead of conversations.
 
     Raises:
-        UserError: for an endpoint that only completes texts.
+        UserError: for an endpoint whose interface is the other one.
     """
 
     def __init__(
-        self, asking: Asking, endpoint: Endpoint, sampler: EndpointSampler, *, longest: int, send_seed: bool
+        self,
+        asking: Asking,
+        endpoint: Endpoint,
+        sampler: EndpointSampler,
+        *,
+        longest: int,
+        send_seed: bool,
+        completes: bool = False,
     ) -> None:
-        if endpoint.api != "chat":
+        if completes and endpoint.api == "chat":
+            raise UserError(
+                f"endpoint {endpoint.label} answers conversations: what its template makes of a text is not known",
+                "set `api: completions`, or ask in chat style",
+            )
+        if not completes and endpoint.api != "chat":
             raise UserError(
                 f"endpoint {endpoint.label} completes texts and answers no conversations", "set `api: chat`"
             )
@@ -131,11 +149,12 @@ class EndpointAnswerer:
     async def _answer(self, question: Question) -> Said | AskFailed:
         request: Request | None = Request(
             unit=question.unit,
-            messages=question.messages,
+            messages=None if question.text is not None else question.messages,
+            prompt=question.text,
             row=question.row,
             rung=question.rung,
             purpose=question.purpose,
-            settings=self._settings,
+            settings={**self._settings, **question.settings},
             seed=question.seed if self._send_seed else None,
         )
         found: list[Answer] = []
@@ -211,6 +230,8 @@ def answerer_of(
     artifact: InputArtifact | None,
     rounds: Rounds | None,
     sampler: EndpointSampler | None = None,
+    *,
+    completes: bool = False,
 ) -> Answerer:
     """Return who answers: the endpoint, or the artifact.
 
@@ -221,9 +242,10 @@ def answerer_of(
         artifact: The model, where it is one.
         rounds: Brings together what models in this process generate.
         sampler: In place of the parameters'.
+        completes: Whether texts are asked, not conversations.
 
     Raises:
-        UserError: if it does not chat.
+        UserError: if it does not chat, or does nothing else.
     """
     if isinstance(model, Endpoint):
         return EndpointAnswerer(
@@ -232,6 +254,7 @@ def answerer_of(
             sampler or params.sampler,
             longest=params.longest_answer,
             send_seed=params.send_seed,
+            completes=completes,
         )
     from watari.generate.local_answerer import LocalAnswerer
 
@@ -245,4 +268,5 @@ def answerer_of(
         longest=params.longest_answer,
         batch=params.batch,
         device=params.device,
+        completes=completes,
     )

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 from watari.artifact.hashing import hash_json
 from watari.errors import UserError
+from watari.generate.prompting import Prompt, encode
 from watari.generate.sampler import Sampler
-from watari.generate.templates import Message, encode_text, render
+from watari.generate.templates import Message
 from watari.generate.writer import Encoded, Response, Writer
 from watari.pretrained import load_model, load_tokenizer
 
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = ["LocalModel", "Message", "Prompt", "Response", "end_ids"]
-
-Prompt = str | Sequence[Message]
-"""A text to be completed, or a conversation to be answered."""
 
 
 class LocalModel:
@@ -57,7 +55,7 @@ class LocalModel:
         model = load_model(folder, dtype=dtype)
         self.model: PreTrainedModel = model
         torch.nn.Module.to(model, self.device)
-        self.generation_settings = _generation_settings(folder)
+        self.generation_settings = _settings(folder / "generation_config.json")
         self.end_ids = end_ids(self.tokenizer, self.generation_settings, self.model.config.to_dict())
         text_config = self.model.config.get_text_config()
         self.context = int(getattr(text_config, "max_position_embeddings", 0) or 1 << 31)
@@ -78,25 +76,7 @@ class LocalModel:
         Raises:
             UserError: if there is no template, it refuses the messages, or the prompt has no token.
         """
-        if isinstance(prompt, str):
-            ids = list(self.tokenizer.encode(prompt))
-            end = self.tokenizer.eos_token_id
-            if len(ids) > 1 and ids[-1] == end and not prompt.endswith(str(self.tokenizer.eos_token)):
-                ids.pop()  # a tokenizer that ends every text would end this one before it is completed
-            encoded = Encoded(prompt, ids, strip=not prompt)
-        else:
-            rendered = render(self.tokenizer, prompt, generation_prompt=True)
-            encoded = Encoded(
-                rendered,
-                encode_text(self.tokenizer, rendered),
-                chat=True,
-                strip=not rendered[-1:].isspace(),
-            )
-        if not encoded.ids:
-            raise UserError(
-                "the prompt is empty, and the tokenizer adds no BOS", "give some text to go on from"
-            )
-        return encoded
+        return encode(self.tokenizer, prompt)
 
     def generate(
         self,
@@ -260,8 +240,28 @@ def end_ids(
     return frozenset(found)
 
 
-def _generation_settings(folder: Path) -> dict[str, Any]:
-    path = folder / "generation_config.json"
+def folder_end_ids(folder: Path, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """Return `end_ids` of a model's folder, without its weights.
+
+    Raises:
+        UserError: if its settings are no JSON.
+    """
+    return end_ids(tokenizer, _settings(folder / "generation_config.json"), _settings(folder / "config.json"))
+
+
+def context_of(folder: Path) -> int:
+    """Return the tokens of prompt and answer together that a model's folder allows, without its weights.
+
+    Raises:
+        UserError: if its settings are no JSON.
+    """
+    settings = _settings(folder / "config.json")
+    text = settings.get("text_config")
+    found = (text if isinstance(text, dict) else settings).get("max_position_embeddings")
+    return found if isinstance(found, int) and found > 0 else 1 << 31
+
+
+def _settings(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,7 +16,7 @@ from watari.artifact.stage import InputArtifact
 from watari.endpoint.request import TRUNCATED, AskFailed
 from watari.endpoint.settings import EndpointSampler
 from watari.errors import UserError
-from watari.generate.answerer import RAISES, Question, Said
+from watari.generate.answerer import RAISES, Messages, Question, Said
 
 if TYPE_CHECKING:
     from watari.endpoint.asking import Asking
@@ -39,6 +40,7 @@ class LocalAnswerer:
         longest: As for endpoints.
         batch: Conversations generated at a time.
         device: torch's name of it, or `auto`.
+        completes: Whether texts are asked instead of conversations.
 
     Raises:
         UserError: for a model without a chat template, or a setting that transformers has not.
@@ -54,9 +56,9 @@ class LocalAnswerer:
         longest: int,
         batch: int,
         device: str,
+        completes: bool = False,
     ) -> None:
         from watari.generate.local import LocalModel
-        from watari.generate.sampler import Sampler as Settings
 
         self._ledger = asking.ledger
         self._asking_label = asking.params.label
@@ -68,16 +70,41 @@ class LocalAnswerer:
         self.label = artifact.name
         self.model = f"{artifact.name}@{self._digest[:8]}"
         self._local: LocalModel = LocalModel(artifact.path, device=device)
-        if not self._local.chats:
+        if not completes and not self._local.chats:
             raise UserError(
                 f"{artifact.name}: no chat template: a base model does not chat", "name a chat model"
             )
-        given = sampler.body()
-        if "max_tokens" in given:
-            given["max_new_tokens"] = given.pop("max_tokens")
+        self._sampler = self._laid(sampler)
+
+    def _laid(self, sampler: EndpointSampler) -> Sampler:
+        """Return settings laid over the model's own."""
+        from watari.generate.sampler import Sampler as Settings
+
+        given = _ours(sampler.body())
         base = Settings(max_new_tokens=MAX_TOKENS).with_generation_config(self._local.generation_settings)
-        self._sampler: Sampler = base.with_settings(**given)
-        self._sampler.refuse_for_local()
+        laid = base.with_settings(**given)
+        laid.refuse_for_local()
+        return laid
+
+    def with_sampler(self, sampler: EndpointSampler) -> LocalAnswerer:
+        """Return the same model, which lies in memory once, asked with other settings.
+
+        Raises:
+            UserError: for a setting that transformers has not.
+        """
+        other = copy.copy(self)
+        other._sampler = self._laid(sampler)
+        return other
+
+    @property
+    def local(self) -> LocalModel:
+        """The model itself."""
+        return self._local
+
+    @property
+    def greedy(self) -> bool:
+        """True if the same question always gets the same answer."""
+        return self._sampler.greedy
 
     async def answers(self, questions: Sequence[Question]) -> list[Said | AskFailed]:
         """Ask all in one round; what was cut off again, with twice the limit."""
@@ -106,9 +133,12 @@ class LocalAnswerer:
 
     def _job(self, question: Question, tokens: int) -> Job:
         sampler = self._sampler.with_settings(max_new_tokens=tokens)
+        if question.settings:
+            sampler = sampler.with_settings(**_ours(question.settings))
+            sampler.refuse_for_local()
         body = {
             "model": self._digest,
-            "messages": question.messages,
+            **({"messages": question.messages} if question.text is None else {"prompt": question.text}),
             **sampler.model_dump(mode="json"),
             **({} if sampler.greedy else {"seed": question.seed}),
         }
@@ -125,7 +155,7 @@ class LocalAnswerer:
             job.said = self._read(recorded.attempt, recorded.response)
             return job
         try:
-            encoded = self._local.encode(question.messages)
+            encoded = self._local.encode(_asked(question))
         except UserError as error:
             job.said = AskFailed("refused by the template", str(error))
             return job
@@ -146,7 +176,7 @@ class LocalAnswerer:
             started, clock = time.time(), time.monotonic()
             responses = await asyncio.to_thread(
                 self._local.generate,
-                [job.question.messages for job in group],
+                [_asked(job.question) for job in group],
                 group[0].sampler,
                 ids=[job.key for job in group],
                 batch_size=self.batch,
@@ -221,6 +251,18 @@ class Job:
     body: bytes
     key: str
     said: Said | AskFailed | None = None
+
+
+def _asked(question: Question) -> str | Messages:
+    return question.messages if question.text is None else question.text
+
+
+def _ours(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings as endpoints name them under our own names."""
+    given = dict(settings)
+    if "max_tokens" in given:
+        given["max_new_tokens"] = given.pop("max_tokens")
+    return given
 
 
 def _together(first: Said | AskFailed, second: Said | AskFailed) -> Said | AskFailed:

@@ -9,9 +9,9 @@ from markupsafe import Markup
 
 from watari.artifact.kinds import Kind
 from watari.pages.labels import language_name
-from watari.report.figures import Figure, Figures, Origin, Score, dig, number, pointer
+from watari.report.figures import SUITES, Figure, Figures, Origin, Score, dig, number, pointer
 from watari.report.stages import ReportStage, graph_order
-from watari.report.words import t
+from watari.report.words import FIGURE_NAMES, t
 from watari.stats.intervals import wilson
 
 
@@ -115,6 +115,7 @@ def cards_of(
         [*_token_cards(stages, figures), *_preference_cards(stages, figures)],
         _score_cards(stages, scores, "eval.perplexity", "bits_per_character"),
         _score_cards(stages, scores, "eval.exact", "exact_match"),
+        _suite_cards(stages, scores),
     ]
     return [column for column in columns if column]
 
@@ -163,6 +164,26 @@ def _score_cards(
         top = max(max(row.figure.value, row.figure.high or 0) for row in rows)
         high = 1.0 if metric == "exact_match" else top * 1.05
         cards.append(Card(t(metric), language_name(group), t(f"{metric}_note"), rows, None, 0.0, high))
+    return cards
+
+
+def _suite_cards(stages: Sequence[ReportStage], scores: dict[str, list[Score]]) -> list[Card]:
+    """One card for each spec and judge with the figure that the spec calls its result, the first; one row a model."""
+    suites: dict[tuple[str, str, str], list[CardRow]] = {}
+    for stage in graph_order([stage for stage in stages if stage.uses in SUITES and scores.get(stage.name)]):
+        figure = scores[stage.name][0].figure
+        row = CardRow(stage.subject.name, stage, figure)
+        suites.setdefault((figure.spec, figure.judge, figure.group), []).append(row)
+    cards = []
+    for (spec, judge, name), rows in suites.items():
+        if len({row.label for row in rows}) < len(rows):
+            rows = [CardRow(row.stage.name, row.stage, row.figure) for row in rows]
+        top = max(max(row.figure.value, row.figure.high or 0) for row in rows)
+        high = next((scale for scale in (1.0, 10.0, 100.0) if top <= scale), top * 1.05)
+        title = Markup("<code>{}</code>").format(spec)
+        note = t("judged_by", judge=judge) if judge else t("suite_card_note")
+        shown = t(FIGURE_NAMES[name]) if name in FIGURE_NAMES else Markup.escape(name)
+        cards.append(Card(title, shown, note, rows, None, 0.0, high))
     return cards
 
 

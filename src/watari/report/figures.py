@@ -14,6 +14,8 @@ from watari.errors import UserError
 from watari.report.stages import ReportStage
 
 Number = int | float
+SUITES = ("eval.jaster", "eval.mtbench", "eval.shaberi")
+"""Stages that leave an evaluation folder: scores with spec, runs and judge, and every answer."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class Figure:
         invalid: How many of the answers could not be read.
         low, high: The ends of its 95 % interval.
         interval: How the report computed the interval, if its source gives none.
+        runs, run_sd: Of how many runs, and the standard deviation of their own figures.
+        judge, spec: Who rated it by which rules, for a figure of an evaluation suite.
         derived: Ids of the figures that it is computed from, and how, for a derived figure.
     """
 
@@ -70,6 +74,10 @@ class Figure:
     high: float | None = None
     interval: str = ""
     derived: tuple[str, tuple[str, ...]] | None = None
+    runs: int | None = None
+    run_sd: float | None = None
+    judge: str = ""
+    spec: str = ""
 
 
 @dataclass
@@ -91,12 +99,13 @@ class Figures:
         low: float | None = None,
         high: float | None = None,
         interval: str = "",
+        **more: Any,
     ) -> Figure:
-        """Record a number and return its figure."""
+        """Record a number and return its figure; `more`: runs, run_sd, judge, spec."""
         known = f"{name}\0{origin.stage.position}\0{origin.text}"
         if known not in self._known:
             id = f"f{len(self.all) + 1}"
-            figure = Figure(id, name, value, origin, group, n, invalid, low, high, interval)
+            figure = Figure(id, name, value, origin, group, n, invalid, low, high, interval, **more)
             self._known[known] = figure
             self.all.append(figure)
         return self._known[known]
@@ -156,6 +165,10 @@ def _plain(figure: Figure) -> dict[str, Any]:
         "ci_low": figure.low,
         "ci_high": figure.high,
         "interval": figure.interval or None,
+        "runs": figure.runs,
+        "run_sd": figure.run_sd,
+        "judge": figure.judge or None,
+        "spec": figure.spec or None,
     }
     said |= {key: value for key, value in optional.items() if value is not None}
     if figure.origin is not None:
@@ -237,9 +250,20 @@ def scores_of(stage: ReportStage, figures: Figures) -> list[Score]:
             invalid=row.get("invalid"),
             low=number(row.get("ci_low")),
             high=number(row.get("ci_high")),
+            **(_of_a_suite(row) if stage.uses in SUITES else {}),
         )
         found.append(Score(metric, group, figure))
     return found
+
+
+def _of_a_suite(row: dict[str, Any]) -> dict[str, Any]:
+    runs = row.get("runs")
+    return {
+        "runs": runs if isinstance(runs, int) else None,
+        "run_sd": number(row.get("run_sd")),
+        "judge": str(row.get("judge") or ""),
+        "spec": str(row.get("spec") or ""),
+    }
 
 
 def read_object(path: Path) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from watari.report.logs import read_logs
 from watari.report.preflight import preflight_of
 from watari.report.samples import FIRST_ROWS, examples_of, samples_of
 from watari.report.stages import ReportStage, read_stages
+from watari.report.suites import suite_samples
 from watari.report.tables import tables_of
 
 FORMAT = 1
@@ -76,7 +77,10 @@ def build(
         charts=charts,
         preflight={stage.anchor: preflight_of(stage, figures) for stage in stages},
         tables=tables,
-        samples=samples_of(stages, seed=seed, count=samples),
+        samples=[
+            *samples_of(stages, seed=seed, count=samples),
+            *suite_samples(stages, scores, seed=seed, count=samples),
+        ],
         examples=examples_of(stages, seed=seed, count=examples),
         first_rows=FIRST_ROWS,
         chart_data=json_block(_chart_data(course, charts)),

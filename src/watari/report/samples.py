@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from itertools import islice, zip_longest
 from typing import Any
 
+from markupsafe import Markup
+
 from watari.artifact.draws import draw_uint64
 from watari.artifact.hashing import canonical_json, hash_text
 from watari.artifact.kinds import Kind
@@ -33,12 +35,13 @@ class Turn:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one model answered. `verdict` is "right", "wrong" or "unreadable"."""
+    """What one model answered. `verdict` is "right", "wrong", "unreadable" or "answered"; `mark`: the judge's ratings."""
 
     stage: ReportStage
     label: str
     turn: Turn
     verdict: str
+    mark: Markup = field(default_factory=Markup)
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,11 @@ class Sample:
 
 @dataclass(frozen=True)
 class SampleSet:
-    """The samples of one language."""
+    """The samples of one language, or of one evaluation suite; then it has a title."""
 
     language: str
     samples: list[Sample]
+    title: Markup = field(default_factory=Markup)
 
 
 @dataclass(frozen=True)
@@ -102,9 +106,9 @@ def samples_of(stages: Sequence[ReportStage], *, seed: int, count: int) -> list[
         for row in read_lines(stage.path / SAMPLES):
             messages = [message for message in _as_list(row.get("messages")) if isinstance(message, dict)]
             answers = row.get("answers")
-            expected = " / ".join(_as_text(answer) for answer in _as_list(answers))
-            language = _as_text(row.get("language"))
-            group = _as_text(row.get("group"))
+            expected = " / ".join(as_text(answer) for answer in _as_list(answers))
+            language = as_text(row.get("language"))
+            group = as_text(row.get("group"))
             same = hash_text(canonical_json([language, group, messages, expected]))
             if same in asked:
                 continue
@@ -113,7 +117,7 @@ def samples_of(stages: Sequence[ReportStage], *, seed: int, count: int) -> list[
                 same, _Question(language, group, messages, expected, draw_uint64(seed, _DRAW, same))
             )
             label = stage.subject.name if alone else stage.name
-            turn = _turn("assistant", _as_text(row.get("response")))
+            turn = cut_turn("assistant", as_text(row.get("response")))
             question.answers.append(Answer(stage, label, turn, _verdict(row)))
     found = []
     for language in sorted({question.language for question in questions.values()}, key=language_rank):
@@ -133,7 +137,7 @@ def _spread(questions: list[_Question], count: int) -> list[_Question]:
 
 def _sample(question: _Question) -> Sample:
     turns = [
-        _turn(_as_text(message.get("role")), _as_text(message.get("content")))
+        cut_turn(as_text(message.get("role")), as_text(message.get("content")))
         for message in question.messages
     ]
     return Sample(question.language, question.group, turns, question.expected, question.answers)
@@ -143,7 +147,7 @@ def _verdict(row: dict[str, Any]) -> str:
     if row.get("right") is True:
         return "right"
     cut_off = row.get("finish_reason") == "length"
-    return "unreadable" if cut_off or not _as_text(row.get("response")).strip() else "wrong"
+    return "unreadable" if cut_off or not as_text(row.get("response")).strip() else "wrong"
 
 
 def examples_of(stages: Sequence[ReportStage], *, seed: int, count: int) -> list[ExampleSet]:
@@ -157,7 +161,7 @@ def examples_of(stages: Sequence[ReportStage], *, seed: int, count: int) -> list
         by_language: dict[str, list[tuple[int, int, dict[str, Any]]]] = {}
         for place, row in enumerate(islice(read_rows(stage.path), FIRST_ROWS)):
             draw = draw_uint64(seed, _DRAW, f"{stage.base} {row.get('id')}")
-            by_language.setdefault(_as_text(row.get("language")), []).append((draw, place, row))
+            by_language.setdefault(as_text(row.get("language")), []).append((draw, place, row))
         examples = [
             Example(language, _turns(stage.manifest.kind, row))
             for language in sorted(by_language, key=language_rank)
@@ -170,19 +174,19 @@ def examples_of(stages: Sequence[ReportStage], *, seed: int, count: int) -> list
 
 def _turns(kind: Kind, row: dict[str, Any]) -> list[Turn]:
     if kind == Kind.DOCUMENTS:
-        return [_turn("document", _as_text(row.get("text")))]
+        return [cut_turn("document", as_text(row.get("text")))]
     key = "messages" if kind == Kind.CONVERSATIONS else "prompt"
     turns = [
-        _turn(_as_text(message.get("role")), _as_text(message.get("content")))
+        cut_turn(as_text(message.get("role")), as_text(message.get("content")))
         for message in _as_list(row.get(key))
         if isinstance(message, dict)
     ]
     if kind == Kind.PREFERENCES:
-        turns += [_turn(side, _as_text(row.get(side))) for side in ("chosen", "rejected")]
+        turns += [cut_turn(side, as_text(row.get(side))) for side in ("chosen", "rejected")]
     return turns
 
 
-def _turn(role: str, text: str) -> Turn:
+def cut_turn(role: str, text: str) -> Turn:
     return Turn(role, text) if len(text) <= _LONGEST else Turn(role, text[:_LONGEST], len(text))
 
 
@@ -190,7 +194,7 @@ def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _as_text(value: Any) -> str:
+def as_text(value: Any) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -76,6 +76,27 @@ _PAGE: dict[str, Pair] = {
         "Value with its 95% interval; n counts the items, and answers that could not be read are counted as invalid.",
         "値と95%信頼区間です。n は項目数、「無効」は回答として読み取れなかった件数です。",
     ),
+    "judged_by": ("judge: {judge}", "審査モデル：{judge}"),
+    "suite_note": (
+        "Value with its 95% interval; n counts what was rated or compared, runs how often each item was answered (± is "
+        "the standard deviation of the runs). Judges are never mixed in one table. Every answer and rating: "
+        "<code>{command}</code>",
+        "値と95%信頼区間です。n は採点・照合した件数、runs は各項目に回答した回数（± は実行間の標準偏差）です。審査モデルの"
+        "異なる値を1つの表に混ぜることはありません。全回答と採点の表示：<code>{command}</code>",
+    ),
+    "figure": ("Figure", "項目"),
+    "figure_overall": ("overall", "総合"),
+    "figure_average": ("average", "平均"),
+    "figure_turn_1": ("first turn", "1ターン目"),
+    "figure_turn_2": ("second turn", "2ターン目"),
+    "runs_are": ("{n} runs", "{n} 回"),
+    "suite_card_note": (
+        "Compared with the right answers, by the spec's own rules.",
+        "正解と照合し、spec の規則で採点した値です。",
+    ),
+    "rated": ("rated {rating}", "評点 {rating}"),
+    "unrated": ("unreadable rating", "評点を読み取れず"),
+    "answered": ("answered", "回答"),
     "metric": ("Metric", "指標"),
     "group": ("Group", "グループ"),
     "all_groups": ("all", "全体"),
@@ -223,6 +244,14 @@ _PAGE: dict[str, Pair] = {
 WORDS: dict[str, Pair] = FRAME | _PAGE | TRAINING
 LABELS = Labels(WORDS)
 t, t_svg = LABELS.t, LABELS.t_svg
+
+FIGURE_NAMES = {
+    "overall": "figure_overall",
+    "average": "figure_average",
+    "turn 1": "figure_turn_1",
+    "turn 2": "figure_turn_2",
+}
+"""Labels of figures that suites name alike."""
 
 STATES: dict[str, Pair] = {
     "done": ("done", "完了"),

@@ -184,8 +184,13 @@ def student_t_quantile(probability: float, freedom: float) -> float:
     return (low + high) / 2
 
 
+def student_t_tail(value: float, freedom: float) -> float:
+    """Return the probability that Student's t is above `value` (not negative), relatively exact also far out."""
+    return _incomplete_beta(freedom / (freedom + value * value), freedom / 2, 0.5) / 2
+
+
 def _student_t(value: float, freedom: float) -> float:
-    return 1 - _incomplete_beta(freedom / (freedom + value * value), freedom / 2, 0.5) / 2
+    return 1 - student_t_tail(value, freedom)
 
 
 def _incomplete_beta(x: float, a: float, b: float) -> float:

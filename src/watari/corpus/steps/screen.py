@@ -18,7 +18,6 @@ import pyarrow.parquet as pq
 from watari.artifact.draws import draw_uniform
 from watari.corpus import dedup, personal, selection
 from watari.corpus.contamination import screen
-from watari.corpus.contamination_index import ContaminationIndex
 from watari.corpus.contamination_report import Findings, findings, merged
 from watari.corpus.ledger import DROPPED, LEDGER, TableWriter, Tally, Totals, entries
 from watari.corpus.params import Split
@@ -28,6 +27,7 @@ from watari.corpus.steps import CLEAN, SCREEN
 from watari.corpus.steps.edges import FOLDER
 from watari.corpus.table import ROW, dropped, parted, undecided
 from watari.corpus.work import Work
+from watari.kernels.contamination_index import ContaminationIndex
 
 INDEX = "contamination.npz"
 SCREENED = pa.schema(

@@ -1,7 +1,8 @@
 """Evaluation sets as texts: every text of every item that a corpus must not hold, whatever the file's form.
 
 Read are rows (jsonl, JSON arrays, parquet, csv, tsv), SQuAD's nested JSON (JSQuAD), llm-jp-eval's
-`{"samples": [{input, output}]}` and MT-Bench's questions (`turns`), each also packed (.gz, .zst).
+`{"samples": [{input, output}]}`, MT-Bench's questions (`turns`) and the rows {task, id, text} of `watari eval texts`, which
+name their sets themselves; each also packed (.gz, .zst).
 """
 
 from __future__ import annotations
@@ -77,7 +78,9 @@ _IF_LONG = re.compile(
     r"|title|type|class|level|author|model|key|path|file|number)$|^(?:choice|option)_",
     re.IGNORECASE,
 )
-_LONG = 40
+_OWN_FORM = {"task", "id", "text"}
+"""Fields of a row of `watari eval texts`."""
+LONG = 40
 """Characters. A shorter answer, choice or title (a name, a number) stands in many texts and tells nothing of its item."""
 
 
@@ -102,7 +105,7 @@ def read(
         name = task or task_name(found.path)
         part: Split = split or ("train" if _TRAIN.search(name.lower().replace("_", "-")) else "test")
         count = 0
-        for text in _texts(found, name, part, split, fields):
+        for text in _texts(found, name, part, split, fields, named=task is None):
             count += 1
             yield text
         if not count:
@@ -128,15 +131,22 @@ def _files(location: str) -> list[RowFile]:
 
 
 def _texts(
-    found: RowFile, task: str, part: Split, given: Split | None, fields: Sequence[str] | None
+    found: RowFile,
+    task: str,
+    part: Split,
+    given: Split | None,
+    fields: Sequence[str] | None,
+    *,
+    named: bool,
 ) -> Iterator[EvaluationText]:
     for number, (name, row, row_split) in enumerate(_rows(found, part), 1):
         own = row.get("split")
         if given is None and isinstance(own, str):
             row_split = "train" if _TRAIN.search(own.lower()) else "test"
         item = name or _item_id(row) or str(number)
+        own_task = row["task"] if named and set(row) == _OWN_FORM and isinstance(row["task"], str) else task
         for text in dict.fromkeys(_strings(row, fields)):
-            yield EvaluationText(task, item, text, row_split)
+            yield EvaluationText(own_task or task, item, text, row_split)
 
 
 def _rows(found: RowFile, split: Split) -> Iterator[tuple[str, dict[str, Any], Split]]:
@@ -233,7 +243,7 @@ def _strings(value: Any, fields: Sequence[str] | None, least: int = 0) -> Iterat
             if fields is not None:
                 yield from _all_strings(inner) if name in fields else _strings(inner, fields)
             elif not _NEVER.match(str(name)):
-                yield from _strings(inner, None, _LONG - 1 if _IF_LONG.match(str(name)) else least)
+                yield from _strings(inner, None, LONG - 1 if _IF_LONG.match(str(name)) else least)
     elif isinstance(value, Iterable):
         for inner in value:
             yield from _strings(inner, fields, least)

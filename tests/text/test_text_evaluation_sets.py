@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from watari.corpus.evaluation_sets import EvaluationText, read, read_all, task_name
 from watari.errors import UserError
+from watari.text.evaluation_sets import EvaluationText, read, read_all, task_name
 
 
 def texts(path: Path, **options: object) -> list[tuple[str, str]]:

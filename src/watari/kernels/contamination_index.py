@@ -26,10 +26,10 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from watari.corpus.evaluation_sets import EvaluationText
 from watari.errors import UserError
 from watari.kernels.fold import CODE, NARROW_PER_WIDE, Folded, fold, units
 from watari.kernels.overlap import GramSet, HashSet, gram_hashes, stride_of, whole_hashes
+from watari.text.evaluation_sets import EvaluationText
 
 _FORM = 1
 _MIN_DISTINCT = 5

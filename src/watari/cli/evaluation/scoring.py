@@ -1,0 +1,113 @@
+"""`watari eval score`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from watari.errors import CheckFailed, UserError
+from watari.evals.refusal import refusal
+from watari.evals.result import Result
+from watari.evals.scoring import score_files
+from watari.evals.spec import SpecHead, load_spec
+
+_WIDTH = 80
+
+
+def score_command(
+    spec: str,
+    files: Sequence[str],
+    *,
+    backend: str | None,
+    invalid: str | None,
+    max_invalid: float,
+    judge: str | None,
+    seed: int,
+    as_json: bool,
+    questions: Path | None = None,
+) -> None:
+    """Print the scores of every model in some files, by the table or the JSON of the spec's family.
+
+    Raises:
+        UserError: for an unknown spec, a file or a row that cannot be read, an option that the family has not.
+        CheckFailed: after printing, if a model has a larger share of invalid rows than `max_invalid`, `invalid` not given.
+    """
+    if not files:
+        raise UserError("no files", "watari eval score SPEC FILE...")
+    found = load_spec(spec)
+    paths = [Path(file) for file in files]
+    results = score_files(
+        spec, paths, backend=backend, invalid=invalid, judge=judge, questions=questions, seed=seed
+    )
+    if not results:
+        raise UserError(f"{', '.join(files)}: nothing to score")
+    limit = None if invalid is not None else max_invalid
+    content = _form(found, "as_json", results, limit)
+    if as_json:
+        typer.echo(json.dumps(content, ensure_ascii=False))
+    else:
+        from rich.console import Console
+
+        Console(width=_WIDTH, highlight=False).print(_form(found, "as_table", results, limit))
+    if refused := dict.fromkeys(_refused(content)):
+        names = ", ".join(list(refused)[:3]) + (f" and {len(refused) - 3} more" if len(refused) > 3 else "")
+        raise CheckFailed(f"refused: {names}", "score with --max-invalid SHARE" + _policy(found))
+
+
+def _form(spec: SpecHead, name: str, results: Sequence[Result], limit: float | None) -> Any:
+    """Return results in one of the forms of the spec's family."""
+    module = import_module(f"watari.evals.{spec.family}.scoring")
+    form: Callable[..., Any] | None = getattr(module, name, None)
+    if form is None:
+        return _plain_table(results, limit)
+    given = {"max_invalid": limit} if "max_invalid" in signature(form).parameters else {}
+    return form(results, spec, **given)
+
+
+def _policy(spec: SpecHead) -> str:
+    return "" if spec.family in ("jaster", "harness") else ", or --invalid drop|as-is"
+
+
+def _refused(content: Any) -> Iterator[str]:
+    """Yield the names of refused models, wherever in the JSON they stand."""
+    if isinstance(content, dict):
+        for name, inside in content.items():
+            if isinstance(inside, dict) and "refused" in inside:
+                yield f"{name} ({inside['refused']})"
+            yield from _refused(inside)
+
+
+def _plain_table(results: Sequence[Result], limit: float | None) -> Any:
+    """Return a table of every figure of every model."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    parts: list[Any] = []
+    for result in results:
+        table = Table(title=Text(result.model), title_justify="left", box=None, pad_edge=False)
+        table.add_column("", overflow="fold", ratio=1)
+        for heading in ("score", "95 %", "n"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        why = refusal(result, limit) if limit is not None else None
+        for name, figure in result.figures.items():
+            ends = (
+                f"{figure.low:.4f}-{figure.high:.4f}"
+                if figure.low is not None and figure.high is not None
+                else ""
+            )
+            value = "-" if figure.value is None or why else f"{figure.value:.4f}"
+            table.add_row(Text(name), value, "" if why else ends, f"{figure.n:,}")
+        parts += [
+            table,
+            *([Text(f"refused: {why}")] if why else []),
+            *(Text(f"- {n}") for n in result.notes),
+            Text(),
+        ]
+    return Group(*parts)

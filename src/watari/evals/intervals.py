@@ -1,0 +1,209 @@
+"""Figures out of units: a weighted mean with n, invalid units, standard error, interval and run-to-run deviation.
+
+Intervals are percentile bootstraps clustered by item, drawn within each stratum (`stats.resampling`). Models that were
+asked the same items share the draws, whatever the order of their rows.
+
+What a figure's interval is of: the mean over strata, each with the share of weight that it has in the data, of the
+weighted mean of the drawn items. With one stratum that is FastChat's mean over valid rows, with equal weights per dataset
+the mean of means of llm-jp-eval and Shaberi.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from watari.evals.result import Figure, Unit
+from watari.stats.resampling import (
+    CONFIDENCE,
+    ROUNDS,
+    Floats,
+    Stratum,
+    column_sums,
+    draw_counts,
+    percentile_interval,
+    resampled,
+)
+
+_CLOSE = 1e-9
+_AT_ONCE = 500  # figures drawn together: 8 MB of draws
+
+
+def figure_of(
+    units: Sequence[Unit], value: float | None = None, *, seed: int = 0, rounds: int = ROUNDS
+) -> Figure:
+    """Return the figure that some units make. For many figures `figures_of` is faster.
+
+    Args:
+        units: Of one model (and judge). Those of weight 0 count for nothing, unless all are: then they weigh the same.
+        value: The figure as the spec's own rule gives it; default: the weighted mean.
+        seed: Of the bootstrap.
+        rounds: Draws; 0: no interval.
+    """
+    return figures_of([units], [value], seed=seed, rounds=rounds)[0]
+
+
+def figures_of(
+    groups: Sequence[Sequence[Unit]],
+    values: Sequence[float | None] | None = None,
+    *,
+    seed: int = 0,
+    rounds: int = ROUNDS,
+) -> list[Figure]:
+    """Return the figure of each group of units, all drawn together: many models, many figures.
+
+    Args:
+        groups: As `figure_of`'s units, one for each figure.
+        values: As `figure_of`'s value, one for each figure.
+        seed: Of the bootstrap.
+        rounds: Draws; 0: no intervals.
+
+    Raises:
+        ValueError: if there are not as many values as groups.
+    """
+    given = [None] * len(groups) if values is None else list(values)
+    if len(given) != len(groups):
+        raise ValueError(f"{len(given)} values for {len(groups)} groups of units")
+    parts = [_Parts.of(units) for units in groups]
+    intervals = _intervals(parts, seed, rounds) if rounds > 1 else {}
+    figures = []
+    for place, (part, value) in enumerate(zip(parts, given, strict=True)):
+        shown = part.mean if value is None and part.n else value
+        stderr, low, high = intervals.get(place, (None, None, None))
+        if shown is not None and low is not None and high is not None:
+            # The same mean summed in another order may stand a rounding error outside of a point-like interval.
+            low = shown if shown < low <= shown + _CLOSE else low
+            high = shown if shown - _CLOSE <= high < shown else high
+        figures.append(Figure(shown, part.n, part.invalid, stderr, low, high, part.run_sd))
+    return figures
+
+
+def bootstrap_statistic(
+    clusters: Sequence[str],
+    function: Callable[[np.ndarray[tuple[int, ...], np.dtype[np.int64]]], float],
+    *,
+    stratum: str = "",
+    seed: int = 0,
+    rounds: int = ROUNDS,
+    confidence: float = CONFIDENCE,
+) -> tuple[float | None, float | None, float | None]:
+    """Return (standard error, low, high) of any statistic of rows, e.g. a correlation.
+
+    Args:
+        clusters: The cluster of each row; rows of one cluster are drawn together.
+        function: From the places of the rows drawn (repeats included) to the statistic. NaN: the draw says nothing and
+            is left out.
+        stratum: Keys the draws, as in `figure_of`.
+        seed: Of the bootstrap.
+        rounds: Draws.
+        confidence: Of the interval.
+    """
+    names = sorted(set(clusters))
+    if len(names) < 2:
+        return None, None, None
+    places: dict[str, list[int]] = {name: [] for name in names}
+    for place, name in enumerate(clusters):
+        places[name].append(place)
+    order = np.array([place for name in names for place in places[name]], np.int64)
+    sizes = np.array([len(places[name]) for name in names], np.int64)
+    found = []
+    for block in draw_counts(seed, stratum, len(names), rounds):
+        for counts in block:
+            found.append(function(np.repeat(order, np.repeat(counts.astype(np.int64), sizes))))
+    values = np.array([value for value in found if not math.isnan(value)])
+    if len(values) < 2:
+        return None, None, None
+    stderr, low, high = percentile_interval(values[:, None], confidence=confidence)
+    return float(stderr[0]), float(low[0]), float(high[0])
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """One group's sums: by stratum, over its items in the order of their names."""
+
+    n: int
+    invalid: int
+    mean: float
+    run_sd: float | None
+    strata: dict[str, tuple[Floats, Floats]]
+
+    @staticmethod
+    def of(units: Sequence[Unit]) -> _Parts:
+        counted = [unit for unit in units if unit.weight > 0]
+        weights = [unit.weight for unit in counted]
+        if not counted:
+            counted, weights = list(units), [1.0] * len(units)
+        tops: dict[str, dict[str, list[float]]] = {}
+        bottoms: dict[str, dict[str, list[float]]] = {}
+        runs: dict[int, tuple[list[float], list[float]]] = {}
+        invalid = 0
+        for unit, weight in zip(counted, weights, strict=True):
+            if (top := tops.get(unit.stratum)) is None:
+                top, bottoms[unit.stratum] = tops.setdefault(unit.stratum, {}), {}
+            bottom = bottoms[unit.stratum]
+            if unit.item not in top:
+                top[unit.item], bottom[unit.item] = [], []
+            value = unit.value
+            if value is None:
+                invalid += 1
+                continue
+            product = weight * value
+            top[unit.item].append(product)
+            bottom[unit.item].append(weight)
+            if (run := runs.get(unit.run)) is None:
+                run = runs.setdefault(unit.run, ([], []))
+            run[0].append(product)
+            run[1].append(weight)
+        # fsum is exact, so that the order of the units is no matter.
+        own = [math.fsum(above) / math.fsum(below) for above, below in runs.values()]
+        above = math.fsum(value for part in runs.values() for value in part[0])
+        below = math.fsum(value for part in runs.values() for value in part[1])
+        return _Parts(
+            len(counted) - invalid,
+            invalid,
+            above / below if below else math.nan,
+            float(np.std(sorted(own), ddof=1)) if len(own) > 1 else None,
+            {name: (_sums(tops[name]), _sums(bottoms[name])) for name in sorted(tops)},
+        )
+
+
+def _sums(items: dict[str, list[float]]) -> Floats:
+    return np.array([sum(part) if len(part) < 3 else math.fsum(part) for _, part in sorted(items.items())])
+
+
+def _intervals(
+    parts: Sequence[_Parts], seed: int, rounds: int
+) -> dict[int, tuple[float | None, float | None, float | None]]:
+    """Return (standard error, low, high) of each group that has something to draw, by its place."""
+    wanted = [
+        place
+        for place, part in enumerate(parts)
+        if part.n and any(len(top) > 1 for top, _ in part.strata.values())
+    ]
+    found: dict[int, tuple[float | None, float | None, float | None]] = {}
+    for first in range(0, len(wanted), _AT_ONCE):
+        places = wanted[first : first + _AT_ONCE]
+        ends = percentile_interval(_drawn([parts[place] for place in places], seed, rounds))
+        for place, stderr, low, high in zip(places, *(end.tolist() for end in ends), strict=True):
+            found[place] = (stderr, low, high)
+    return found
+
+
+def _drawn(parts: Sequence[_Parts], seed: int, rounds: int) -> Floats:
+    """Return each group's mean in each draw: (rounds, groups)."""
+    batches: dict[tuple[str, int], list[int]] = {}
+    for place, part in enumerate(parts):
+        for name, (top, _) in part.strata.items():
+            batches.setdefault((name, len(top)), []).append(place)
+    weights = np.array([math.fsum(bottom.sum() for _, bottom in part.strata.values()) for part in parts])
+    drawn = np.zeros((rounds, len(parts)))
+    # In the order of the strata's names, so that each group's sum is taken in one order.
+    for (name, _), places in sorted(batches.items()):
+        tops = np.stack([parts[place].strata[name][0] for place in places], axis=1)
+        bottoms = np.stack([parts[place].strata[name][1] for place in places], axis=1)
+        means = resampled(Stratum(name, tops, bottoms), seed=seed, rounds=rounds)
+        drawn[:, places] += means * (column_sums(bottoms) / weights[places])
+    return drawn

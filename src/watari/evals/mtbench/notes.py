@@ -1,0 +1,144 @@
+"""What a reader of a score must be told, in words: rows twice, questions missing or unknown, what was left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from watari.evals.mtbench.rows import Rating
+from watari.evals.mtbench.spec import MTBenchSpec
+from watari.evals.mtbench.units import OTHER, Asked
+from watari.evals.result import Unit
+from watari.judge.rating import rating_of
+
+_SHOWN = 8
+_ENOUGH = 20  # ratings: fewer may well be the same by chance
+
+
+def notes_of(
+    spec: MTBenchSpec,
+    asked: Asked,
+    ratings: Sequence[Rating],
+    units: Sequence[Unit],
+    left_out: Mapping[str, int],
+) -> list[str]:
+    """Return the notes on one model's ratings by one judge.
+
+    Args:
+        spec: What counts.
+        asked: The questions that there are; if nothing says so, the spec's sets are held against.
+        ratings: Those that count.
+        units: Of each, in the same order.
+        left_out: How many were left out, by what was wrong with them.
+    """
+    notes = [f"left out: {counted(n, 'rating')} of {why}" for why, n in left_out.items()]
+    if twice := duplicates(units):
+        notes.append(
+            f"{counted(twice, 'row')} of a question and turn that stand there already: averaged as well"
+        )
+    notes += _missing(spec, asked, units)
+    strange = dict.fromkeys(unit.item for unit in units if unit.category == OTHER)
+    if strange:
+        notes.append(
+            f"{counted(len(strange), 'question')} that no set knows, counted under '{OTHER}': {some(strange)}"
+        )
+    runs = Counter(unit.run for unit in units)
+    if spec.runs > 1 and len(runs) < spec.runs:
+        notes.append(f"{counted(len(runs), 'run')}; {spec.name} averages {spec.runs}")
+    if len(set(runs.values())) > 1:
+        notes.append("ratings a run differ: " + ", ".join(str(runs[run]) for run in sorted(runs)))
+    notes += _same_runs(units)
+    notes += _of_rows(spec, ratings, units)
+    return notes
+
+
+def duplicates(units: Iterable[Unit]) -> int:
+    """Return how many units are of a question, turn and run that another one is already of."""
+    return sum(times - 1 for times in Counter((unit.item, unit.turn, unit.run) for unit in units).values())
+
+
+def counted(n: int, what: str) -> str:
+    """Return `1 row`, `2,000 rows`."""
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
+def some(names: Iterable[str]) -> str:
+    """Return the first few names, and how many there are beyond."""
+    every = list(names)
+    more = f", and {len(every) - _SHOWN} more" if len(every) > _SHOWN else ""
+    return ", ".join(every[:_SHOWN]) + more
+
+
+def _missing(spec: MTBenchSpec, asked: Asked, units: Sequence[Unit]) -> list[str]:
+    """Return what is missing of the questions that were asked, or of each set of which there is anything."""
+    sets = {name: one.ids() for name, one in spec.sets.items()}
+    if asked.questions:
+        sets = {asked.name: list(asked.questions)}
+    notes = []
+    by_turn: dict[int, set[str]] = {}
+    for unit in units:
+        by_turn.setdefault(unit.turn, set()).add(unit.item)
+    for name, ids in sets.items():
+        present = {turn: seen for turn in sorted(by_turn) if (seen := by_turn[turn] & set(ids))}
+        everywhere = set().union(*present.values()) if present else set()
+        if not everywhere:
+            continue
+        lost = [id for id in ids if id not in everywhere]
+        if lost:
+            notes.append(f"{len(ids) - len(lost)} of {len(ids)} questions of {name}; missing: {some(lost)}")
+        for turn, seen in present.items():
+            if lost_here := [id for id in ids if id in everywhere and id not in seen]:
+                notes.append(
+                    f"turn {turn}: {len(seen)} of {len(ids)} questions of {name}; also missing: {some(lost_here)}"
+                )
+        if without := [str(turn) for turn in spec.turns if turn not in present]:
+            notes.append(f"no rating of turn {' or '.join(without)}")
+    return notes
+
+
+def _same_runs(units: Sequence[Unit]) -> list[str]:
+    """Return a note if two runs have every rating the same: a file that was copied is no second run."""
+    runs: dict[int, list[tuple[str, int, float | None]]] = {}
+    for unit in units:
+        runs.setdefault(unit.run, []).append((unit.item, unit.turn, unit.value))
+    first: dict[tuple[tuple[str, int, float | None], ...], int] = {}
+    notes = []
+    for run, rows in sorted(runs.items()):
+        earlier = first.setdefault(tuple(sorted(rows, key=str)), run)
+        if earlier != run and len(rows) >= _ENOUGH:
+            notes.append(f"run {run + 1} has every rating of run {earlier + 1}: is it the same file?")
+    return notes
+
+
+def _of_rows(spec: MTBenchSpec, ratings: Sequence[Rating], units: Sequence[Unit]) -> list[str]:
+    """Return what is odd in the rows themselves."""
+    notes = []
+    if unsaid := sum(one.turn == 0 for one in ratings):
+        notes.append(f"{counted(unsaid, 'row')} without a turn: taken as turn 1")
+    if below := sum(one.score == 0 for one in ratings):
+        notes.append(
+            f"{counted(below, 'rating')} of 0: below the scale that judges are given, but counted, as upstream does"
+        )
+    other = [
+        one
+        for one in ratings
+        if one.stored
+        and one.text is not None
+        and not one.problem
+        and not _same(one.score, rating_of(spec.rating, one.text))
+    ]
+    if other:
+        first = other[0].place
+        notes.append(
+            f"{counted(len(other), 'stored rating')} not what the judge's text says (first: {first}): the stored one counts"
+        )
+    as_is = sum(unit.value is not None and bool(unit.reason) for unit in units)
+    if as_is:
+        notes.append(
+            f"{counted(as_is, 'invalid rating')} averaged in as stored (-1 where none could be read)"
+        )
+    return notes
+
+
+def _same(stored: float | None, read: float | None) -> bool:
+    return (-1 if stored is None else stored) == (-1 if read is None else read)

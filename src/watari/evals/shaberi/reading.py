@@ -1,0 +1,384 @@
+"""Reading ratings of the family shaberi: the forms in which they lie about, told apart row by row.
+
+    {judge, dataset, model, scores: [...], order?: [...]}     one sheet a row; null: unreadable
+    {judge?, dataset?, model?, score, n? | id?, run?, ...}    one rating a row; what is not said comes from upstream's
+                                                              folders: judge_<judge>/<dataset>/<model>.json
+    {model, dataset, n, answer}                               answers, for the share of Japanese
+    {dataset: [{n, id, category, question?}, ...], ...}       one JSON object: the benchmarks' items, for categories
+    an evaluation folder                                      of `watari eval run shaberi`
+
+A rating belongs to an item: its place in the benchmark, from 1. In older files the questions differ: `order` (or the
+question's text, in upstream's own files) says which they are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from watari.artifact.files import DAMAGED
+from watari.artifact.reading import ReadOptions, read_records
+from watari.artifact.records import Fault, Record
+from watari.errors import UserError
+from watari.evals import folder
+from watari.evals.shaberi.questions import own_benchmark
+from watari.evals.shaberi.sheets import RAW, UNREADABLE, Answers, Read, Sheet
+from watari.evals.shaberi.spec import Benchmark, ShaberiSpec
+
+_LARGEST_ITEMS = 64 << 20
+_FAR = 1000.0
+_FORMS = "rows {judge, dataset, model, scores} or upstream's judge_<judge>/<dataset>/<model>.json are wanted"
+
+
+def read_files(spec: ShaberiSpec, paths: Sequence[Path]) -> Read:
+    """Return everything that files and folders hold, sheets in the order in which they were found.
+
+    Raises:
+        UserError: for a file or row that cannot be read, or contradicts another; names it.
+    """
+    reader = _Reader(spec)
+    for path in paths:
+        if path.is_dir() and folder.is_evaluation(path):
+            reader.evaluation(path)
+        elif (items := _items(path)) is not None:
+            reader.items(path, items)
+        else:
+            reader.rows(path)
+    return reader.done()
+
+
+@dataclass(slots=True)
+class _Sheet:
+    """A sheet that is read rating by rating."""
+
+    judge: str
+    dataset: Benchmark
+    model: str
+    source: str
+    scores: list[Any] = field(default_factory=list)
+    numbers: list[int | str | None] = field(default_factory=list)
+    questions: list[str | None] = field(default_factory=list)
+    runs: list[int] = field(default_factory=list)
+    categories: list[str] = field(default_factory=list)
+
+
+class _Reader:
+    def __init__(self, spec: ShaberiSpec) -> None:
+        self._spec = spec
+        self._read = Read()
+        self._whole: dict[tuple[str, str, str], Sheet] = {}
+        self._by_rating: dict[tuple[str, str, str], _Sheet] = {}
+
+    def done(self) -> Read:
+        base = _base_questions(self._by_rating.values())
+        for key, one in self._by_rating.items():
+            names = _names(one, base.get(one.dataset.short, {}))
+            for name, category in zip(names, one.categories, strict=True):
+                if category:
+                    self._read.categories.setdefault(one.dataset.short, {}).setdefault(name, category)
+            self._keep(
+                key, _sheet(one.judge, one.dataset, one.model, names, one.scores, one.source, one.runs)
+            )
+        self._read.sheets = list(self._whole.values())
+        if not self._read.sheets:
+            raise UserError(
+                f"{self._read.files[0] if self._read.files else 'nothing given'}: no ratings", _FORMS
+            )
+        return self._read
+
+    def items(self, path: Path, content: dict[str, Any]) -> None:
+        """Take the benchmarks' items: their categories."""
+        self._read.files.append(str(path))
+        for name, rows in content.items():
+            dataset = self._dataset(name, str(path))
+            known = self._read.categories.setdefault(dataset.short, {})
+            for place, row in enumerate(rows, 1):
+                if not isinstance(row, dict):
+                    raise UserError(f"{path}: {name}, item {place}: not an object: {row!r:.60}")
+                category = row.get("category")
+                if isinstance(category, str) and category:
+                    known[_item(row.get("n", place))] = category
+
+    def rows(self, path: Path) -> None:
+        """Take the rows of a file, or of all files of a folder."""
+        if not path.exists():
+            raise UserError(f"{path}: no such file or folder")
+        self._read.files.append(str(path))
+        for record in read_records(str(path), ReadOptions()):
+            if isinstance(record, Fault):
+                raise UserError(str(record), "mend the file, or take the row out")
+            self._row(record)
+
+    def evaluation(self, path: Path) -> None:
+        """Take an evaluation folder."""
+        self._read.files.append(str(path))
+        found = folder.read_evaluation(path)
+        self._read.labels[str(found.about.judge), found.about.model] = found.about.label
+        sizes = Counter(str(item.meta.get("dataset", "")) for item in found.items)
+        datasets: dict[str, Benchmark] = {}
+        for item in found.items:
+            name = str(item.meta.get("dataset", ""))
+            if not name:
+                raise UserError(f"{path / folder.ITEMS}: {item.id} does not say its dataset")
+            datasets[item.id] = known = self._spec.dataset(name) or own_benchmark(name, sizes[name])
+            if item.group != known.short:
+                self._read.categories.setdefault(known.short, {})[item.id] = item.group
+        for answer in found.generations:
+            if answer.item_id in datasets and not answer.problem:
+                self._answer(found.about.model, datasets[answer.item_id], answer.response)
+        # A judgment that was asked again is there beside the one that counts.
+        earlier = {parent for one in found.judgments for parent in one.parents}
+        sheets: dict[tuple[str, str, str], _Sheet] = {}
+        for one in found.judgments:
+            if one.id in earlier:
+                continue
+            if one.question_id not in datasets:
+                raise UserError(
+                    f"{path / folder.JUDGMENTS}: its question {one.question_id} is not in {folder.ITEMS}"
+                )
+            known = datasets[one.question_id]
+            sheet = sheets.setdefault(
+                (one.judge, known.short, one.model), _Sheet(one.judge, known, one.model, str(path))
+            )
+            sheet.scores.append(one.rating if one.rating is not None else _Problem(one.problem))
+            sheet.numbers.append(one.question_id)
+            sheet.runs.append(one.run)
+        for key, sheet in sheets.items():
+            names = tuple(str(number) for number in sheet.numbers)
+            self._keep(
+                key,
+                _sheet(
+                    sheet.judge, sheet.dataset, sheet.model, names, sheet.scores, sheet.source, sheet.runs
+                ),
+            )
+
+    def _row(self, record: Record) -> None:
+        row, place = record.row, str(record.place)
+        if "scores" in row:
+            self._whole_sheet(row, place)
+        elif "score" in row:
+            self._rating(row, record)
+        elif "answer" in row and "model" in row:
+            model, dataset = _text(row, "model", place), self._dataset(_text(row, "dataset", place), place)
+            text = _text(row, "answer", place, empty=True)
+            self._answer(model, dataset, text, number=row.get("n"))
+        else:
+            raise UserError(f"{place}: neither `scores` nor `score` nor `answer` in it", _FORMS)
+
+    def _whole_sheet(self, row: dict[str, Any], place: str) -> None:
+        judge, model = _text(row, "judge", place), _text(row, "model", place)
+        dataset = self._dataset(_text(row, "dataset", place), place)
+        scores = row["scores"]
+        if not isinstance(scores, list) or not scores:
+            raise UserError(f"{place}: `scores` is not a list of ratings", "[8, 7.5, null, ...] is wanted")
+        order = row.get("order")
+        if order is None:
+            if len(scores) > dataset.items:
+                raise UserError(
+                    f"{place}: {len(scores)} scores, and {dataset.id} has {dataset.items} items",
+                    "`order` says which items they are (null: none of them)",
+                )
+            names = _plain_names(len(scores))
+            if len(scores) < dataset.items:
+                self._read.note(
+                    model, f"{dataset.short}: {len(scores)} of {dataset.items} items, judge {judge}"
+                )
+        else:
+            if not isinstance(order, list) or len(order) != len(scores):
+                raise UserError(f"{place}: `order` is not a list as long as `scores` ({len(scores)})")
+            names = _ordered_names(tuple(order), dataset.items, place)
+        self._keep((judge, dataset.short, model), _sheet(judge, dataset, model, names, scores, place, ()))
+
+    def _rating(self, row: dict[str, Any], record: Record) -> None:
+        place = str(record.place)
+        parts = Path(record.place.file).absolute().parts
+        upstream = len(parts) >= 3 and parts[-3].startswith("judge_")
+        judge = _said(row, "judge", parts[-3].removeprefix("judge_") if upstream else None, place)
+        name = _said(row, "dataset", parts[-2] if upstream else None, place)
+        model = _said(row, "model", parts[-1].split(".json")[0] if upstream else None, place)
+        dataset = self._dataset(name, place)
+        sheet = self._by_rating.setdefault(
+            (judge, dataset.short, model), _Sheet(judge, dataset, model, record.place.file)
+        )
+        number = row.get("n", row.get("id"))
+        if number is not None and (isinstance(number, bool) or not isinstance(number, int | str)):
+            raise UserError(f"{place}: `n` is neither a number nor a name: {number!r:.40}")
+        run = row.get("run", 0)
+        if isinstance(run, bool) or not isinstance(run, int) or run < 0:
+            raise UserError(f"{place}: `run` is no number from 0: {run!r:.40}")
+        sheet.scores.append(_number(row["score"], dataset, place))
+        sheet.numbers.append(number)
+        question = row.get("Question", row.get("question"))
+        sheet.questions.append(question if isinstance(question, str) else None)
+        sheet.runs.append(run)
+        category = row.get("Category", row.get("category"))
+        sheet.categories.append(category if isinstance(category, str) else "")
+        answer = row.get("ModelAnswer", row.get("answer"))
+        if isinstance(answer, str):
+            at = len(sheet.scores) if number is None else number
+            self._answer(model, dataset, answer, judge, number=at)
+
+    def _answer(
+        self, model: str, dataset: Benchmark, text: str, judge: str = "", *, number: Any = None
+    ) -> None:
+        if number in dataset.excluded:
+            return
+        # The same answers stand in the file of each judge: the first one's are taken.
+        known = self._read.answers.setdefault((model, dataset.short), Answers(judge=judge))
+        if known.judge == judge:
+            known.texts.append(text)
+
+    def _keep(self, key: tuple[str, str, str], sheet: Sheet) -> None:
+        before = self._whole.get(key)
+        if before is None:
+            self._whole[key] = sheet
+        elif (before.items, before.ratings) == (sheet.items, sheet.ratings):
+            self._read.note(
+                sheet.model, f"{sheet.dataset.short}, judge {sheet.judge}: given twice, counted once"
+            )
+        else:
+            raise UserError(
+                f"{sheet.source}: {sheet.model} on {sheet.dataset.id} by {sheet.judge} is also in {before.source},"
+                " with other ratings",
+                "give one of them",
+            )
+
+    def _dataset(self, name: str, place: str) -> Benchmark:
+        found = self._spec.dataset(name)
+        if found is None:
+            known = ", ".join(one.id for one in self._spec.datasets)
+            raise UserError(f"{place}: {self._spec.label} has no benchmark {name!r:.80}", f"it has {known}")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """Stands for a rating that there is not, with the reason."""
+
+    reason: str
+
+
+def _sheet(
+    judge: str,
+    dataset: Benchmark,
+    model: str,
+    names: tuple[str, ...],
+    scores: Sequence[Any],
+    source: str,
+    runs: Sequence[int],
+) -> Sheet:
+    kinds = set(map(type, scores))
+    if kinds == {int} and min(scores) > -_FAR and max(scores) < _FAR:
+        ratings: tuple[float | None, ...] = tuple(scores)
+        reasons: dict[int, str] = {}
+    else:
+        found = [_number(score, dataset, source) for score in scores]
+        reasons = {place: one.reason for place, one in enumerate(found) if isinstance(one, _Problem)}
+        ratings = tuple(None if isinstance(one, _Problem) else one for one in found)
+    runs = tuple(runs) if any(runs) else ()
+    return Sheet(judge, dataset, model, names, ratings, reasons, runs, source)
+
+
+def _number(score: Any, dataset: Benchmark, place: str) -> float | _Problem:
+    if score is None:
+        return _Problem(UNREADABLE)
+    if isinstance(score, _Problem):
+        return score
+    if isinstance(score, bool) or not isinstance(score, int | float):
+        return _Problem(RAW)
+    if not abs(score) < _FAR:  # also NaN
+        low, high = dataset.scale
+        raise UserError(
+            f"{place}: a score of {score!r:.40}, where the judge's scale is {low:g} to {high:g}",
+            "null stands for an unreadable one",
+        )
+    return score
+
+
+def _base_questions(sheets: Iterable[_Sheet]) -> dict[str, dict[str, str]]:
+    """Return, of each benchmark, the number of each question: from the sheets that have as many as it has items."""
+    found: dict[str, dict[str, str]] = {}
+    for one in sheets:
+        if len(one.questions) == one.dataset.items and None not in one.questions:
+            known = found.setdefault(one.dataset.short, {})
+            if not known:
+                known |= {str(text): str(place) for place, text in enumerate(one.questions, 1)}
+    return found
+
+
+def _names(sheet: _Sheet, base: dict[str, str]) -> tuple[str, ...]:
+    count = len(sheet.scores)
+    if all(number is not None for number in sheet.numbers):
+        return tuple(_item(number) for number in sheet.numbers)
+    if base and None not in sheet.questions:
+        return tuple(base.get(str(text)) or f"other {_short(str(text))}" for text in sheet.questions)
+    return _plain_names(count)
+
+
+def _short(text: str) -> str:
+    from watari.artifact.hashing import hash_text
+
+    return hash_text(text)[:8]
+
+
+def _item(number: Any) -> str:
+    return str(int(number)) if isinstance(number, str) and number.isdecimal() else str(number)
+
+
+@cache
+def _plain_names(count: int) -> tuple[str, ...]:
+    return tuple(str(number) for number in range(1, count + 1))
+
+
+_ORDERS: dict[tuple[Any, ...], tuple[str, ...]] = {}
+
+
+def _ordered_names(order: tuple[Any, ...], items: int, place: str) -> tuple[str, ...]:
+    """Return the items that `order` says, the same tuple for the same order; what is not among them gets its place."""
+    for index in order:
+        if index is not None and (
+            isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < items
+        ):
+            raise UserError(f"{place}: `order` holds {index!r:.40}", f"0 to {items - 1}, or null, is wanted")
+    known = _ORDERS.get(order)
+    if known is None:
+        total = len(order)
+        known = _ORDERS[order] = tuple(
+            f"other {at}/{total}" if index is None else str(index + 1) for at, index in enumerate(order, 1)
+        )
+    return known
+
+
+def _items(path: Path) -> dict[str, Any] | None:
+    """Return the content of a file of items; None if it is none: one JSON object of lists."""
+    if path.suffix != ".json" or not path.is_file() or path.stat().st_size > _LARGEST_ITEMS:
+        return None
+    try:
+        content = json.loads(path.read_text("utf-8-sig"))
+    except (ValueError, RecursionError, *DAMAGED):
+        return None
+    if not isinstance(content, dict) or not content or not all(isinstance(v, list) for v in content.values()):
+        return None
+    return content
+
+
+def _text(row: dict[str, Any], field: str, place: str, *, empty: bool = False) -> str:
+    value = row.get(field)
+    if not isinstance(value, str) or not (value or empty):
+        raise UserError(
+            f"{place}: no `{field}`" if value is None else f"{place}: `{field}` is no text", _FORMS
+        )
+    return value
+
+
+def _said(row: dict[str, Any], field: str, folder: str | None, place: str) -> str:
+    """Return what the row says, else what its folder says."""
+    value = row.get(field) or folder
+    if not isinstance(value, str) or not value:
+        raise UserError(f"{place}: nothing says its {field}", _FORMS)
+    return value
