@@ -2,8 +2,9 @@
 
 Both sides have the rows in memory, by model and dataset, and give every figure of every run. The peer does it as llm-jp-eval
 1.0 does: fuzzywuzzy an item, statistics.mean, scipy's correlations; with python-Levenshtein, and with difflib, on which
-fuzzywuzzy falls back. All figures must be the same (correlations to 1e-9), or the script fails. Then the whole command, from
-the file to the printed scores, with both backends and intervals, beside the peer's without intervals and one backend.
+fuzzywuzzy falls back. All figures must be the same (correlations to 1e-9), or the script fails. Then figures with intervals,
+beside scipy.stats.bootstrap; the ends must be as near as two seeds' are. Last the whole command, from the file to the
+printed scores, both ratios with intervals, beside the peer's script with one ratio and none.
 
     WATARI_TEST_DATA=... python benchmarks/evals_jaster.py [--quick] [--repeats N]
 """
@@ -29,6 +30,7 @@ one_thread()
 from watari.evals.jaster.figures import score  # noqa: E402
 from watari.evals.jaster.ratio import BACKENDS, Backend  # noqa: E402
 from watari.evals.jaster.reading import Answers, read_files  # noqa: E402
+from watari.evals.jaster.scoring import results_of  # noqa: E402
 from watari.evals.jaster.spec import JasterSpec  # noqa: E402
 from watari.evals.spec import load_spec  # noqa: E402
 
@@ -37,6 +39,8 @@ PEER = Peer(
 )
 SCRIPT = Path(__file__).resolve().parent / "evals_peers" / "fuzzy.py"
 SPEC = "llm-jp-eval-1.0"
+_FEW = 3
+"""Runs with intervals: the peer takes seconds for one."""
 
 
 def ours(spec: JasterSpec, answers: list[Answers], backends: tuple[Backend, ...]) -> list[dict[str, float]]:
@@ -52,9 +56,9 @@ def timed(spec: JasterSpec, answers: list[Answers], backends: tuple[Backend, ...
     return time.process_time() - began
 
 
-def peers(python: str, columns: Path, backend: str) -> dict[str, Any]:
+def peers(python: str, columns: Path, backend: str, *more: str) -> dict[str, Any]:
     """Return what the peer's script says of one scoring."""
-    command = [python, str(SCRIPT), str(columns), backend, "1"]
+    command = [python, str(SCRIPT), str(columns), backend, "1", *more]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=False)
     if done.returncode:
@@ -75,6 +79,13 @@ def hold_beside(mine: dict[str, dict[str, float]], theirs: dict[str, dict[str, f
                 else mine[model][name] == value
             )
             assert same, f"{model}: {name}: ours {mine[model][name]}, the peer's {value}"
+
+
+def columns_of(answers: list[Answers], path: Path) -> Path:
+    """Write answers as the peer's script reads them."""
+    whole = {one.model: {name: [c.preds, c.golds] for name, c in one.columns.items()} for one in answers}
+    path.write_text(json.dumps(whole), "utf-8")
+    return path
 
 
 def wall(command: list[str], path: str) -> float:
@@ -99,14 +110,12 @@ def main() -> None:
         f"{len(answers)} runs, {sum(len(c.items) for one in answers for c in one.columns.values()):,} rows"
     )
     with tempfile.TemporaryDirectory() as folder:
-        columns = Path(folder) / "columns.json"
-        whole = {one.model: {name: [c.preds, c.golds] for name, c in one.columns.items()} for one in answers}
-        columns.write_text(json.dumps(whole), "utf-8")
+        columns = columns_of(answers, Path(folder) / "columns.json")
         seconds: dict[str, list[float]] = {name: [] for name in ("levenshtein", "difflib", "both")}
         theirs: dict[str, list[float]] = {name: [] for name in BACKENDS}
         versions: dict[str, str] = {}
         for backend in BACKENDS:
-            mine = dict(zip(whole, ours(spec, answers, (backend,)), strict=True))
+            mine = dict(zip((one.model for one in answers), ours(spec, answers, (backend,)), strict=True))
             hold_beside(mine, peers(python, columns, backend)["figures"])
         for _ in range(repeats):
             for backend in BACKENDS:
@@ -117,6 +126,7 @@ def main() -> None:
             seconds["both"].append(timed(spec, answers, BACKENDS))
         say(f"ours {seconds}, the peer's {theirs}")
         _claims(seconds, theirs, versions, sizes, repeats)
+        _intervals(spec, answers[:_FEW], python, Path(folder), versions, repeats)
         if not options.quick:
             _command(data, python, columns, versions, sizes)
 
@@ -148,13 +158,47 @@ def _claims(
     )  # fmt: skip
 
 
+def _intervals(
+    spec: JasterSpec,
+    answers: list[Answers],
+    python: str,
+    folder: Path,
+    versions: dict[str, str],
+    repeats: int,
+) -> None:
+    told = peers(python, columns_of(answers, folder / "few.json"), "levenshtein", "--intervals")
+    results, seconds = [], []
+    for _ in range(repeats + 1):
+        gc.collect()
+        began = time.process_time()
+        results = results_of(spec, answers)
+        seconds.append(time.process_time() - began)
+    for result in results:
+        for name, (low, high) in told["intervals"][result.model].items():
+            figure = next(one for of, one in result.figures.items() if of in (name, *_named(name)))
+            near = 0.02 if name.startswith("jsts") else 0.011  # a step of one item in a hundred
+            for mine, theirs in ((figure.low, low), (figure.high, high)):
+                assert mine is not None
+                assert abs(mine - theirs) <= near, (result.model, name, mine, theirs)
+    tell(
+        "llm-jp-eval 1.0 scores with 95 % intervals of 2,000 draws",
+        statistics.median(seconds[1:]) * 1000, told["seconds"][0] * 1000, unit="ms CPU",
+        peer_name=f"fuzzywuzzy {versions['fuzzywuzzy']}, scipy.stats.bootstrap {versions['scipy']}",
+        sizes=f"{len(answers)} runs, {len(answers) * 16} figures; ours with both ratios; ends as near as those of two seeds",
+    )  # fmt: skip
+
+
+def _named(dataset: str) -> tuple[str, str]:
+    return f"{dataset}_exact_match", f"{dataset}_char_f1"
+
+
 def _command(data: Path, python: str, columns: Path, versions: dict[str, str], sizes: str) -> None:
     source = str(Path(__file__).resolve().parents[1] / "src")
     mine = [sys.executable, "-m", "watari", "eval", "score", SPEC, str(data), "--json"]
     theirs = [python, str(SCRIPT), str(columns), "levenshtein", "0"]
     pairs = [(wall(mine, source), wall(theirs, "")) for _ in range(4)][1:]
     tell(
-        "watari eval score, whole: both ratios, 615 intervals; the peer: one ratio, none",
+        "watari eval score, the whole process: both ratios, with intervals; the peer: one ratio, none",
         statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs), unit="s",
         peer_name=f"a script with fuzzywuzzy {versions['fuzzywuzzy']}, scipy {versions['scipy']}", sizes=sizes,
     )  # fmt: skip

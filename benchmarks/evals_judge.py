@@ -31,7 +31,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from endpoint_bench import load, say, sizes, stats
+from endpoint_bench import AIOHTTP, load, run_client, say, sizes, stats
 from sides import arguments, tell
 
 from watari.artifact.manifest import digest_of, list_files
@@ -41,7 +41,9 @@ from watari.endpoint.replay import serving
 HERE = Path(__file__).resolve().parent
 LATENCY = 0.2
 FAULTS = "rate_429=0.05&rate_500=0.02&rate_garbage=0.01"
-CONCURRENCY = 64
+QUIETER = "rate_429=0.05&rate_500=0.02"
+"""Garbage ends the plain client."""
+CONCURRENCY = 32
 BAR = 1.15
 SPEC = "nejumi-mt-bench-ja"
 FASTCHAT_SLEEP, FASTCHAT_TRIES = 10.0, 16
@@ -234,6 +236,19 @@ def _speed(
         peer_name="bar of issue 7",
         sizes=about,
     )
+    with server("rate", f"latency={LATENCY * 1000:.0f}&{QUIETER}") as other:
+        plain = run_client(AIOHTTP, other, total, concurrency, limit=300)
+    if plain is not None and plain.finished:
+        say(f"plain aiohttp, as many requests, no garbage: {plain.seconds:.2f} s; {load()}")
+        tell(
+            "wall of a judge run, with scores and all on record",
+            statistics.median(walls),
+            plain.seconds,
+            unit="s",
+            peer_packages=("aiohttp",),
+            peer_name="plain aiohttp that retries, keeps and scores nothing, and meets no garbage",
+            sizes=about,
+        )
     stats(judge, again=True)
     threads = fastchat(_prompts(folder / "speed-0"), judge, concurrency)
     say(f"FastChat's way: {threads:.1f} s")

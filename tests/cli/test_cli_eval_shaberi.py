@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,8 @@ from typer.testing import CliRunner
 
 from teachers import Body, last, teacher
 from watari.cli.main import app
+from watari.endpoint.ledger import open_ledger
+from watari.endpoint.replay import Behaviour
 from watari.errors import CheckFailed, UserError
 
 
@@ -118,3 +124,39 @@ def test_what_is_refused_and_what_is_told(tmp_path: Path) -> None:
     table = invoke("score", "shaberi", path, catch=True).stdout
     assert "refused: bad: 7.5 % of 40 ratings are invalid" in table
     assert "9.00" not in table
+
+
+@pytest.mark.slow
+def test_killed_on_the_way_it_goes_on(tmp_path: Path) -> None:
+    asked: Counter[tuple[str, str]] = Counter()
+
+    def answers(body: Body) -> str:
+        asked["model", last(body)] += 1
+        return answer(body)
+
+    def rates(body: Body) -> str:
+        asked["judge", last(body)] += 1
+        return rate(body)
+
+    slow = Behaviour(latency=150, sd=0)
+    with (
+        teacher(answers, "model", behaviour=slow) as model,
+        teacher(rates, "judge", behaviour=slow) as judge,
+    ):
+        words = ["eval", "run", "shaberi", "--model", f"m={model.base_url}", "--judge", f"j={judge.base_url}"]
+        words += ["--set", "model.limits.concurrency=2", "--set", "judge.limits.concurrency=2"]
+        command = [sys.executable, "-m", "watari", *words, "--out", str(tmp_path / "out"), "--json"]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while asked.total() < 12 and process.poll() is None:
+            time.sleep(0.05)
+        process.kill()
+        assert process.wait() == -9
+        with open_ledger(tmp_path / "out" / "ledger.sqlite") as ledger:
+            recorded = ledger.rows("SELECT count(*) FROM attempt WHERE status = 'answered'")[0][0]
+        done = subprocess.run(command, capture_output=True, check=True)
+    found = json.loads(done.stdout)
+    assert found["models"]["m"]["n"] == 24
+    assert recorded > 0
+    # What was on record is not asked again, and nothing else is missing.
+    assert found["performance"]["requests_sent"] == 48 - recorded
+    assert found["performance"]["recorded"] == recorded

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from email.utils import formatdate
 
+import numpy as np
 import pytest
 from multidict import CIMultiDict
 
@@ -153,6 +154,30 @@ def test_one_failure_in_a_hundred_cuts_nothing() -> None:
         concurrency.taken(concurrency.limit)
         (concurrency.failed if turn % 100 == 99 else concurrency.answered)(now + 0.2, now)
     assert concurrency.limit == 256
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_four_failures_in_a_hundred_cut_nothing_where_few_are_in_flight(seed: int) -> None:
+    draws = np.random.default_rng(seed).random(2000)
+    concurrency = Concurrency(32)
+    for number, draw in enumerate(draws):
+        now = number / 160
+        if draw < 0.04:
+            concurrency.failed(now, now - 0.2)
+        else:
+            concurrency.answered(now, now - 0.2)
+    assert concurrency.limit == 32
+
+
+def test_a_server_that_fails_every_third_request_is_asked_less_at_once() -> None:
+    concurrency = Concurrency(32)
+    for number in range(60):
+        now = number / 160
+        if number % 3:
+            concurrency.answered(now, now - 0.2)
+        else:
+            concurrency.failed(now, now - 0.2)
+    assert concurrency.limit < 32
 
 
 def test_a_bucket_takes_what_is_larger_than_itself_and_pays_afterwards() -> None:

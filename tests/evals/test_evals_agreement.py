@@ -76,6 +76,7 @@ def test_only_what_both_rated_counts() -> None:
     found = agreement_of([*a, replace(first, units=units), *b[1:5]])
     (pair,) = found.pairs
     assert (pair.models, pair.n) == (5, 199)
+    assert (pair.tau, pair.shift, pair.shift_interval) == (1.0, 0.0, (0.0, 0.0))
     facts = {one.judge: one for one in found.judges}
     assert (facts["b"].invalid, facts["b"].reasons, facts["b"].models) == (1, {"no rating": 1}, 5)
     assert facts["b"].invalid_rate == pytest.approx(1 / 200)

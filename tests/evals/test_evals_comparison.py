@@ -65,17 +65,33 @@ def test_swapping_the_two_turns_the_sign() -> None:
     assert set(one.categories) == {"c0", "c1"}
 
 
+def of_datasets(model: str, **datasets: tuple[float, int, float]) -> Result:
+    """A result with datasets of (score, items, share)."""
+    units = [
+        Unit(str(n), name, "c", 1, 0, score, share / items)
+        for name, (score, items, share) in datasets.items()
+        for n in range(items)
+    ]
+    return Result("s/1", model, None, "AVR", {}, tuple(units))
+
+
 def test_datasets_keep_their_shares() -> None:
-    """A mean of means: 0.5 * (1 of the big one) + 0.5 * (-1 of the small one) = 0, whatever their sizes."""
-
-    def made(model: str, big: float, small: float) -> Result:
-        units = [Unit(str(n), "big", "c", 1, 0, big, 1 / 2 / 90) for n in range(90)]
-        units += [Unit(str(n), "small", "c", 1, 0, small, 1 / 2 / 10) for n in range(10)]
-        return Result("s/1", model, None, "AVR", {}, tuple(units))
-
-    found = compare(made("a", 1.0, 0.0), made("b", 0.0, 1.0))
-    assert found.difference.value == pytest.approx(0.0)
+    """A mean of means: 0.75 * (1 of the big one) + 0.25 * (-1 of the small one), whatever their sizes."""
+    found = compare(
+        of_datasets("a", big=(1.0, 90, 0.75), small=(0.0, 10, 0.25)),
+        of_datasets("b", big=(0.0, 90, 0.75), small=(1.0, 10, 0.25)),
+    )
+    assert found.difference.value == pytest.approx(0.5)
+    assert found.means == (pytest.approx(0.75), pytest.approx(0.25))
     assert found.difference.n == 100
+
+
+def test_a_dataset_that_one_has_not_leaves_its_share_to_the_rest() -> None:
+    found = compare(
+        of_datasets("a", both=(1.0, 20, 0.5), own=(0.0, 20, 0.5)), of_datasets("b", both=(0.5, 20, 1.0))
+    )
+    assert found.difference.value == pytest.approx(0.5)
+    assert (found.difference.n, found.only_a) == (20, 20)
 
 
 def test_runs_are_averaged_and_power_knows_them() -> None:

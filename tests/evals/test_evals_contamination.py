@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+import made_mixtures
 from watari.artifact.kinds import Kind
 from watari.artifact.manifest import InputEntry, Manifest, list_files, now, read_manifest, write_manifest
 from watari.artifact.rows import write_rows
+from watari.artifact.stage import Inputs, Silent
 from watari.cli.main import app
+from watari.corpus import build
 from watari.errors import UserError
 from watari.evals.contamination import find_contamination, without_touched
 from watari.evals.intervals import figure_of
@@ -98,9 +103,17 @@ def test_order_and_batches_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> Non
     assert find_contamination(reversed(asked()), rows) == whole
 
 
-def test_no_tests_are_refused() -> None:
+def test_nothing_to_look_for_or_in_is_refused() -> None:
     with pytest.raises(UserError, match="no evaluation texts"):
         find_contamination([], rows_of(PROSE))
+    for rows in ([], rows_of("", "")):
+        with pytest.raises(UserError, match="hold no text"):
+            find_contamination(asked(), rows)
+
+
+def test_texts_that_cannot_be_written(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["eval", "texts", "llm-jp-eval-1.0", "--out", str(tmp_path)])
+    assert isinstance(done.exception, UserError)
 
 
 # Training data.
@@ -267,45 +280,49 @@ def test_rows_written_are_read_again_by_task(tmp_path: Path) -> None:
     assert evaluation_texts([str(tmp_path / "tests.jsonl")]) == texts
 
 
-def test_a_planted_question_is_found_by_all_three(tmp_path: Path) -> None:
-    """`eval texts` → corpus.build's decontamination, data.mix's, and `eval contamination`."""
-    import pyarrow as pa
-
-    from watari.corpus.contamination import screen
-    from watari.corpus.table import WORKING, undecided
-    from watari.data.evaluation_texts import read_evaluation_texts
-    from watari.kernels.contamination_index import build_index
-    from watari.text.evaluation_sets import read
-
+def test_a_planted_question_is_found_by_all_three(tmp_path: Path, test_data: Path) -> None:
+    """`eval texts` → `decontaminate:` of corpus.build and of data.mix, and `eval contamination`."""
     tests = tmp_path / "tests.jsonl"
     runner = CliRunner()
     done = runner.invoke(app, ["eval", "texts", "nejumi-mt-bench-ja", "--out", str(tests)])
     assert done.exit_code == 0, done.output
     rows = [json.loads(line) for line in tests.read_text("utf-8").splitlines()]
     planted = next(row for row in rows if len(row["text"]) > 40 and not row["text"].isascii())
-    texts = [PROSE, f"{PROSE}\n{planted['text']}\n{PROSE}"]
-
-    table = undecided(
-        pa.Table.from_pylist(
-            [{"key": f"{n:032x}", "text": text} for n, text in enumerate(texts)], schema=WORKING
-        )
-    )
-    screened = screen(table, build_index(read(str(tests))))
-    assert screened.column("reason").to_pylist() == [None, "contaminated"]
-    assert planted["task"] in screened.column("overlap").to_pylist()[1]
-    assert read_evaluation_texts([str(tests)], 20).found_in(texts) == [1]
-
+    with gzip.open(test_data / "kyoto-wiki" / "docs.jsonl.gz", "rt", encoding="utf-8") as lines:
+        texts = ["\n".join(json.loads(line)["ja"]) for _, line in zip(range(40), lines, strict=False)]
+    texts[7] += f"\n{planted['text']}\n{PROSE}"
     data = tmp_path / "data.jsonl"
-    data.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), "utf-8")
+    data.write_text(
+        "".join(json.dumps({"id": f"d{n}", "text": t}) + "\n" for n, t in enumerate(texts)), "utf-8"
+    )
+
+    (tmp_path / "corpus").mkdir()
+    build.run(
+        build.Params(sources=[{"path": str(data), "language": "ja"}], decontaminate=[{"path": str(tests)}]),  # type: ignore[arg-type, list-item]
+        Inputs(),
+        tmp_path / "corpus",
+        Silent(),
+    )
+    ledger = pq.read_table(tmp_path / "corpus" / "ledger").to_pylist()
+    assert [(row["doc_id"], row["detail"]) for row in ledger if row["reason"] == "contaminated"] == [
+        ("d7", planted["task"])
+    ]
+
+    said = [made_mixtures.row(f"d{n}", text) for n, text in enumerate(texts)]
+    talk = made_mixtures.given(tmp_path, "talk", said)
+    _, kept = made_mixtures.mix(tmp_path, talk, decontaminate=str(tests))
+    assert {row["id"] for row in kept} == {f"d{n}" for n in range(40)} - {"d7"}
+    assert made_mixtures.ledger(tmp_path) == {"d7": "contaminated"}
+
     out = tmp_path / "found"
     words = ["eval", "contamination", str(data), "--tests", str(tests), "--out", str(out)]
     found = json.loads(runner.invoke(app, [*words, "--json"]).stdout)
-    assert {"task": planted["task"], "item": planted["id"], "how": "exact"} in found["touched"]
+    assert found["touched"] == [{"task": planted["task"], "item": planted["id"], "how": "exact"}]
     by_task = {task["task"]: task for task in found["tasks"]}
-    assert by_task[planted["task"]]["touched"] >= 1
-    assert by_task[planted["task"]]["examples"][0]["place"].endswith("data.jsonl: line 2")
+    assert by_task[planted["task"]]["touched"] == 1
+    assert by_task[planted["task"]]["examples"][0]["place"].endswith("data.jsonl: line 8")
     assert json.loads((out / "contamination.json").read_text("utf-8")) == found
-    assert len((out / "touched.jsonl").read_text("utf-8").splitlines()) == len(found["touched"])
+    assert len((out / "touched.jsonl").read_text("utf-8").splitlines()) == 1
     shown = runner.invoke(app, words).stdout
     assert max(len(line) for line in shown.splitlines() if "data.jsonl" not in line) <= 80
 

@@ -1,4 +1,4 @@
-"""Figures out of units: right in small cases, independent of order, quick for many; correlations too."""
+"""Figures out of units: right in small cases, independent of order, alone and among many."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watari.evals.intervals import bootstrap_statistic, figure_of, figures_of
+from watari.evals.intervals import figure_of, figures_of
 from watari.evals.result import Figure, Unit
 
 
@@ -132,30 +131,3 @@ def test_nothing_and_one_item_say_nothing_of_uncertainty() -> None:
     assert figure_of([unit("1", None)]) == Figure(None, 0, 1)
     assert figure_of([unit("1", 4.0), unit("1", 6.0, turn=2)]) == Figure(5.0, 2)
     assert figure_of(many(0), rounds=0).low is None
-
-
-def test_a_correlation_can_be_drawn() -> None:
-    rng = np.random.default_rng(2)
-    x = rng.normal(size=150)
-    y = x + rng.normal(size=150)
-
-    def r(places: np.ndarray) -> float:
-        return float(np.corrcoef(x[places], y[places])[0, 1])
-
-    stderr, low, high = bootstrap_statistic([f"{n:03}" for n in range(150)], r)
-    exact = scipy.stats.pearsonr(x, y).confidence_interval()
-    assert (low, high) == (pytest.approx(exact.low, abs=0.04), pytest.approx(exact.high, abs=0.04))
-    assert stderr == pytest.approx((exact.high - exact.low) / 3.92, rel=0.2)
-    assert bootstrap_statistic(["a", "a"], r) == (None, None, None)
-    assert bootstrap_statistic(["a", "b"], lambda places: float("nan")) == (None, None, None)
-
-
-def test_rows_of_one_cluster_are_drawn_together() -> None:
-    seen = set()
-
-    def note(places: np.ndarray) -> float:
-        seen.add(tuple(sorted(places.tolist())))
-        return 0.0
-
-    bootstrap_statistic(["b", "a", "b"], note, rounds=60)
-    assert seen == {(1, 1), (0, 1, 2), (0, 0, 2, 2)}

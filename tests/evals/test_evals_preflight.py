@@ -34,7 +34,8 @@ def test_a_good_prompt_is_shown_token_by_token(tmp_path: Path) -> None:
         sent = look(model, prompt)
         assert (sent.verdict, sent.bos, sent.bos_count, sent.mend) == ("ok", "<s>", 1, "")
         assert sent.tokens[0].token == "<s>"
-        assert sent.text is not None and "空は何色" in sent.text
+        assert sent.text is not None
+        assert "空は何色" in sent.text
         assert [token.id for token in sent.tokens].count(1) == 1
         assert len({token.id for token in sent.tokens}) > 5
         refuse([sent], "model")

@@ -135,3 +135,16 @@ def test_intervals_cover_as_often_as_they_say() -> None:
         drawn += 0.5 * resampled(Stratum(name, 2 * scores, np.full_like(scores, 2.0)), seed=0, rounds=1000)
     _, low, high = percentile_interval(drawn)
     assert 0.93 <= ((low <= 2.0) & (high >= 2.0)).mean() <= 0.97
+
+
+@pytest.mark.parametrize(("items", "low", "high"), [(80, 0.925, 0.96), (20, 0.90, 0.945), (10, 0.86, 0.915)])
+def test_few_items_are_covered_less_often(items: int, low: float, high: float) -> None:
+    """What the docstring of `evals.intervals` says of ratings from 1 to 10 that lean to the top."""
+    rng = np.random.default_rng(0)
+    scores, shares = np.arange(1.0, 11.0), np.array([1, 1, 1, 1, 1, 1, 2, 4, 5, 3]) / 20
+    truth = float((scores * shares).sum())
+    drawn = rng.choice(scores, p=shares, size=(items, 1500))
+    _, ends_low, ends_high = percentile_interval(
+        resampled(Stratum("", drawn, np.ones_like(drawn)), seed=0, rounds=1000)
+    )
+    assert low <= ((ends_low <= truth) & (truth <= ends_high)).mean() <= high

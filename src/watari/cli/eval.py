@@ -56,7 +56,9 @@ def score(
     judge: Annotated[str | None, typer.Option(help="Only what this judge rated.")] = None,
     questions: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="MT-Bench: the question file, for other questions than the spec's."),
+        typer.Option(
+            metavar="FILE", help="MT-Bench: the question file, for other questions than the spec's."
+        ),
     ] = None,
     seed: SeedOption = 0,
     json_output: JsonOption = False,

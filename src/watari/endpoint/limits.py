@@ -24,6 +24,14 @@ START_NAMED = 128
 """Requests in flight at the start, or as many as the recipe names if those are fewer."""
 CEILING = 512
 """Requests in flight at most where the recipe names no limit."""
+FEW = 64
+"""Requests in flight up to which a share of failures is also held against what chance makes of few outcomes."""
+
+
+def beyond_noise(bad: float, seen: float) -> bool:
+    """Return whether `bad` of `seen` outcomes are more than a server makes that fails at random at up to 6 %."""
+    expected = 0.06 * seen
+    return bad > expected + 3 * math.sqrt(expected) + 1
 
 
 class Concurrency:
@@ -95,7 +103,10 @@ class Concurrency:
     def failed(self, now: float, sent: float) -> None:
         """Note a timeout, a 5xx or a broken connection; cut the limit if they are many and none has been cut since."""
         self._weigh(1.0)
-        if sent > self._cut_at and self._bad >= 2.5 and self._bad > self.SHARE * self._seen:
+        many = self._bad >= 2.5 and self._bad > self.SHARE * self._seen
+        if self.limit <= FEW:
+            many = many and beyond_noise(self._bad, self._seen)
+        if sent > self._cut_at and many:
             self.cut(now, 1)
 
     def cut(self, now: float, floor: int) -> None:
@@ -288,13 +299,23 @@ class Rate:
                 self.paused_until = self._resumed_at = max(self.paused_until, now + wait)
             return False
         self._weigh(1.0, limit)
-        many = self._bad >= 2.5 and self._bad > self.SHARE * self._seen
+        many = self._many(limit)
         first = self._seen < 12 and (wait is not None or self._bad > 0.5 * self._seen)
         if not (many or first or (self._strikes > 1 and self._probes >= 0)):
             return False
         sure = many or self._strikes > 0
         self._storm(now, wait, sure)
         return sure
+
+    def _many(self, limit: int) -> bool:
+        """True if 429s are more than noise.
+
+        With few in flight few outcomes are looked at, and of 32 or 64 of them a share of 5 % often is 8 %: as long as no
+        storm has shown that there is a cap at all, more is wanted then than that the share is above `SHARE`.
+        """
+        if self._bad < 2.5 or self._bad <= self.SHARE * self._seen:
+            return False
+        return self.bucket is not None or limit > FEW or beyond_noise(self._bad, self._seen)
 
     def _storm(self, now: float, wait: float | None, sure: bool) -> None:
         self._strikes += 1

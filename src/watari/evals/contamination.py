@@ -20,6 +20,7 @@ from typing import Literal
 
 import pyarrow as pa
 
+from watari.errors import UserError
 from watari.evals.intervals import figures_of
 from watari.evals.pairing import counted
 from watari.evals.registry import QUESTION
@@ -116,7 +117,7 @@ def find_contamination(
         params: `ngram`, `passage` and `short` count; default: those of `corpus.build`.
 
     Raises:
-        UserError: if there are no texts of items.
+        UserError: if there are no texts of items, or none in the training data: nothing would be clean.
     """
     params = params or ContaminationParams()
     tests = list(tests)
@@ -143,6 +144,10 @@ def find_contamination(
                 if not one.place or (exact and one.how != "exact"):
                     one.place, one.text = row.place, row.text[start:stop][:_SHOWN]
                     one.how = "exact" if exact else "run"
+    if not characters:
+        raise UserError(
+            "the training data hold no text", "name what was trained on: artifacts, or files of rows"
+        )
     touches = tuple(
         Touch(index.label(owner), index.items[owner][1], one.how, one.rows, one.place, one.text)
         for owner, one in sorted(found.items())

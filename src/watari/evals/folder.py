@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -266,7 +266,8 @@ def score_rows(results: Iterable[Result], *, metric: str) -> list[Row]:
 
 
 def _plain(record: Any) -> Row:
-    return asdict(record)
+    """Return a record's fields as they are: its values are plain data already, and copies of long texts take time."""
+    return {one.name: getattr(record, one.name) for one in fields(record)}
 
 
 def _prompts(path: Path) -> Iterable[Sent]:

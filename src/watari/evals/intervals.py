@@ -6,24 +6,25 @@ asked the same items share the draws, whatever the order of their rows.
 What a figure's interval is of: the mean over strata, each with the share of weight that it has in the data, of the
 weighted mean of the drawn items. With one stratum that is FastChat's mean over valid rows, with equal weights per dataset
 the mean of means of llm-jp-eval and Shaberi.
+
+With few items percentile intervals are too short: of skewed ratings they hold the truth in 94 of 100 cases with 80 questions,
+in 92 with 20, in 89 with the ten of one MT-Bench category (simulated; `tests/stats/test_stats_resampling.py`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from watari.evals.result import Figure, Unit
 from watari.stats.resampling import (
-    CONFIDENCE,
     ROUNDS,
     Floats,
     Stratum,
     column_sums,
-    draw_counts,
     percentile_interval,
     resampled,
 )
@@ -79,45 +80,6 @@ def figures_of(
             high = shown if shown - _CLOSE <= high < shown else high
         figures.append(Figure(shown, part.n, part.invalid, stderr, low, high, part.run_sd))
     return figures
-
-
-def bootstrap_statistic(
-    clusters: Sequence[str],
-    function: Callable[[np.ndarray[tuple[int, ...], np.dtype[np.int64]]], float],
-    *,
-    stratum: str = "",
-    seed: int = 0,
-    rounds: int = ROUNDS,
-    confidence: float = CONFIDENCE,
-) -> tuple[float | None, float | None, float | None]:
-    """Return (standard error, low, high) of any statistic of rows, e.g. a correlation.
-
-    Args:
-        clusters: The cluster of each row; rows of one cluster are drawn together.
-        function: From the places of the rows drawn (repeats included) to the statistic. NaN: the draw says nothing and
-            is left out.
-        stratum: Keys the draws, as in `figure_of`.
-        seed: Of the bootstrap.
-        rounds: Draws.
-        confidence: Of the interval.
-    """
-    names = sorted(set(clusters))
-    if len(names) < 2:
-        return None, None, None
-    places: dict[str, list[int]] = {name: [] for name in names}
-    for place, name in enumerate(clusters):
-        places[name].append(place)
-    order = np.array([place for name in names for place in places[name]], np.int64)
-    sizes = np.array([len(places[name]) for name in names], np.int64)
-    found = []
-    for block in draw_counts(seed, stratum, len(names), rounds):
-        for counts in block:
-            found.append(function(np.repeat(order, np.repeat(counts.astype(np.int64), sizes))))
-    values = np.array([value for value in found if not math.isnan(value)])
-    if len(values) < 2:
-        return None, None, None
-    stderr, low, high = percentile_interval(values[:, None], confidence=confidence)
-    return float(stderr[0]), float(low[0]), float(high[0])
 
 
 @dataclass(frozen=True)

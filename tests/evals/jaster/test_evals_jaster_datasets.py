@@ -76,7 +76,9 @@ def test_other_items_than_those_of_jglues_valid_only_where_there_are_no_others(t
 
 def test_one_file_packed_or_not_is_the_same(tmp_path: Path) -> None:
     plain = load_datasets([write(tmp_path / "valid.json", lines(JNLI))])["jnli"]
-    packed = load_datasets([write(tmp_path / "b" / "valid.json.gz", "\ufeff" + lines(JNLI).replace("\n", "\r\n"))])
+    packed = load_datasets(
+        [write(tmp_path / "b" / "valid.json.gz", "\ufeff" + lines(JNLI).replace("\n", "\r\n"))]
+    )
     assert [item.input for item in packed["jnli"].test] == [item.input for item in plain.test]
     assert plain.test[0].input == "前提：絵0です。\n仮説：絵です。"
 
@@ -98,7 +100,9 @@ def test_jamp_from_its_table_and_from_rows(tmp_path: Path) -> None:
 def test_llm_jp_evals_own_folder(tmp_path: Path) -> None:
     def form(rows: int, **more: Any) -> str:
         samples = [{"input": f"問{n}", "output": f"答{n}"} for n in range(rows)]
-        return json.dumps({"instruction": "やる。", "output_length": 7, "metrics": [], "samples": samples, **more})
+        return json.dumps(
+            {"instruction": "やる。", "output_length": 7, "metrics": [], "samples": samples, **more}
+        )
 
     write(tmp_path / "evaluation" / "test" / "mawps.json", form(3))
     write(tmp_path / "evaluation" / "train" / "mawps.json", form(5))
@@ -187,6 +191,6 @@ def test_the_same_dataset_twice(tmp_path: Path) -> None:
     two = write(tmp_path / "b" / "valid.json", lines(JNLI))
     with pytest.raises(UserError, match="jnli comes from"):
         load_datasets([one, two])
+    (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="no dataset in a known form"):
-        (tmp_path / "empty").mkdir()
         load_datasets([str(tmp_path / "empty")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from pathlib import Path
 
@@ -64,6 +65,22 @@ def test_the_rule_builds_stored_prompts_from_their_words(test_data: Path) -> Non
     assert template_of(spec(), jglue["jcommonsenseqa"], book).text == stored["jcommonsenseqa"][""]
 
 
+def test_examples_of_1_3_are_those_of_a_shuffled_train_split(tmp_path: Path) -> None:
+    """Of published files; rows and llm-jp-eval's own files have their order already."""
+    keys = ("sentence_pair_id", "sentence1", "sentence2", "label")
+    rows = [dict(zip(keys, (str(n), f"文{n}", "文", "neutral"), strict=True)) for n in range(40)]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (tmp_path / "train.json").write_text(text, "utf-8")
+    found = load_datasets([str(tmp_path)])["jnli"]
+    order = list(range(40))
+    random.Random(42).shuffle(order)
+    later = template_of(spec("llm-jp-eval-1.3"), found, Book()).text
+    assert [int(n) for n in re.findall(r"前提：文(\d+)", later)] == order[:4]
+    older = template_of(spec(), found, Book()).text
+    assert [int(n) for n in re.findall(r"前提：文(\d+)", older)] == [0, 1, 2, 3]
+    assert "例0" in template_of(spec("llm-jp-eval-1.3"), dataset(), Book()).text
+
+
 def test_a_template_with_another_word_is_not_the_specs(tmp_path: Path, test_data: Path) -> None:
     stored = json.loads((test_data / "shisa-llm-jp-eval" / "prompts.json").read_text("utf-8"))
     path = tmp_path / "prompts.json"
@@ -71,7 +88,7 @@ def test_a_template_with_another_word_is_not_the_specs(tmp_path: Path, test_data
     made = template_of(spec(), dataset(), read_book(path))
     assert not made.pinned
     assert label_of(spec(), {"jnli": made}).startswith("llm-jp-eval-1.0/1 with prompts ")
-    with pytest.raises(UserError, match="shots: jnli: the template in .* has 4"):
+    with pytest.raises(UserError, match=r"shots: jnli: the template in .* has 4"):
         template_of(spec(), dataset(), read_book(path), shots=2)
 
 
@@ -98,9 +115,7 @@ def test_every_dataset_of_both_specs_has_our_own_instruction() -> None:
 def test_the_form_of_1_3() -> None:
     made = template_of(spec("llm-jp-eval-1.3"), dataset(shots=1), Book(header="頭。"), shots=1)
     assert made.render("問").startswith("頭。\n\n### 指示:\n")
-    assert made.render("問").endswith(
-        "\n\n### 入力:\n例0\n\n### 応答:\n答0\n\n### 入力:\n問\n\n### 応答:\n"
-    )
+    assert made.render("問").endswith("\n\n### 入力:\n例0\n\n### 応答:\n答0\n\n### 入力:\n問\n\n### 応答:\n")
     assert len(spec("llm-jp-eval-1.3").datasets) == 23
     assert list(spec("llm-jp-eval-1.3").categories) == ["NLI", "QA", "RC", "MC", "HE", "EL", "FA", "MR", "MT"]
 

@@ -79,6 +79,11 @@ def test_difflib_leaves_out_frequent_characters_of_a_long_second_text(pairs):
     assert ratios(pairs, "difflib") == [by_hand(*pair, "difflib") for pair in pairs]
 
 
+def test_a_frequent_character_alone_is_no_match():
+    pairs = [("a", "ba" * 100), ("a", "ab" * 100), ("a", "ba" * 99)]
+    assert ratios(pairs, "difflib") == [by_hand(*pair, "difflib") for pair in pairs] == [0, 1, 1]
+
+
 def test_frequent_characters_are_left_out_from_200_characters_on():
     gold = "abcdefgh" * 25
     pred = "xx" + gold[:-2]

@@ -88,6 +88,8 @@ def test_a_folder_stands_for_the_runs_in_it(tmp_path):
     for name in ("b", "a"):
         outputs(tmp_path / "logs" / name, jnli=[("x", "x")])
     assert [one.model for one in read_files([tmp_path / "logs"])] == ["a", "b"]
+    twice = [tmp_path / "logs" / "a" / "output_eval.json", tmp_path / "logs", tmp_path / "logs" / "a"]
+    assert [one.model for one in read_files(twice)] == ["a", "b"]
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="empty: neither an evaluation folder nor one with output_eval"):
         read_files([tmp_path / "empty"])

@@ -166,6 +166,17 @@ def test_a_plain_case_by_hand():
     assert result.settings["true_char_f1"] == dict.fromkeys(("jemhopqa", "jsquad", "niilc"), 0.75)
 
 
+def test_categories_are_added_in_the_order_of_the_spec():
+    given = answers(datasets=("jcommonsenseqa", "jnli", "jemhopqa", "jsquad"), size=10)
+    for dataset, right in (("jcommonsenseqa", 3), ("jnli", 1), ("jemhopqa", 1), ("jsquad", 1)):
+        column = given.columns[dataset]
+        column.preds = [column.golds[0]] * right + [""] * (10 - right)
+    (result,) = of(given)
+    assert [scores(result)[name] for name in SPEC.sum_order] == [0.1, 0.1, 0.1, 0.3]
+    # A rounding apart: 0.1 + 0.1 + 0.1 is not 0.3.
+    assert scores(result)["AVR"] == (0.1 + 0.1 + 0.1 + 0.3) / 4 != (0.3 + 0.1 + 0.1 + 0.1) / 4
+
+
 def test_a_category_without_a_dataset_counts_0():
     (result,) = of(answers(datasets=(*NLI, "jcommonsenseqa", "jemhopqa")))
     assert scores(result)["AVR"] == pytest.approx((0.5 + 0.5 + 0.75 + 0) / 4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -165,13 +166,44 @@ def test_a_model_in_this_process_is_given_the_text_itself(tmp_path: Path, tiny: 
     assert "### User: " in str(read_evaluation(tmp_path / "c" / "out").prompts[0].text)
 
 
+def test_a_models_own_sampling_settings_do_not_count(tmp_path: Path, tiny: InputArtifact) -> None:
+    """llm-jp-eval generates greedily and without a repetition penalty, whatever generation_config.json says."""
+    folder = tmp_path / "own"
+    shutil.copytree(tiny.path, folder)
+    settings = {"do_sample": True, "temperature": 1.5, "repetition_penalty": 3.0, "eos_token_id": 2}
+    (folder / "generation_config.json").write_text(json.dumps(settings), "utf-8")
+    for name, artifact in (("a", tiny), ("b", as_input("own", folder, Kind.MODEL))):
+        evaluate(tmp_path / name, {"from": "m"}, artifact, datasets=["niilc"], limit=3, max_tokens=12)
+    one, other = (read_evaluation(tmp_path / name / "out").generations for name in "ab")
+    assert [said.response for said in one] == [said.response for said in other]
+    assert all(said.completion_tokens > 3 for said in one)
+
+
+def test_golds_are_normalised_and_examples_are_not(tmp_path: Path) -> None:
+    rows = [
+        {"dataset": "niilc", "id": n, "input": f"質問：{n}？", "gold": "（株）１", "split": split}
+        for split, count in (("train", 4), ("test", 2))
+        for n in range(count)
+    ]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    with teacher(lambda body: "（株）１\n質問：", api="completions") as endpoint:
+        found = evaluate(tmp_path, endpoint, questions=[str(path)])
+    assert found.metrics["figures"]["niilc_char_f1"]["value"] == 1
+    evaluation = read_evaluation(tmp_path / "out")
+    assert {(one.gold, one.pred, one.response) for one in evaluation.generations} == {
+        ("(株)1", "(株)1", "（株）１")
+    }
+    assert evaluation.generations[0].rendered_prompt.count("（株）１") == 4
+
+
 def test_a_prompt_that_loses_bos_is_not_asked(tmp_path: Path) -> None:
     from tiny_llama import make_tokenizer
 
     folder = make_folder(tmp_path / "m", max_position_embeddings=4096)
     make_tokenizer(folder, bos=False)
     artifact = as_input("lost", folder, Kind.MODEL)
-    with pytest.raises(UserError, match="lost: the prompt of jamp.*does not begin with <s>"):
+    with pytest.raises(UserError, match=r"lost: the prompt of jamp.*does not begin with <s>"):
         evaluate(tmp_path, {"from": "lost"}, artifact, limit=1)
     assert not (tmp_path / "ledger.sqlite").exists()
     found = evaluate(

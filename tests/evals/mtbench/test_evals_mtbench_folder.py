@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -36,12 +37,16 @@ def _judgment(
 
 
 def _folder(
-    path: Path, judgments: list[Judgment], spec: str = "nejumi-mt-bench-ja", model: str = "m"
+    path: Path,
+    judgments: list[Judgment],
+    spec: str = "nejumi-mt-bench-ja",
+    model: str = "m",
+    label: str = LABEL,
 ) -> Path:
     from dataclasses import replace
 
     items = tuple(Item(id, "songs", ("Sing.",)) for id in ("a", "b"))
-    about = About(spec, LABEL, 1, "d", model, "judge", runs=2)
+    about = About(spec, label, 1, "d", model, "judge", runs=2)
     given = tuple(replace(one, model=model) for one in judgments)
     write_evaluation(path, Evaluation(about, items, (), given), [], metric="rating")
     return path
@@ -86,6 +91,30 @@ def test_two_evaluations_of_a_model_are_runs(tmp_path: Path) -> None:
     assert result.settings["run_means"] == [0.4, 0.8]
     other = _folder(tmp_path / "o", [_judgment("1", "a", 1)], model="other")
     assert [one.model for one in score_files(NEJUMI, [paths[0], other])] == ["m", "other"]
+
+
+def _file(path: Path, **more: object) -> Path:
+    row = {"question_id": 1, "model": "m", "judge": "judge", "score": 2, "turn": 1} | more
+    path.write_text(json.dumps(row), "utf-8")
+    return path
+
+
+def test_our_own_prompts_and_upstreams_are_two_results(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "e", [_judgment("1", "a", 4), _judgment("2", "b", 4)])
+    results = score_files(NEJUMI, [folder, _file(tmp_path / "j.jsonl")])
+    assert [(one.spec, one.runs) for one in results] == [(LABEL, 1), (NEJUMI.label, 1)]
+    models = as_json(results, NEJUMI)["models"]
+    assert {name: one["overall"] for name, one in models.items()} == {"m": 0.4, f"m ({NEJUMI.label})": 0.2}
+    # Each is held against its own questions.
+    assert not any("missing" in note for note in models["m"]["notes"])
+    assert any("1 of 80 questions" in note for note in models[f"m ({NEJUMI.label})"]["notes"])
+
+
+def test_a_file_beside_an_evaluation_knows_more_than_its_questions(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "e", [_judgment("1", "a", 4)], label=NEJUMI.label)
+    (result,) = score_files(NEJUMI, [folder, _file(tmp_path / "j.jsonl")])
+    assert set(result.figures) >= {"songs", "coding"}
+    assert not any("of the evaluation" in note for note in result.notes)
 
 
 def test_another_specs_evaluation_is_refused(tmp_path: Path) -> None:

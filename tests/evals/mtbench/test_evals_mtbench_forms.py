@@ -75,6 +75,12 @@ def test_lists_of_scores_are_runs(tmp_path: Path) -> None:
     assert shown["runs"] == 3
     assert shown["invalid"]["rows"] == 3
     assert not any("ratings a run" in note for note in shown["notes"])
+    # The units' weights say the same: comparisons and intervals rest on them.
+    (result,) = score_files(NEJUMI, [path])
+    valid = [(unit.weight, unit.value) for unit in result.units if unit.value is not None]
+    assert sum(weight * value for weight, value in valid) / sum(
+        weight for weight, _ in valid
+    ) == pytest.approx(shown["overall"], abs=1e-12)
     # FastChat pools the rows.
     (pooled,) = _models(FASTCHAT, path).values()
     assert pooled["overall"] == pytest.approx((10 + 8 + 4 + 2 + 3 + 6) / 6)
@@ -183,6 +189,7 @@ def test_the_judge_by_the_files_name(tmp_path: Path) -> None:
     assert judge_of_file("/x/gpt-4_single_azure.jsonl.gz") == "gpt-4"
     assert judge_of_file("a_pair.jsonl") == "a"
     assert judge_of_file("judgments.jsonl") == ""
+    assert judge_of_file("x_single_judge_single.jsonl") == "x_single_judge"
 
 
 def test_wide_rows_have_a_judge_a_column(tmp_path: Path) -> None:
@@ -236,17 +243,31 @@ def test_ratings_off_the_scale_are_invalid_unless_as_is(tmp_path: Path) -> None:
     assert "refused" not in kept
 
 
+def test_a_stored_null_stays_invalid_whatever_the_text_says(tmp_path: Path) -> None:
+    rows = [_row(81, None, judgment="[[4]]"), _row(82, None, judgment="x"), _row(83, 6)]
+    (shown,) = _models(FASTCHAT, _write(tmp_path / "j.jsonl", rows)).values()
+    assert shown["overall"] == 6
+    assert shown["invalid"]["reasons"] == {"no rating in the judge's text": 1, "stored without a rating": 1}
+
+
+def test_runs_of_different_length_are_told(tmp_path: Path) -> None:
+    paths = [_write(tmp_path / f"{n}.jsonl", [_row(q, 5) for q in range(1, n)]) for n in (4, 3)]
+    (shown,) = _models(NEJUMI, *paths).values()
+    assert "ratings a run differ: 3, 2" in shown["notes"]
+    assert "2 runs; nejumi-mt-bench-ja averages 5" in shown["notes"]
+
+
 def test_missing_and_unknown_questions_are_told(tmp_path: Path) -> None:
     rows = [_row(id, 5, turn) for id in range(81, 161) if id not in (112, 131) for turn in (1, 2)]
     rows = [row for row in rows if (row["question_id"], row["turn"]) != (90, 2)]
     rows.append(_row("extra", 5))
     (shown,) = _models(FASTCHAT, _write(tmp_path / "j.jsonl", rows)).values()
-    notes = "\n".join(shown["notes"])
-    assert "78 of 80 questions of mt-bench-en; missing: 112, 131" in notes
-    assert "turn 2: 77 of 80 questions of mt-bench-en; also missing: 90" in notes
-    assert "1 question that no set knows, counted under 'other': extra" in notes
+    assert shown["notes"] == [
+        "78 of 80 questions of mt-bench-en; missing: 112, 131",
+        "turn 2: 77 of 80 questions of mt-bench-en; also missing: 90",
+        "1 question that no set knows, counted under 'other': extra",
+    ]
     assert shown["categories"]["other"] == 5
-    assert "mt-bench-ja" not in notes
 
 
 def test_both_sets_in_one_file(tmp_path: Path) -> None:
@@ -260,7 +281,9 @@ def test_categories_of_a_question_file_and_of_rows(tmp_path: Path) -> None:
         tmp_path / "q.jsonl",
         [{"question_id": "a", "category": "songs"}, {"question_id": 81, "category": "overall"}],
     )
-    path = _write(tmp_path / "j.jsonl", [_row("a", 2), _row(81, 4), _row("b", 9, category="plays")])
+    path = _write(
+        tmp_path / "j.jsonl", [_row("a", 2, category="x"), _row(81, 4), _row("b", 9, category="plays")]
+    )
     (shown,) = _models(FASTCHAT, path, questions=questions).values()
     assert shown["categories"] == {"songs": 2, "overall (category)": 4, "plays": 9}
     assert shown["overall"] == 5
@@ -352,6 +375,26 @@ def test_pairs_against_many(tmp_path: Path) -> None:
     assert models["a"]["duplicates"] == 1
     assert "refused" not in models["c"]
     assert models["a"]["categories"] == {"writing": pytest.approx(2.5 / 3)}
+
+
+def test_pairs_of_one_judge(tmp_path: Path) -> None:
+    rows = [
+        {
+            "question_id": 81,
+            "model_1": "a",
+            "model_2": "b",
+            "judge": judge,
+            "g1_winner": winner,
+            "g2_winner": winner,
+        }
+        for judge, winner in (("x", "model_1"), ("y", "model_2"))
+    ]
+    path = _write(tmp_path / "j.jsonl", rows)
+    both = as_json(score_files(FASTCHAT, [path]), FASTCHAT)
+    assert {name: rest["models"]["a"]["win"] for name, rest in both["judges"].items()} == {"x": 1, "y": 0}
+    assert "models" not in both
+    only = as_json(score_files(FASTCHAT, [path], judge="y"), FASTCHAT)
+    assert (only["judge"], only["models"]["a"]["loss"], only["models"]["a"]["n"]) == ("y", 1, 1)
 
 
 @given(

@@ -62,6 +62,7 @@ def _without(*names: str, **more: Any) -> dict[str, Any]:
         (_without(turn=True), "turn"),
         (_without(run=-1), "run: a count from 0 is wanted, not -1"),
         (_without("score"), "no score and no judge's text"),
+        (_without("score", grade=5), "no score and no judge's text"),
         (_without(score="eight"), "score: a number is wanted, not 'eight'"),
         (_without(score="nan"), "score: 'nan'|score: nan is no rating"),
         (_without(score=True), "score: a number is wanted, not True"),
@@ -139,9 +140,9 @@ def test_paths(tmp_path: Path) -> None:
     path.write_text(json.dumps(GOOD), "utf-8")
     with pytest.raises(UserError, match="no such file"):
         score_files(FASTCHAT, [tmp_path / "none.jsonl"])
-    with pytest.raises(UserError, match="given twice"):
-        score_files(FASTCHAT, [path, tmp_path / "." / "j.jsonl"])
     (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="given twice"):
+        score_files(FASTCHAT, [tmp_path / "empty" / ".." / "j.jsonl", path])
     with pytest.raises(UserError, match="empty"):
         score_files(FASTCHAT, [tmp_path / "empty"])
     with pytest.raises(UserError, match="no files"):

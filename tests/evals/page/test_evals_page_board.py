@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from watari.evals.intervals import figure_of
 from watari.evals.page.board import bins_of, boards_of, spread
-from watari.evals.result import Result, Unit
+from watari.evals.page.drawing import dot_plot, interval_rows
+from watari.evals.result import Figure, Result, Unit
 
 SCALES = {"spec-a/1": (0.0, 10.0), "spec-b/1": (0.0, 1.0)}
 
@@ -132,3 +134,16 @@ def test_units_that_are_in_no_overall_figure_are_not_in_the_distribution() -> No
     board = boards_of([only], SCALES)[0]
     assert max(high for _, high in bins_of(board)) == 1.0
     assert sum(spread(board.entries[0], bins_of(board))) == pytest.approx(1)
+
+
+def test_models_that_are_all_the_same_have_an_axis_with_numbers() -> None:
+    units = tuple(Unit(str(place), "", "writing", 1, 0, 0.9) for place in range(8))
+    figure = Figure(0.9, 8, 0, 0.0, 0.9, 0.9 + 1.1e-16)
+    board = boards_of([Result("spec-b/1", "m", "j", "overall", {"overall": figure}, units)], SCALES)[0]
+    drawn = dot_plot(board, interval_rows(board), "id")
+    marks = re.findall(r'class="tick"[^>]*>([^<]*)<', drawn)
+    assert len(marks) >= 3
+    assert marks == sorted(marks)
+    line = re.search(r'class="whisker c0" x1="([\d.]+)" x2="([\d.]+)"', drawn)
+    assert line is not None
+    assert abs(float(line[1]) - float(line[2])) < 1

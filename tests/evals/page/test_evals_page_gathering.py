@@ -29,7 +29,7 @@ from watari.evals.folder import (
     write_evaluation,
 )
 from watari.evals.page.gathering import gather
-from watari.evals.page.report import report
+from watari.evals.page.report import folder_page, report
 from watari.evals.preflight import Sent, Token
 
 SPEC = "fastchat-mt-bench"
@@ -162,6 +162,23 @@ def test_a_report_is_the_same_each_time_and_says_every_figure(tmp_path: Path) ->
     assert [entry.refused for entry in shown.boards[0].entries] == [None] * 4
 
 
+def test_llm_jp_evals_own_files_bring_prompts_right_answers_and_answers(tmp_path: Path) -> None:
+    for model in ("one", "two"):
+        path = tmp_path / "logs" / model / "output_eval.json"
+        path.parent.mkdir(parents=True)
+        items = [
+            {"prompt": "long", "input": f"Is it {n}?", "pred": f"{model} {n}", "gold": f"one {n}"}
+            for n in range(3)
+        ]
+        path.write_text(json.dumps({"janli": items}), "utf-8")
+    found = gather([tmp_path / "logs"])
+    assert [result.model for result in found.results] == ["one", "two"]
+    assert [result.figures["janli_exact_match"].value for result in found.results] == [1.0, 0.0]
+    question = found.texts.question(("janli", "2"))
+    assert (question.turns, question.gold) == (("Is it 2?",), "one 2")
+    assert found.texts.answers_of(("janli", "2"), "two")[0, 1].text == "two 2"
+
+
 def test_a_question_file_says_the_categories(tmp_path: Path) -> None:
     judged = write_lines(tmp_path / "j.jsonl", judgments(["m"], QUESTIONS[:2]))
     asked = write_lines(
@@ -183,6 +200,24 @@ def test_the_prompt_really_sent_is_on_the_page_piece_by_piece(tmp_path: Path) ->
     assert "&lt;s&gt;Hello&lt;script&gt;</pre>" in html
     assert "<span>&lt;s&gt;</span><span>▁Hello</span>" in html
     assert "ok: one BOS at the start" in html
+
+
+def test_the_page_of_a_folder_does_not_say_where_it_lies(tmp_path: Path) -> None:
+    pages = [folder_page(evaluation(tmp_path / name / "model", "one")) for name in ("here", "there")]
+    assert pages[0] == pages[1]
+    assert str(tmp_path) not in pages[0]
+    assert "cannot be set beside upstream" not in pages[0]
+    assert "fastchat-mt-bench/1" in pages[0]
+
+
+def test_figures_under_our_own_prompts_are_not_called_upstreams(tmp_path: Path) -> None:
+    folder = evaluation(tmp_path / "one", "one")
+    about = json.loads((folder / "evaluation.json").read_text("utf-8"))
+    (folder / "evaluation.json").write_text(json.dumps(about | {"label": "watari-mt-bench-en/1"}), "utf-8")
+    shown = folder_page(folder)
+    assert "watari-mt-bench-en/1" in shown
+    assert "so these figures cannot be set beside upstream" in shown
+    assert "公表値とは比較できません" in shown
 
 
 def test_unused_questions_do_no_harm(tmp_path: Path) -> None:

@@ -243,7 +243,9 @@ def test_categories_come_from_a_file_of_items(spec: ShaberiSpec, test_data: Path
 
 
 def test_categories_of_upstreams_own_files(spec: ShaberiSpec, tmp_path: Path) -> None:
-    rows = [{"Category": "数学" if n < 10 else "敬語", "Question": f"q{n}", "score": n % 3} for n in range(120)]
+    rows = [
+        {"Category": "数学" if n < 10 else "敬語", "Question": f"q{n}", "score": n % 3} for n in range(120)
+    ]
     write(tmp_path / "judge_j" / TENGU / "m.json", *rows)
     (result,) = score_files(spec, [tmp_path])
     assert list(result.figures) == ["average", "Tengu", "Tengu 数学", "Tengu 敬語"]
@@ -256,6 +258,23 @@ def test_share_of_japanese() -> None:
         4 / 6
     )  # 。 is not among upstream's ranges, blanks are no matter
     assert japanese_share([]) is None
+
+
+def test_answers_to_excluded_items_do_not_count(spec: ShaberiSpec, tmp_path: Path) -> None:
+    rows = [
+        {"Question": f"q{n}", "ModelAnswer": "yes" if 61 <= n <= 65 else "はい", "score": 5}
+        for n in range(1, 121)
+    ]
+    write(tmp_path / "judge_j" / TENGU / "m.json", *rows)
+    (result,) = score_files(spec, [tmp_path])
+    assert result.settings["japanese_share"] == {"Tengu": 1.0}
+    answers = [
+        {"model": "n", "dataset": TENGU, "n": n, "answer": row["ModelAnswer"]}
+        for n, row in enumerate(rows, 1)
+    ]
+    both = [write(tmp_path / "a.jsonl", *answers), write(tmp_path / "s.jsonl", sheet(TENGU, [5] * 120, "n"))]
+    (other,) = score_files(spec, both)
+    assert other.settings["japanese_share"] == {"Tengu": 1.0}
 
 
 def test_the_same_twice_counts_once_and_a_contradiction_is_refused(spec: ShaberiSpec, tmp_path: Path) -> None:
@@ -323,6 +342,13 @@ def test_hostile_files(spec: ShaberiSpec, tmp_path: Path) -> None:
     windows = tmp_path / "windows.jsonl"
     windows.write_bytes(b"\xef\xbb\xbf" + good.encode() + b"\r\n\r\n")
     assert score_files(spec, [windows])[0].figures["Rakuda"].value == 5
+
+
+def test_numbers_of_items_in_any_writing(spec: ShaberiSpec, tmp_path: Path) -> None:
+    numbers = [7, "008", "9" * 5000, "x", "００３"]
+    rows = [{"judge": "j", "dataset": "Rakuda", "model": "m", "n": n, "score": 5} for n in numbers]
+    (result,) = score_files(spec, [write(tmp_path / "s.jsonl", *rows)])
+    assert [unit.item for unit in result.units] == ["7", "8", "9" * 5000, "x", "００３"]
 
 
 def test_the_table_shows_a_dash_and_the_reason(spec: ShaberiSpec, tmp_path: Path) -> None:

@@ -254,6 +254,16 @@ def test_a_run_on_a_benchmark_is_named_as_the_benchmark(
     assert shown["datasets"] == {"shisa-ai__ja-mt-bench-1shot": 5.0, "yuzuai__rakuda-questions": 5.0}
 
 
+def test_other_prompts_are_not_in_upstreams_table(spec: ShaberiSpec, tmp_path: Path) -> None:
+    path = questions(tmp_path, {"n": 1, "question": "問い", "dataset": "Rakuda"})
+    with teacher(lambda body: ANSWER, "model") as model, teacher(rate, "judge") as served:
+        judge = served.model_copy(update={"model": "gpt-4.1-2025-04-14"})
+        result = go(tmp_path, model, judge, questions=path)
+    assert (result.judge, list(result.figures)) == ("gpt-4.1-2025-04-14", ["average", "Rakuda"])
+    assert "published_form" not in as_json([result], spec)
+    assert as_json([result], spec)["models"]["model"]["spec"] == "watari-shaberi-ja/1 (shaberi/1)"
+
+
 def test_prompts_of_the_user(spec: ShaberiSpec, tmp_path: Path) -> None:
     path = tmp_path / "prompts.yaml"
     path.write_text(

@@ -53,9 +53,13 @@ def texts_command(names: Sequence[str], *, out: Path) -> None:
     """Write what evaluations ask as rows {task, id, text}.
 
     Raises:
-        UserError: for a name that is no evaluation.
+        UserError: for a name that is no evaluation, or a file that cannot be written.
     """
-    count = write_texts(out, evaluation_texts(names))
+    texts = evaluation_texts(names)
+    try:
+        count = write_texts(out, texts)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written: {error.strerror}", "name another file") from None
     typer.echo(f"{out}: {count:,} texts", err=True)
 
 

@@ -11,7 +11,6 @@ Every one may be packed (.gz). What a file holds is told by its content, the spl
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,15 +20,10 @@ from watari.errors import UserError
 from watari.evals.jaster import datasets_nli as nli
 from watari.evals.jaster import datasets_qa as qa
 from watari.evals.jaster.datasets_files import Found, Rows, Table, Tree, Value, read_file
+from watari.evals.jaster.datasets_kinds import kind_of, part_of, plain_name, split_of
 from watari.evals.jaster.items import Dataset, JasterItem, Split, datasets_of
 
 BUNDLED = "bundled"
-_SPLITS: tuple[tuple[str, Split], ...] = (
-    ("train", "train"),
-    ("valid", "test"),
-    ("dev", "dev"),
-    ("test", "test"),
-)
 _HOLDS_ALL = ("janli", "jsem", "rows")
 
 
@@ -96,7 +90,7 @@ def _of_rows(rows: Iterable[tuple[Any, str]], place: str) -> dict[str, Dataset]:
         kind = kind_of(Rows(part))
         if kind is None:
             raise UserError(f"{name}: rows in no known form", "wanted: {dataset, id, input, gold}")
-        items += _items(kind, Rows(part), name, _split(name) or "test")
+        items += _items(kind, Rows(part), name, split_of(name) or "test")
     return datasets_of(items, [place])
 
 
@@ -113,13 +107,14 @@ def _of_files(paths: Sequence[Path], *, alone: bool = False) -> dict[str, Datase
                     "published files of JGLUE, NIILC, ..., or rows {dataset, id, input, gold}",
                 )
             continue
-        name = f"common:{_plain(path)}" if kind == "common" else kind
+        name = f"common:{plain_name(path)}" if kind == "common" else kind
         # JSeM's parts are one dataset; rows name their own splits.
-        part = str(path) if kind == "rows" else "" if kind in _HOLDS_ALL else _part(path, kind)
+        part = str(path) if kind == "rows" else "" if kind in _HOLDS_ALL else part_of(path, kind)
         parts.setdefault((name, part), []).append((path, found))
     datasets: dict[str, Dataset] = {}
     items: dict[str, list[JasterItem]] = {}
     sources: dict[str, list[str]] = {}
+    published: set[str] = set()
     jglue_valid = {name for name, part in parts if part == "valid"}
     for (name, part), files in parts.items():
         if part == "held-out" and name in jglue_valid:
@@ -134,6 +129,8 @@ def _of_files(paths: Sequence[Path], *, alone: bool = False) -> dict[str, Datase
             _common(datasets, path, content, part)
             continue
         split: Split = "train" if part == "train" else "dev" if part == "dev" else "test"
+        if kind_of(content) not in ("rows", "common"):
+            published.add(name)
         for item in _items(name, content, str(path), split):
             items.setdefault(item.dataset, []).append(item)
             if str(path) not in sources.setdefault(item.dataset, []):
@@ -144,7 +141,8 @@ def _of_files(paths: Sequence[Path], *, alone: bool = False) -> dict[str, Datase
                 f"{name} stands in {sources[name][0]} and in {datasets[name].sources[0]}", "give one"
             )
         _unique(members, sources[name][0])
-        datasets |= {name: replace(datasets_of(members)[name], sources=tuple(sources[name]))}
+        made = datasets_of(members)[name]
+        datasets[name] = replace(made, sources=tuple(sources[name]), published=name in published)
     return datasets
 
 
@@ -193,7 +191,7 @@ def _common(datasets: dict[str, Dataset], path: Path, found: Found, part: str) -
     """Take one file of llm-jp-eval's common form into the datasets."""
     assert isinstance(found, Value)
     content = found.content
-    name = _plain(path)
+    name = plain_name(path)
 
     def samples(key: str, split: Split) -> tuple[JasterItem, ...]:
         rows = content.get(key) or []
@@ -225,66 +223,6 @@ def _common(datasets: dict[str, Dataset], path: Path, found: Found, part: str) -
         if content.get("few_shots") and not known.train:
             known = replace(known, train=samples("few_shots", "train"))
     datasets[name] = known
-
-
-def kind_of(found: Found) -> str | None:
-    """Return which dataset (or form) something is, by its fields; None if nothing is known of it."""
-    if isinstance(found, Tree):
-        return {"jsem-dataset": "jsem", "questions": "niilc"}.get(found.root.tag)
-    if isinstance(found, Table):
-        names = set(found.header)
-        if {"sentence_A_Ja", "sentence_B_Ja", "entailment_label_Ja"} <= names:
-            return "jsick" if "pair_ID" in names else "janli" if "split" in names else None
-        return "jamp" if re.search(r"jamp|train_all|test_[12]\b", found.name) else None
-    if isinstance(found, Value):
-        content = found.content
-        if not isinstance(content, dict):
-            return None
-        if isinstance(content.get("samples"), list) and "instruction" in content:
-            return "common"
-        return (
-            "jsquad"
-            if (isinstance(content.get("data"), list) and "version" in content) or _squad(content)
-            else None
-        )
-    first = found.rows[0][0] if found.rows else None
-    if not isinstance(first, dict):
-        return None
-    names = set(first)
-    if {"dataset", "input", "gold"} <= names:
-        return None if "pred" in names else "rows"
-    if {"question", "choice0", "choice4", "label"} <= names:
-        return "jcommonsenseqa"
-    if {"sentence1", "sentence2", "label"} <= names:
-        return "jnli" if isinstance(first["label"], str) else "jsts"
-    return "jemhopqa" if {"qid", "question", "answer"} <= names else None
-
-
-def _squad(content: dict[str, Any]) -> bool:
-    data = content.get("data")
-    return isinstance(data, list) and bool(data) and isinstance(data[0], dict) and "paragraphs" in data[0]
-
-
-def _plain(path: Path) -> str:
-    return path.name.removesuffix(".gz").rsplit(".", 1)[0]
-
-
-def _split(name: str) -> Split | None:
-    """Return the split that a file's name says, the folder's where its own says nothing."""
-    for part in reversed(Path(name).parts[-2:]):
-        for word, split in _SPLITS:
-            if re.search(rf"(?<![a-z]){word}(?![a-z])", part.lower()):
-                return split
-    return None
-
-
-def _part(path: Path, kind: str) -> str:
-    """Return which part of its dataset a file is; JGLUE's own test set, which llm-jp-eval does not ask, is apart."""
-    split = _split(str(path))
-    jglue = kind in ("jnli", "jsquad", "jcommonsenseqa", "jsts")
-    if jglue and split == "test":
-        return "valid" if "valid" in path.name.lower() else "held-out"
-    return split or "test"
 
 
 def _unique(items: Sequence[JasterItem], file: str) -> None:

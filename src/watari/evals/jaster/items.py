@@ -44,6 +44,7 @@ class Dataset:
         instruction: In the words of the file that it comes from; "" if that has none.
         output_length: Tokens of an answer at most, as its file says; None if it does not.
         sources: The files.
+        published: It comes from its published files, whose train split nobody has shuffled yet.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Dataset:
     instruction: str = ""
     output_length: int | None = None
     sources: tuple[str, ...] = ()
+    published: bool = False
 
 
 def normal(text: str) -> str:

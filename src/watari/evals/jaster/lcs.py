@@ -58,7 +58,7 @@ def _class(sizes: Ints) -> Ints:
 
 
 def _narrow(short: _Spans, long: _Spans) -> Ints:
-    """Of pairs whose longer text has as many characters as a word has bits, or fewer."""
+    """Of pairs whose second text has as many characters as a word has bits, or fewer."""
     width, word = next((width, word) for width, word in _WORDS if int(long.sizes.max()) <= width)
     same = short.padded(int(short.sizes.max()), _NOT_SHORT).T[:, :, None] == long.padded(width, _NOT_LONG)
     matches: npt.NDArray[Any] = np.packbits(same, axis=2, bitorder="little").view(word)[:, :, 0]
@@ -95,9 +95,7 @@ def _wide(short: _Spans, long: _Spans) -> Ints:
         found[place] = _one(short.text(place), left.text(place))
     narrow = np.flatnonzero(sizes <= _WIDEST)
     if len(narrow):
-        one, other_one = short.at(narrow), left.at(narrow)
-        swap = one.sizes > other_one.sizes
-        found[narrow] = _lengths(_where(swap, other_one, one), _where(swap, one, other_one))
+        found[narrow] = _lengths(short.at(narrow), left.at(narrow))
     return found
 
 
@@ -118,20 +116,10 @@ class _Spans:
         places = np.minimum(self.starts[:, None] + within, len(self.codes) - 1)
         return np.where(within < self.sizes[:, None], self.codes[places], np.uint32(filler))
 
-    def text(self, place: int) -> list[int]:
+    def text(self, place: int) -> npt.NDArray[np.uint32]:
         """Return the code points of one text."""
         start = self.starts[place]
-        codes: list[int] = self.codes[start : start + self.sizes[place]].tolist()
-        return codes
-
-
-def _where(condition: npt.NDArray[np.bool_], one: _Spans, other: _Spans) -> _Spans:
-    """Return spans of both, which lie in different arrays."""
-    return _Spans(
-        np.concatenate([one.codes, other.codes]),
-        np.where(condition, one.starts, other.starts + len(one.codes)),
-        np.where(condition, one.sizes, other.sizes),
-    )
+        return self.codes[start : start + self.sizes[place]]
 
 
 def _bits(sizes: Ints) -> Ints:
@@ -139,14 +127,14 @@ def _bits(sizes: Ints) -> Ints:
     return np.frexp(np.maximum(sizes - 1, 0).astype(np.float64))[1].astype(np.int64)
 
 
-def _one(short: Sequence[int], long: Sequence[int]) -> int:
+def _one(short: npt.NDArray[np.uint32], long: npt.NDArray[np.uint32]) -> int:
     """The same for one pair of any length, with an integer of as many bits as `long` has characters."""
     positions: dict[int, int] = {}
-    for place, character in enumerate(long):
-        positions[character] = positions.get(character, 0) | 1 << place
+    for character in set(short.tolist()):
+        positions[character] = int.from_bytes(np.packbits(long == character, bitorder="little"), "little")
     every = (1 << len(long)) - 1
     column = every
-    for character in short:
-        kept = column & positions.get(character, 0)
+    for character in short.tolist():
+        kept = column & positions[character]
         column = ((column + kept) | (column - kept)) & every
     return len(long) - column.bit_count()

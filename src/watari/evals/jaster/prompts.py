@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -23,7 +23,7 @@ from typing import Any
 
 from watari.artifact.hashing import hash_json
 from watari.errors import UserError
-from watari.evals.jaster.items import Dataset
+from watari.evals.jaster.items import Dataset, JasterItem, shuffled
 from watari.evals.jaster.spec import JasterSpec
 
 OWN = "watari-jaster"
@@ -134,9 +134,12 @@ def template_of(
             )
         return Template(given, _bos_place(given, rule.intro, opening), count, pinned, "file")
     wanted = rule.shots if shots is None else shots
-    if len(dataset.train) < wanted:
+    train: Sequence[JasterItem] = dataset.train
+    if rule.shuffled and dataset.published and dataset.name != "jsem":  # JSeM's splits are drawn already
+        train = shuffled(train)[: int(len(train) * 0.9)]
+    if len(train) < wanted:
         raise UserError(
-            f"{dataset.name}: {wanted} examples are wanted, its train split has {len(dataset.train)}",
+            f"{dataset.name}: {wanted} examples are wanted, its train split has {len(train)}",
             "give its train file too, a file of `prompts`, or set `shots`",
         )
     header = book.header or rule.header or wording()["header"]
@@ -152,7 +155,7 @@ def template_of(
     before, after = (part.replace("{instruction}", instruction) for part in (before, after))
     head = before + after
     # Examples stand as the dataset has them: only what is compared is normalised.
-    examples = "".join(_item(rule.item, one.input, one.gold) for one in dataset.train[:wanted])
+    examples = "".join(_item(rule.item, one.input, one.gold) for one in train[:wanted])
     text = head + examples + _item(rule.item, INPUT, "")
     return Template(text, len(before) if "{bos}" in rule.intro else 0, wanted, False, words)
 

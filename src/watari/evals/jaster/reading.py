@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -94,7 +95,7 @@ def read_files(paths: Sequence[Path]) -> list[Answers]:
         UserError: for a file that cannot be read or holds no answers; names the file and the row.
     """
     found: dict[str, Answers] = {}
-    files = list(_files(paths))
+    files = _files(paths)
     names = _names([path for path in files if not folder.is_evaluation(path)])
     for path in files:
         if folder.is_evaluation(path):
@@ -113,19 +114,26 @@ def answers_of(evaluation: folder.Evaluation) -> Answers:
     return answers
 
 
-def _files(paths: Iterable[Path]) -> Iterator[Path]:
-    for path in dict.fromkeys(paths):
-        if not path.is_dir() or folder.is_evaluation(path):
-            yield path
-            continue
-        found = sorted(file for name in (_OUTPUTS, _OUTPUTS + ".gz") for file in path.rglob(name))
-        found += sorted(place.parent for place in path.rglob(folder.ABOUT))
-        if not found:
-            raise UserError(
-                f"{path}: neither an evaluation folder nor one with {_OUTPUTS} in it",
-                "name the files themselves",
-            )
-        yield from found
+def _files(paths: Iterable[Path]) -> list[Path]:
+    """Return the files and evaluation folders that are meant, each once."""
+    files: dict[Path, Path] = {}
+    for path in paths:
+        for file in [path] if not path.is_dir() or folder.is_evaluation(path) else _inside(path):
+            files.setdefault(file.resolve(), file)
+    return list(files.values())
+
+
+def _inside(path: Path) -> list[Path]:
+    found: list[Path] = []
+    for place, folders, names in os.walk(path):  # passes over what it may not read
+        folders.sort()
+        found += [Path(place) / name for name in (_OUTPUTS, _OUTPUTS + ".gz") if name in names]
+        found += [Path(place)] if folder.ABOUT in names else []
+    if not found:
+        raise UserError(
+            f"{path}: neither an evaluation folder nor one with {_OUTPUTS} in it", "name the files themselves"
+        )
+    return found
 
 
 def _names(files: Sequence[Path]) -> dict[Path, str]:

@@ -49,6 +49,7 @@ class PromptRule(_Frozen):
         item: Format with {input} and {output}; shots are whole, the item itself ends where {output} stands.
         header: Our own opening words, used where upstream's are not given.
         shots: Examples before each item: the first so many of the train split.
+        shuffled: The train split of published files is shuffled first, as that release drew its dev split from it.
         samples: Items of each dataset: the first so many of the test split.
         max_new_tokens: Tokens of an answer at most.
         templates: sha256 (of UTF-8) of upstream's whole templates with {input} literal and no BOS, by dataset: what a
@@ -59,6 +60,7 @@ class PromptRule(_Frozen):
     item: str
     header: str
     shots: int = Field(default=4, ge=0)
+    shuffled: bool = False
     samples: int = Field(default=100, ge=1)
     max_new_tokens: int = Field(default=128, ge=1)
     templates: dict[str, str] = Field(default_factory=dict)

@@ -186,7 +186,7 @@ def ratings_of(row: Row, place: str) -> Iterator[Rating]:
             )
         return
     wide = {name: value for name, value in row.items() if name not in _KNOWN and is_score(value)}
-    if not wide:
+    if judge or not wide:
         raise UserError(f"{place}: no score and no judge's text{looks_like(row)}", MEND)
     for name, value in wide.items():
         for position, score in enumerate(scores_of(value, f"{place}: {name}")):

@@ -69,7 +69,7 @@ def unit_of(spec: MTBenchSpec, policy: InvalidPolicy, one: Rating, category: str
     lowest, highest = spec.ratings
     value: float | None
     if score is None or score == UNREADABLE:
-        value, reason = UNREADABLE, one.problem or _why(one)
+        value, reason = UNREADABLE, one.problem or _why(spec, one)
     elif lowest <= score <= highest:
         return Unit(one.question, "", category, one.turn or 1, one.run, float(score))
     else:
@@ -135,8 +135,10 @@ def split_names(result: Result) -> tuple[dict[int, str], list[str], dict[str, di
     return turns, categories, both
 
 
-def _why(one: Rating) -> str:
-    return why_unreadable(one.text) if one.text is not None else "stored without a rating"
+def _why(spec: MTBenchSpec, one: Rating) -> str:
+    if one.text is None or rating_of(spec.rating, one.text) is not None:
+        return "stored without a rating"
+    return why_unreadable(one.text)
 
 
 def _wanted(spec: MTBenchSpec, units: Sequence[Unit]) -> list[tuple[str, Callable[[Unit], bool]]]:

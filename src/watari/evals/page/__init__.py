@@ -1,5 +1,5 @@
 """The page of evaluations: `watari eval report`."""
 
-from watari.evals.page.report import Written, report
+from watari.evals.page.report import Written, folder_page, report
 
-__all__ = ["Written", "report"]
+__all__ = ["Written", "folder_page", "report"]

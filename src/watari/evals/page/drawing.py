@@ -130,7 +130,11 @@ def _axis(rows: Sequence[DotRow], count: int, scale: tuple[float, float]) -> Sca
         for value in (dot.figure.value, dot.figure.low, dot.figure.high)
         if value is not None
     ]
-    return even(min(values, default=scale[0]), max(values, default=scale[1]), count)
+    low, high = min(values, default=scale[0]), max(values, default=scale[1])
+    least = 0.02 * (scale[1] - scale[0])
+    if high - low < least:  # all the same, but for a rounding's hair
+        low, high = low - least, high + least
+    return even(low, high, count)
 
 
 def radar(board: Board, entries: Sequence[Entry], id: str, say: Say) -> Markup | None:

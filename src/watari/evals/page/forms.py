@@ -99,16 +99,16 @@ def add_file(texts: Texts, path: Path, names: Mapping[str, str]) -> None:
         elif isinstance(row.get("turns"), list):
             _fastchat_question(texts, row)
         elif "pred" in row and "dataset" in row:
-            _prediction(texts, row)
+            continue  # see `add_predictions`
         elif "dataset" in row and "input" in row:
             key = (str(row["dataset"]), _item(row))
-            texts.questions[key] = Question((_text(row["input"]),), (), _text(row.get("gold", "")))
+            texts.questions[key] = Question((_text(row["input"]),), (), _text(row.get("gold")))
         elif is_items(row):
             _shaberi_items(texts, row, names)
         elif any(name in row for name in _SHABERI):
             _shaberi(texts, row, names, path, counts)
         else:
-            _output_eval(texts, row, path)
+            _output_eval(texts, row)
 
 
 def is_items(row: Mapping[str, Any]) -> bool:
@@ -164,25 +164,33 @@ def _fastchat_answer(texts: Texts, row: Mapping[str, Any], *, reference: bool) -
             texts.add_answer(key, _text(row.get("model_id", row.get("model"))), run, turn, Said(_text(text)))
 
 
-def _prediction(texts: Texts, row: Mapping[str, Any]) -> None:
-    key = (str(row["dataset"]), _item(row))
-    question = texts.questions.setdefault(key, Question())
-    question.gold = question.gold or _text(row.get("gold"))
-    texts.add_answer(key, _text(row.get("model")), 0, 1, Said(_text(row["pred"])))
+def add_predictions(texts: Texts, paths: Sequence[Path]) -> None:
+    """Collect the answers of files of llm-jp-eval's that are scored together: that tells their models' names.
+
+    Raises:
+        UserError: if one cannot be read; names the row.
+    """
+    from watari.evals.jaster.reading import read_files
+
+    for answers in read_files(paths):
+        for dataset, column in answers.columns.items():
+            for item, gold, pred, run in zip(
+                column.items, column.golds, column.preds, column.runs, strict=True
+            ):
+                question = texts.questions.setdefault((dataset, str(item)), Question())
+                question.gold = question.gold or _text(gold)
+                texts.add_answer((dataset, str(item)), answers.model, run, 1, Said(pred))
 
 
-def _output_eval(texts: Texts, row: Mapping[str, Any], path: Path) -> None:
-    """llm-jp-eval's own file: lists of {input, gold, pred} by dataset; the model is its folder's name, as in scoring."""
+def _output_eval(texts: Texts, row: Mapping[str, Any]) -> None:
+    """llm-jp-eval's own file: lists of {input, gold, pred} by dataset."""
     outputs = row.get("outputs") if isinstance(row.get("outputs"), dict) else row
     assert isinstance(outputs, Mapping)
     for dataset, items in outputs.items():
         for place, one in enumerate(items if isinstance(items, list) else ()):
-            if not isinstance(one, dict) or "pred" not in one:
-                continue
-            key = (dataset, str(place))
-            texts.questions.setdefault(key, Question((_text(one.get("input")),), (), _text(one.get("gold"))))
-            for name in {path.parent.name, path.name.split(".")[0]}:
-                texts.add_answer(key, name, 0, 1, Said(_text(one["pred"])))
+            if isinstance(one, dict) and isinstance(one.get("input"), str):
+                known = texts.questions.setdefault((dataset, str(place)), Question())
+                known.turns = known.turns or (one["input"],)
 
 
 def _shaberi(

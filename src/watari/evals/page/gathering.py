@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from watari.errors import UserError
-from watari.evals.page.forms import add_file, add_folder, add_judgments, is_items
+from watari.evals.page.forms import add_file, add_folder, add_judgments, add_predictions, is_items
 from watari.evals.page.rows import rows_of
 from watari.evals.page.texts import Texts
 from watari.evals.result import Result
@@ -95,11 +95,14 @@ def gather(
         if files and head.family == "mtbench":
             assert isinstance(head, MTBenchSpec)
             add_judgments(texts, head, files)
+        if files and head.family == "jaster":
+            add_predictions(texts, files)
     names = dataset_names(specs.values())
     folders = [path for members in scored.values() for path in members if is_evaluation(path)]
     for path in folders:
         add_folder(texts, path, names)
-    for path in [*beside, *(path for members in scored.values() for path in members if path.is_file())]:
+    told = [file for members in scored.values() for member in members for file in _files(member)]
+    for path in [*beside, *told]:
         add_file(texts, path, names)
     sources = [(str(path), name) for name, members in scored.items() for path in members]
     return Gathered(results, specs, texts, [*sources, *((str(path), "texts") for path in beside)], folders)
@@ -116,6 +119,15 @@ def _unfolded(paths: Sequence[Path]) -> list[Path]:
         inside = sorted(about.parent for about in path.glob(f"*/{ABOUT}")) if path.is_dir() else []
         found += inside if inside and not (path / ABOUT).is_file() else [path]
     return list(dict.fromkeys(found))
+
+
+def _files(path: Path) -> list[Path]:
+    """Return the file, or a folder's files of llm-jp-eval's outputs, that may hold texts."""
+    if path.is_dir():
+        return sorted(
+            file for name in ("output_eval.json", "output_eval.json.gz") for file in path.rglob(name)
+        )
+    return [path]
 
 
 def texts_only(path: Path) -> bool:

@@ -79,7 +79,8 @@ class Shown:
             if value is not None
         ]
         low, high = min(values, default=0.0), max(values, default=1.0)
-        return (low, high) if high > low else (low - 0.5, high + 0.5)
+        least = 0.02 * (self.board.scale[1] - self.board.scale[0])
+        return (low, high) if high - low >= least else (low - least, high + least)
 
     def at(self, value: float) -> float:
         """Return where a value stands in the table's own plot, in percent."""
@@ -167,8 +168,11 @@ def _title(gathered: Gathered, board: Board) -> Markup:
     spec = gathered.specs.get(board.spec)
     if spec is None or "en" not in spec.title:
         return Markup("")
-    english, japanese = spec.title["en"], spec.title.get("ja", spec.title["en"])
-    return both(english.rstrip(".") + ".", japanese.rstrip("。") + "。")
+    english, japanese = spec.title["en"].rstrip("."), spec.title.get("ja", spec.title["en"]).rstrip("。")
+    if board.spec == spec.label:
+        return both(f"{english}.", f"{japanese}。")
+    # An evaluation with other prompts or questions than upstream's: its label says so, and so must the page.
+    return LABELS.t("own_words", title_en=english, title_ja=japanese)
 
 
 def refused(entry: Entry) -> Markup:

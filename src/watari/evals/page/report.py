@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,30 @@ def report(
         drawn, notes = write_plots(boards, out / "plots")
         files += drawn
     return Written(out / PAGE, tuple(files), tuple(boards), notes)
+
+
+def folder_page(folder: Path, *, title: str = "", seed: int = 0) -> str:
+    """Return the page of one evaluation folder, with every answer, as HTML.
+
+    Nothing in it says where the folder lies: the same evaluation gives the same text in a run's store and elsewhere.
+
+    Args:
+        folder: What `watari eval run`, or a stage eval.jaster, eval.mtbench or eval.shaberi, leaves.
+        title: Shown above everything.
+        seed: Of the bootstrap.
+
+    Raises:
+        UserError: if it cannot be read.
+    """
+    from watari.evals.page.page import page
+
+    gathered = gather([folder], seed=seed)
+    results = [
+        replace(result, notes=tuple(note.replace(str(folder), result.model) for note in result.notes))
+        for result in gathered.results
+    ]
+    named = replace(gathered, sources=[(result.model, result.spec) for result in results])
+    return page(boards_of(results, scales(gathered), seed=seed), named, title=title)
 
 
 def scales(gathered: Gathered) -> dict[str, tuple[float, float]]:

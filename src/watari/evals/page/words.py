@@ -23,9 +23,13 @@ _PAGE: dict[str, Pair] = {
     "sent": ("Prompts as they were sent", "実際に送ったプロンプト"),
 }
 _TABLE: dict[str, Pair] = {
+    "own_words": (
+        "Counted by the rules of: {title_en}. But prompts or questions are other ones, so these figures cannot be set "
+        "beside upstream's.",
+        "集計の規則は「{title_ja}」と同じです。ただしプロンプトまたは問題が異なるため、公表値とは比較できません。",
+    ),
     "judged_by": ("judge: {judge}", "判定モデル：{judge}"),
     "no_judge": ("no judge: compared with right answers", "判定モデルなし（正解との照合）"),
-    "league": ("League table", "順位表"),
     "league_note": (
         "{overall}, on a scale from {low} to {high}. In brackets: 95% interval (bootstrap clustered by question). "
         "Models that share a letter are not told apart.",
@@ -49,7 +53,6 @@ _TABLE: dict[str, Pair] = {
     "invalid_by_reason": ("Invalid units by reason", "無効の理由"),
     "reason": ("Reason", "理由"),
     "count": ("Count", "件数"),
-    "nothing_invalid": ("No unit is invalid.", "無効な採点はありません。"),
     "notes": ("Notes", "注記"),
     "of_models": ("{n} models", "{n} モデル"),
     "settings": ("Settings", "設定"),
@@ -66,11 +69,7 @@ _PLOTS: dict[str, Pair] = {
     "by_category": ("By category", "カテゴリ別"),
     "choose_models": ("Models shown", "表示するモデル"),
     "category": ("Category", "カテゴリ"),
-    "bars_note": ("Bars with 95% intervals.", "棒の線は95%信頼区間です。"),
     "turns": ("First and second turn", "1ターン目と2ターン目"),
-    "turn_1": ("first turn", "1ターン目"),
-    "turn_2": ("second turn", "2ターン目"),
-    "turn_n": ("turn {n}", "{n}ターン目"),
     "spread": ("Distribution of ratings", "評点の分布"),
     "spread_values": ("Distribution of item scores", "項目スコアの分布"),
     "spread_note": (
@@ -123,7 +122,6 @@ _BROWSER: dict[str, Pair] = {
     "empty_answer": ("(empty answer)", "（空の回答）"),
     "cut_off": ("cut off", "途中で打ち切り"),
     "not_rated": ("not rated", "評点なし"),
-    "loading": ("Opening …", "読み込み中…"),
     "cannot_unpack": (
         "This browser cannot unpack the texts (it lacks DecompressionStream): take a newer one.",
         "このブラウザーでは本文を展開できません（DecompressionStream がありません）。新しい版をお使いください。",

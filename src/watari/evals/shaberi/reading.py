@@ -15,9 +15,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from functools import cache
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +24,22 @@ from watari.artifact.reading import ReadOptions, read_records
 from watari.artifact.records import Fault, Record
 from watari.errors import UserError
 from watari.evals import folder
+from watari.evals.shaberi.pending import (
+    Pending,
+    Problem,
+    base_questions,
+    item_name,
+    names_of,
+    number_of,
+    ordered_names,
+    plain_names,
+    sheet_of,
+)
 from watari.evals.shaberi.questions import own_benchmark
-from watari.evals.shaberi.sheets import RAW, UNREADABLE, Answers, Read, Sheet
+from watari.evals.shaberi.sheets import Answers, Read, Sheet
 from watari.evals.shaberi.spec import Benchmark, ShaberiSpec
 
 _LARGEST_ITEMS = 64 << 20
-_FAR = 1000.0
 _FORMS = "rows {judge, dataset, model, scores} or upstream's judge_<judge>/<dataset>/<model>.json are wanted"
 
 
@@ -52,37 +60,22 @@ def read_files(spec: ShaberiSpec, paths: Sequence[Path]) -> Read:
     return reader.done()
 
 
-@dataclass(slots=True)
-class _Sheet:
-    """A sheet that is read rating by rating."""
-
-    judge: str
-    dataset: Benchmark
-    model: str
-    source: str
-    scores: list[Any] = field(default_factory=list)
-    numbers: list[int | str | None] = field(default_factory=list)
-    questions: list[str | None] = field(default_factory=list)
-    runs: list[int] = field(default_factory=list)
-    categories: list[str] = field(default_factory=list)
-
-
 class _Reader:
     def __init__(self, spec: ShaberiSpec) -> None:
         self._spec = spec
         self._read = Read()
         self._whole: dict[tuple[str, str, str], Sheet] = {}
-        self._by_rating: dict[tuple[str, str, str], _Sheet] = {}
+        self._by_rating: dict[tuple[str, str, str], Pending] = {}
 
     def done(self) -> Read:
-        base = _base_questions(self._by_rating.values())
+        base = base_questions(self._by_rating.values())
         for key, one in self._by_rating.items():
-            names = _names(one, base.get(one.dataset.short, {}))
+            names = names_of(one, base.get(one.dataset.short, {}))
             for name, category in zip(names, one.categories, strict=True):
                 if category:
                     self._read.categories.setdefault(one.dataset.short, {}).setdefault(name, category)
             self._keep(
-                key, _sheet(one.judge, one.dataset, one.model, names, one.scores, one.source, one.runs)
+                key, sheet_of(one.judge, one.dataset, one.model, names, one.scores, one.source, one.runs)
             )
         self._read.sheets = list(self._whole.values())
         if not self._read.sheets:
@@ -102,7 +95,7 @@ class _Reader:
                     raise UserError(f"{path}: {name}, item {place}: not an object: {row!r:.60}")
                 category = row.get("category")
                 if isinstance(category, str) and category:
-                    known[_item(row.get("n", place))] = category
+                    known[item_name(row.get("n", place))] = category
 
     def rows(self, path: Path) -> None:
         """Take the rows of a file, or of all files of a folder."""
@@ -133,7 +126,7 @@ class _Reader:
                 self._answer(found.about.model, datasets[answer.item_id], answer.response)
         # A judgment that was asked again is there beside the one that counts.
         earlier = {parent for one in found.judgments for parent in one.parents}
-        sheets: dict[tuple[str, str, str], _Sheet] = {}
+        sheets: dict[tuple[str, str, str], Pending] = {}
         for one in found.judgments:
             if one.id in earlier:
                 continue
@@ -143,16 +136,16 @@ class _Reader:
                 )
             known = datasets[one.question_id]
             sheet = sheets.setdefault(
-                (one.judge, known.short, one.model), _Sheet(one.judge, known, one.model, str(path))
+                (one.judge, known.short, one.model), Pending(one.judge, known, one.model, str(path))
             )
-            sheet.scores.append(one.rating if one.rating is not None else _Problem(one.problem))
+            sheet.scores.append(one.rating if one.rating is not None else Problem(one.problem))
             sheet.numbers.append(one.question_id)
             sheet.runs.append(one.run)
         for key, sheet in sheets.items():
             names = tuple(str(number) for number in sheet.numbers)
             self._keep(
                 key,
-                _sheet(
+                sheet_of(
                     sheet.judge, sheet.dataset, sheet.model, names, sheet.scores, sheet.source, sheet.runs
                 ),
             )
@@ -183,7 +176,7 @@ class _Reader:
                     f"{place}: {len(scores)} scores, and {dataset.id} has {dataset.items} items",
                     "`order` says which items they are (null: none of them)",
                 )
-            names = _plain_names(len(scores))
+            names = plain_names(len(scores))
             if len(scores) < dataset.items:
                 self._read.note(
                     model, f"{dataset.short}: {len(scores)} of {dataset.items} items, judge {judge}"
@@ -191,8 +184,8 @@ class _Reader:
         else:
             if not isinstance(order, list) or len(order) != len(scores):
                 raise UserError(f"{place}: `order` is not a list as long as `scores` ({len(scores)})")
-            names = _ordered_names(tuple(order), dataset.items, place)
-        self._keep((judge, dataset.short, model), _sheet(judge, dataset, model, names, scores, place, ()))
+            names = ordered_names(tuple(order), dataset.items, place)
+        self._keep((judge, dataset.short, model), sheet_of(judge, dataset, model, names, scores, place, ()))
 
     def _rating(self, row: dict[str, Any], record: Record) -> None:
         place = str(record.place)
@@ -203,7 +196,7 @@ class _Reader:
         model = _said(row, "model", parts[-1].split(".json")[0] if upstream else None, place)
         dataset = self._dataset(name, place)
         sheet = self._by_rating.setdefault(
-            (judge, dataset.short, model), _Sheet(judge, dataset, model, record.place.file)
+            (judge, dataset.short, model), Pending(judge, dataset, model, record.place.file)
         )
         number = row.get("n", row.get("id"))
         if number is not None and (isinstance(number, bool) or not isinstance(number, int | str)):
@@ -211,7 +204,7 @@ class _Reader:
         run = row.get("run", 0)
         if isinstance(run, bool) or not isinstance(run, int) or run < 0:
             raise UserError(f"{place}: `run` is no number from 0: {run!r:.40}")
-        sheet.scores.append(_number(row["score"], dataset, place))
+        sheet.scores.append(number_of(row["score"], dataset, place))
         sheet.numbers.append(number)
         question = row.get("Question", row.get("question"))
         sheet.questions.append(question if isinstance(question, str) else None)
@@ -254,104 +247,6 @@ class _Reader:
             known = ", ".join(one.id for one in self._spec.datasets)
             raise UserError(f"{place}: {self._spec.label} has no benchmark {name!r:.80}", f"it has {known}")
         return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Problem:
-    """Stands for a rating that there is not, with the reason."""
-
-    reason: str
-
-
-def _sheet(
-    judge: str,
-    dataset: Benchmark,
-    model: str,
-    names: tuple[str, ...],
-    scores: Sequence[Any],
-    source: str,
-    runs: Sequence[int],
-) -> Sheet:
-    kinds = set(map(type, scores))
-    if kinds == {int} and min(scores) > -_FAR and max(scores) < _FAR:
-        ratings: tuple[float | None, ...] = tuple(scores)
-        reasons: dict[int, str] = {}
-    else:
-        found = [_number(score, dataset, source) for score in scores]
-        reasons = {place: one.reason for place, one in enumerate(found) if isinstance(one, _Problem)}
-        ratings = tuple(None if isinstance(one, _Problem) else one for one in found)
-    runs = tuple(runs) if any(runs) else ()
-    return Sheet(judge, dataset, model, names, ratings, reasons, runs, source)
-
-
-def _number(score: Any, dataset: Benchmark, place: str) -> float | _Problem:
-    if score is None:
-        return _Problem(UNREADABLE)
-    if isinstance(score, _Problem):
-        return score
-    if isinstance(score, bool) or not isinstance(score, int | float):
-        return _Problem(RAW)
-    if not abs(score) < _FAR:  # also NaN
-        low, high = dataset.scale
-        raise UserError(
-            f"{place}: a score of {score!r:.40}, where the judge's scale is {low:g} to {high:g}",
-            "null stands for an unreadable one",
-        )
-    return score
-
-
-def _base_questions(sheets: Iterable[_Sheet]) -> dict[str, dict[str, str]]:
-    """Return, of each benchmark, the number of each question: from the sheets that have as many as it has items."""
-    found: dict[str, dict[str, str]] = {}
-    for one in sheets:
-        if len(one.questions) == one.dataset.items and None not in one.questions:
-            known = found.setdefault(one.dataset.short, {})
-            if not known:
-                known |= {str(text): str(place) for place, text in enumerate(one.questions, 1)}
-    return found
-
-
-def _names(sheet: _Sheet, base: dict[str, str]) -> tuple[str, ...]:
-    count = len(sheet.scores)
-    if all(number is not None for number in sheet.numbers):
-        return tuple(_item(number) for number in sheet.numbers)
-    if base and None not in sheet.questions:
-        return tuple(base.get(str(text)) or f"other {_short(str(text))}" for text in sheet.questions)
-    return _plain_names(count)
-
-
-def _short(text: str) -> str:
-    from watari.artifact.hashing import hash_text
-
-    return hash_text(text)[:8]
-
-
-def _item(number: Any) -> str:
-    return str(int(number)) if isinstance(number, str) and number.isdecimal() else str(number)
-
-
-@cache
-def _plain_names(count: int) -> tuple[str, ...]:
-    return tuple(str(number) for number in range(1, count + 1))
-
-
-_ORDERS: dict[tuple[Any, ...], tuple[str, ...]] = {}
-
-
-def _ordered_names(order: tuple[Any, ...], items: int, place: str) -> tuple[str, ...]:
-    """Return the items that `order` says, the same tuple for the same order; what is not among them gets its place."""
-    for index in order:
-        if index is not None and (
-            isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < items
-        ):
-            raise UserError(f"{place}: `order` holds {index!r:.40}", f"0 to {items - 1}, or null, is wanted")
-    known = _ORDERS.get(order)
-    if known is None:
-        total = len(order)
-        known = _ORDERS[order] = tuple(
-            f"other {at}/{total}" if index is None else str(index + 1) for at, index in enumerate(order, 1)
-        )
-    return known
 
 
 def _items(path: Path) -> dict[str, Any] | None:

@@ -237,8 +237,11 @@
     state.item = item;
     for (const button of page.all("[aria-current]", byId("found"))) button.removeAttribute("aria-current");
     const items = left(), place = items.indexOf(item);
-    const line = byId("found").children[place];
+    if (place >= state.most) { state.most = place + 50; list(); }
+    const line = byId("found").children[place], box = byId("found").parentElement;
     if (line && line.firstElementChild) line.firstElementChild.setAttribute("aria-current", "true");
+    if (line && (line.offsetTop < box.scrollTop || line.offsetTop + line.offsetHeight > box.scrollTop + box.clientHeight))
+      box.scrollTop = line.offsetTop - box.clientHeight / 3;
     const target = byId("shown");
     if (typeof DecompressionStream !== "function") { target.replaceChildren(make("p", "bad", w("cannot_unpack"))); return; }
     const [said, rated] = await Promise.all([item.t, item.r].map(async ([block, place]) => (await open(block))[place]));
