@@ -77,14 +77,6 @@ def test_questions_that_it_asked_but_nobody_rated(tmp_path: Path) -> None:
     assert "1 of 2 questions of the evaluation; missing: b" in result.notes
 
 
-def test_a_closed_spec_counts_what_it_asked(tmp_path: Path) -> None:
-    judgments = [_judgment("1", "a", 8), _judgment("2", "b", 4, turn=2)]
-    folder = _folder(tmp_path / "e", judgments, "stability-ja-mt-bench")
-    shown = as_json(score_files(STABILITY, [folder]), STABILITY)["models"]["m"]
-    assert shown["overall"] == 8
-    assert shown["left_out"] == {"turn 2": 1}
-
-
 def test_two_evaluations_of_a_model_are_runs(tmp_path: Path) -> None:
     paths = [_folder(tmp_path / f"e{score}", [_judgment("1", "a", score)]) for score in (4, 8)]
     (result,) = score_files(NEJUMI, paths)

@@ -171,13 +171,6 @@ def test_pairs_and_ratings_are_not_mixed(tmp_path: Path) -> None:
         score_files(FASTCHAT, [one, other])
 
 
-def test_nothing_that_a_closed_spec_counts(tmp_path: Path) -> None:
-    path = tmp_path / "j.jsonl"
-    path.write_text(json.dumps(GOOD), "utf-8")
-    with pytest.raises(UserError, match="none of its 1 rating counts under stability-ja-mt-bench"):
-        score_files(_spec("stability-ja-mt-bench"), [path])
-
-
 def test_nothing_valid_is_no_figure(tmp_path: Path) -> None:
     path = tmp_path / "j.jsonl"
     path.write_text(

@@ -11,6 +11,7 @@ from typing import Any
 
 import typer
 
+from watari.cli.evaluation.piped import readable
 from watari.errors import CheckFailed, UserError
 from watari.evals.refusal import refusal
 from watari.evals.result import Result
@@ -41,10 +42,10 @@ def score_command(
     if not files:
         raise UserError("no files", "watari eval score SPEC FILE...")
     found = load_spec(spec)
-    paths = [Path(file) for file in files]
-    results = score_files(
-        spec, paths, backend=backend, invalid=invalid, judge=judge, questions=questions, seed=seed
-    )
+    with readable(files) as paths:
+        results = score_files(
+            spec, paths, backend=backend, invalid=invalid, judge=judge, questions=questions, seed=seed
+        )
     if not results:
         raise UserError(f"{', '.join(files)}: nothing to score")
     limit = None if invalid is not None else max_invalid

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from watari.evals.mtbench.rows import Rating
 from watari.evals.mtbench.spec import MTBenchSpec
-from watari.evals.mtbench.units import OTHER, Asked
+from watari.evals.mtbench.units import OTHER, Asked, mean_of
 from watari.evals.result import Unit
 from watari.judge.rating import rating_of
 
@@ -20,7 +20,6 @@ def notes_of(
     asked: Asked,
     ratings: Sequence[Rating],
     units: Sequence[Unit],
-    left_out: Mapping[str, int],
 ) -> list[str]:
     """Return the notes on one model's ratings by one judge.
 
@@ -29,9 +28,8 @@ def notes_of(
         asked: The questions that there are; if nothing says so, the spec's sets are held against.
         ratings: Those that count.
         units: Of each, in the same order.
-        left_out: How many were left out, by what was wrong with them.
     """
-    notes = [f"left out: {counted(n, 'rating')} of {why}" for why, n in left_out.items()]
+    notes = [] if asked.questions else _beyond(spec, units)
     if twice := duplicates(units):
         notes.append(
             f"{counted(twice, 'row')} of a question and turn that stand there already: averaged as well"
@@ -67,6 +65,18 @@ def some(names: Iterable[str]) -> str:
     every = list(names)
     more = f", and {len(every) - _SHOWN} more" if len(every) > _SHOWN else ""
     return ", ".join(every[:_SHOWN]) + more
+
+
+def _beyond(spec: MTBenchSpec, units: Sequence[Unit]) -> list[str]:
+    """Return a note where questions of the spec's first set stand beside those of its others: what the first alone gives."""
+    name, first = next(iter(spec.sets.items()))
+    own = set(first.ids())
+    others = {unit.item for unit in units if unit.item not in own and spec.category_of(unit.item)}
+    kept = [unit for unit in units if unit.item in own]
+    mean = mean_of(spec, kept) if others and kept else None
+    if mean is None:
+        return []
+    return [f"{counted(len(others), 'question')} beyond {name} count as well; {name} alone: {mean:.4g}"]
 
 
 def _missing(spec: MTBenchSpec, asked: Asked, units: Sequence[Unit]) -> list[str]:

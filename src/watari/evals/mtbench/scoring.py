@@ -15,7 +15,7 @@ from typing import Any
 
 from watari.errors import UserError
 from watari.evals.intervals import figures_of
-from watari.evals.mtbench.notes import counted, duplicates, notes_of
+from watari.evals.mtbench.notes import duplicates, notes_of
 from watari.evals.mtbench.pairs import MODE, pair_results, pairs_json
 from watari.evals.mtbench.reading import Source, read_questions, read_sources, with_runs
 from watari.evals.mtbench.rows import Rating
@@ -27,7 +27,6 @@ from watari.evals.mtbench.units import (
     category_of,
     mean_of,
     on_scale,
-    outside,
     parts_of,
     split_names,
     unit_of,
@@ -126,30 +125,11 @@ def _result(
 ) -> tuple[Result, list[Unit]]:
     """Return the result of one judge, label and model without its figures, and its units on the judge's scale."""
     judge, label, model = group
-    left_out: Counter[str] = Counter()
-    kept: list[Rating] = []
-    units: list[Unit] = []
-    every: list[Unit] = []
     categories = {
         key: category_of(spec, asked, *key) for key in {(one.question, one.category) for one in ratings}
     }
-    for one in ratings:
-        every.append(unit_of(spec, policy, one, categories[one.question, one.category]))
-        if why := outside(spec, asked, one.question, one.turn or 1):
-            left_out[why] += 1
-        else:
-            kept.append(one)
-            units.append(every[-1])
-    if not units:
-        why = " and ".join(left_out)
-        raise UserError(
-            f"{files[0]}: {model}: none of its {counted(len(ratings), 'rating')} counts under {spec.name}: {why}",
-            "use another spec",
-        )
-    everything = mean_of(spec, every)
-    notes = notes_of(spec, asked, kept, units, left_out)
-    if left_out and everything is not None:
-        notes.insert(len(left_out), f"overall with what is left out: {everything:.4g}")
+    units = [unit_of(spec, policy, one, categories[one.question, one.category]) for one in ratings]
+    notes = notes_of(spec, asked, ratings, units)
     runs = sorted({unit.run for unit in units})
     result = Result(
         spec=label,
@@ -162,8 +142,6 @@ def _result(
         settings={
             "invalid": policy,
             "duplicates": duplicates(units),
-            "left_out": dict(left_out),
-            "all_rows": {"overall": everything, "n": sum(unit.value is not None for unit in every)},
             "run_means": [mean_of(spec, [unit for unit in units if unit.run == run]) for run in runs],
         },
         notes=tuple(notes),
@@ -236,9 +214,6 @@ def _shown(result: Result, spec: MTBenchSpec) -> dict[str, Any]:
     }
     if result.spec != spec.label:
         shown["spec"] = result.spec
-    if result.settings["left_out"]:
-        shown["left_out"] = result.settings["left_out"]
-        shown["all_rows"] = result.settings["all_rows"]
     return shown
 
 

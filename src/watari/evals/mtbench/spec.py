@@ -127,7 +127,6 @@ class MTBenchSpec(SpecHead):
         aggregation: `rows`: the mean over all valid ratings. `runs`: the mean of each run, and then over runs.
         turns: Those that count.
         runs: Answers to each question.
-        closed: True if ratings of questions or turns outside of the sets are left out (and told).
         sets: Question sets by name; the first is what is asked unless told.
         references: Categories whose judge is shown reference answers (kind `math`).
         answers, judge: Settings.
@@ -143,7 +142,6 @@ class MTBenchSpec(SpecHead):
     aggregation: Literal["rows", "runs"] = "rows"
     turns: tuple[int, ...] = Field(default=(1, 2), min_length=1)
     runs: int = Field(default=1, ge=1)
-    closed: bool = False
     sets: dict[str, QuestionSet] = Field(min_length=1)
     references: tuple[str, ...] = ()
     answers: AnswerSettings

@@ -45,19 +45,6 @@ def category_of(spec: MTBenchSpec, asked: Asked, question: str, stated: str) -> 
     return f"{name} (category)" if name in _TAKEN or re.search(r"\bturn \d+$", name) else name
 
 
-def outside(spec: MTBenchSpec, asked: Asked, question: str, turn: int) -> str:
-    """Return why a closed spec does not count a rating; "" if it does."""
-    if not spec.closed:
-        return ""
-    if turn not in spec.turns:
-        return f"turn {turn}"
-    if asked.questions:
-        return "" if question in asked.questions else f"questions outside of {asked.name}"
-    if spec.category_of(question) is None:
-        return f"questions outside of {' or '.join(spec.sets)}"
-    return ""
-
-
 def unit_of(spec: MTBenchSpec, policy: InvalidPolicy, one: Rating, category: str) -> Unit:
     """Return a rating as a unit, on the judge's own scale.
 
