@@ -141,7 +141,9 @@ def test_every_character_alone_and_behind_a_letter_takes_the_same_way() -> None:
 def test_the_least_form_is_what_it_was(text: str) -> None:
     form = normalise(text)
     assert normalise(form) == form
-    assert "\u00a0" not in text.strip() or "\u00a0" in form
+    # Control characters go first, so that what stood behind one may stand at the edge.
+    kept = "".join(char for char in text if normalise(f"a{char}a") != "aa")
+    assert "\u00a0" not in kept.strip() or "\u00a0" in form
 
 
 def test_a_table_keeps_its_rows_and_columns() -> None:

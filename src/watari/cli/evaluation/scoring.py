@@ -37,7 +37,8 @@ def score_command(
 
     Raises:
         UserError: for an unknown spec, a file or a row that cannot be read, an option that the family has not.
-        CheckFailed: after printing, if a model has a larger share of invalid rows than `max_invalid`, `invalid` not given.
+        CheckFailed: after printing, if every model is refused: each has a larger share of invalid rows than `max_invalid`,
+            and `invalid` is not given. Where some are not, those that are stand in a line on stderr.
     """
     if not files:
         raise UserError("no files", "watari eval score SPEC FILE...")
@@ -56,9 +57,14 @@ def score_command(
         from rich.console import Console
 
         Console(width=_WIDTH, highlight=False).print(_form(found, "as_table", results, limit))
-    if refused := dict.fromkeys(_refused(content)):
-        names = ", ".join(list(refused)[:3]) + (f" and {len(refused) - 3} more" if len(refused) > 3 else "")
-        raise CheckFailed(f"refused: {names}", "score with --max-invalid SHARE" + _policy(found))
+    refused = list(_refused(content))
+    if not refused:
+        return
+    names = ", ".join(refused[:3]) + (f" and {len(refused) - 3} more" if len(refused) > 3 else "")
+    mend = "score with --max-invalid SHARE" + _policy(found)
+    if len(refused) >= len(results):
+        raise CheckFailed(f"refused: {names}", mend)
+    typer.echo(f"watari: refused: {names}: {mend}", err=True)
 
 
 def _form(spec: SpecHead, name: str, results: Sequence[Result], limit: float | None) -> Any:
@@ -75,13 +81,13 @@ def _policy(spec: SpecHead) -> str:
     return "" if spec.family in ("jaster", "harness") else ", or --invalid drop|as-is"
 
 
-def _refused(content: Any) -> Iterator[str]:
-    """Yield the names of refused models, wherever in the JSON they stand."""
-    if isinstance(content, dict):
-        for name, inside in content.items():
-            if isinstance(inside, dict) and "refused" in inside:
-                yield f"{name} ({inside['refused']})"
-            yield from _refused(inside)
+def _refused(content: dict[str, Any]) -> Iterator[str]:
+    """Yield who is refused, once for each judge."""
+    tables = content.get("judges", {"": content})
+    for judge, table in tables.items():
+        for name, inside in table.get("models", {}).items():
+            if "refused" in inside:
+                yield f"{name} ({inside['refused']}{f'; {judge}' if len(tables) > 1 else ''})"
 
 
 def _plain_table(results: Sequence[Result], limit: float | None) -> Any:
