@@ -71,7 +71,9 @@ def model_artifact(folder: Path) -> InputArtifact:
     """
     from watari.cli.training_inputs import model_input
 
-    return model_input(folder.resolve().name or "model", folder)
+    # Not resolved: a stage's folder is a link into the store, where it is called by its key.
+    named = folder.name if folder.name not in ("", "..") else folder.resolve().name
+    return model_input(named or "model", folder)
 
 
 def check_prices(params: AskingParams) -> None:
@@ -158,18 +160,24 @@ def claim(out: Path, identity: Mapping[str, Any]) -> None:
     """Make sure that `out` is new, empty, or holds what the same command has begun; note what it holds.
 
     Raises:
-        UserError: naming what differs.
+        UserError: naming what differs; or why it cannot be written.
     """
     from watari.artifact import atomic
     from watari.cli.options import check_new_folder
 
     now = {"made_by": MADE_BY, **identity}
     file = out / RUN
-    if not file.is_file():
-        check_new_folder(out)
-        out.mkdir(parents=True, exist_ok=True)
-        atomic.write_json(file, now)
-        return
+    try:
+        if not file.is_file():
+            check_new_folder(out)
+            out.mkdir(parents=True, exist_ok=True)
+            atomic.write_json(file, now)
+            return
+    except OSError as error:
+        raise UserError(
+            f"--out: {out} cannot be written: {(error.strerror or str(error)).lower()}",
+            "give a folder that may be written",
+        ) from None
     try:
         before = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as error:
