@@ -167,17 +167,11 @@ def claim(out: Path, identity: Mapping[str, Any]) -> None:
 
     now = {"made_by": MADE_BY, **identity}
     file = out / RUN
-    try:
-        if not file.is_file():
-            check_new_folder(out)
-            out.mkdir(parents=True, exist_ok=True)
-            atomic.write_json(file, now)
-            return
-    except OSError as error:
-        raise UserError(
-            f"--out: {out} cannot be written: {(error.strerror or str(error)).lower()}",
-            "give a folder that may be written",
-        ) from None
+    if not file.is_file():
+        check_new_folder(out)
+        atomic.make_folder(out)
+        atomic.write_json(file, now)
+        return
     try:
         before = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as error:
