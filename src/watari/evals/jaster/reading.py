@@ -67,7 +67,6 @@ class Column:
         self.preds.append(pred)
         self.runs.append(run)
 
-
     def sort(self) -> None:
         """Put the answers in the order of runs and items: 7 before 10, numbers before names."""
         keys = [
