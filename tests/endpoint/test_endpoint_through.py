@@ -234,8 +234,9 @@ def test_killed_at_random_moments_nothing_is_lost_and_little_is_asked_again(
 
 
 _MILLION = """
-import asyncio, resource, time
+import asyncio, time
 from watari.endpoint.through import work_through
+from watari.peak import peak_memory
 
 began = time.monotonic()
 first = None
@@ -258,7 +259,7 @@ async def main():
     assert expected == 1_000_000
 
 asyncio.run(main())
-print(first, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+print(first, peak_memory() / 2**20)
 """
 
 

@@ -369,17 +369,18 @@ def test_tables_are_found_by_the_models_own_accessors(bases: dict[str, Path]) ->
 
 
 MEASURED = """
-import resource, sys
+import sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from watari.model.graft_model import graft_model
 from watari.model.stream_tables import skeleton
+from watari.peak import peak_memory
 base, tokenizer, out = map(Path, sys.argv[1:])
 skeleton(base)  # what every import needs is not the graft's
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_memory()
 graft_model(base, tokenizer, out, init="subword-mean")
-print(before * 1024, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+print(before, peak_memory())
 """
 
 
