@@ -159,7 +159,7 @@ def test_what_is_no_question_is_named(tmp_path: Path, rows: list[Any], said: str
     ("content", "said"),
     [
         (b'{"question_id": 1, "category": "m", "turns": ["a", "b"]}\n{"question_id": 2,', "line 2"),
-        (gzip.compress(b'{"question_id": 1}\n' * 500)[:-9], "q.jsonl.gz"),
+        (gzip.compress(b'{"question_id": 1}\n' * 500, mtime=0)[:-9], "q.jsonl.gz"),
         (b"\x00\x01\x02", "line 1"),
         (b'{"question_id": ' + b"9" * 6000 + b', "category": "m", "turns": ["a", "b"]}', "line 1"),
     ],
