@@ -14,7 +14,7 @@ test: setup
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
 test-slow: setup
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m slow
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m slow
 
 lint: setup
 	$(BIN)/ruff check src tests benchmarks

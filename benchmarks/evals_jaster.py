@@ -1,8 +1,10 @@
 """The stored llm-jp-eval runs, scored again: CPU seconds beside fuzzywuzzy-based scoring of the same rows.
 
 Both sides have the rows in memory, by model and dataset, and give every figure of every run. The peer does it as llm-jp-eval
-1.0 does: fuzzywuzzy an item, statistics.mean, scipy's correlations; with python-Levenshtein, and with difflib, on which
-fuzzywuzzy falls back. All figures must be the same (correlations to 1e-9), or the script fails. Then figures with intervals,
+1.0 does, run by run: fuzzywuzzy an item, scikit-learn's accuracy_score, scipy's correlations, statistics.mean; with
+python-Levenshtein, and with difflib, on which fuzzywuzzy falls back; with the packages of autumn 2023, and with today's. Both
+read the rows anew before each measurement, so that no hash or number of a text is known from the last. All figures must be
+the same (correlations to 1e-9), or the script fails. Then figures with intervals,
 beside scipy.stats.bootstrap; the ends must be as near as two seeds' are. Last the whole command, from the file to the
 printed scores, both ratios with intervals, beside the peer's script with one ratio and none.
 
@@ -27,6 +29,7 @@ from sides import arguments, one_thread, tell
 
 one_thread()
 
+from watari.evals.jaster import metrics  # noqa: E402
 from watari.evals.jaster.figures import score  # noqa: E402
 from watari.evals.jaster.ratio import BACKENDS, Backend  # noqa: E402
 from watari.evals.jaster.reading import Answers, read_files  # noqa: E402
@@ -34,8 +37,19 @@ from watari.evals.jaster.scoring import results_of  # noqa: E402
 from watari.evals.jaster.spec import JasterSpec  # noqa: E402
 from watari.evals.spec import load_spec  # noqa: E402
 
-PEER = Peer(
-    "fuzzywuzzy", "", "fuzzywuzzy/levenshtein", ("fuzzywuzzy==0.18.0", "python-Levenshtein", "scipy"), "scipy"
+THEN = Peer(
+    "the packages of 2023",
+    "",
+    "fuzzywuzzy/then",
+    ("fuzzywuzzy==0.18.0", "python-Levenshtein==0.23.0", "scikit-learn==1.3.2", "scipy==1.11.4", "numpy<2"),
+    "scikit-learn",
+)
+NOW = Peer(
+    "today's packages",
+    "",
+    "fuzzywuzzy/now",
+    ("fuzzywuzzy==0.18.0", "python-Levenshtein", "scikit-learn", "scipy"),
+    "scikit-learn",
 )
 SCRIPT = Path(__file__).resolve().parent / "evals_peers" / "fuzzy.py"
 SPEC = "llm-jp-eval-1.0"
@@ -48,11 +62,13 @@ def ours(spec: JasterSpec, answers: list[Answers], backends: tuple[Backend, ...]
     return [one.figures[backends[0]] for one in score(spec, answers, backends)]
 
 
-def timed(spec: JasterSpec, answers: list[Answers], backends: tuple[Backend, ...]) -> float:
-    """Return the CPU seconds of our scoring."""
+def timed(spec: JasterSpec, data: Path, models: int | None, backends: tuple[Backend, ...]) -> float:
+    """Return the CPU seconds of our scoring of rows that were just read."""
+    answers = read_files([data])[:models]
+    metrics._NUMBERS.clear()  # what it remembers of answers to JSTS
     gc.collect()
     began = time.process_time()
-    ours(spec, answers, backends)
+    score(spec, answers, backends)
     return time.process_time() - began
 
 
@@ -101,10 +117,11 @@ def main() -> None:
     data = Path(os.environ["WATARI_TEST_DATA"]) / "shisa-llm-jp-eval" / "predictions.jsonl.gz"
     spec = load_spec(SPEC)
     assert isinstance(spec, JasterSpec)
-    answers = read_files([data])[: 3 if options.quick else None]
+    models = 3 if options.quick else None
+    answers = read_files([data])[:models]
     repeats = options.repeats or (1 if options.quick else 7)
-    python = python_of(PEER)
-    if python is None:
+    pythons = {peer.name: python for peer in (THEN, NOW) if (python := python_of(peer)) is not None}
+    if len(pythons) < 2:
         raise SystemExit("fuzzywuzzy cannot be installed: nothing to measure against")
     sizes = (
         f"{len(answers)} runs, {sum(len(c.items) for one in answers for c in one.columns.values()):,} rows"
@@ -112,33 +129,41 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         columns = columns_of(answers, Path(folder) / "columns.json")
         seconds: dict[str, list[float]] = {name: [] for name in ("levenshtein", "difflib", "both")}
-        theirs: dict[str, list[float]] = {name: [] for name in BACKENDS}
-        versions: dict[str, str] = {}
+        theirs: dict[str, dict[str, list[float]]] = {name: {b: [] for b in BACKENDS} for name in pythons}
+        versions: dict[str, dict[str, str]] = {}
         for backend in BACKENDS:
             mine = dict(zip((one.model for one in answers), ours(spec, answers, (backend,)), strict=True))
-            hold_beside(mine, peers(python, columns, backend)["figures"])
+            for python in pythons.values():
+                hold_beside(mine, peers(python, columns, backend)["figures"])
         for _ in range(repeats):
             for backend in BACKENDS:
-                seconds[backend].append(timed(spec, answers, (backend,)))
-                told = peers(python, columns, backend)
-                theirs[backend] += told["seconds"]
-                versions = told["versions"]
-            seconds["both"].append(timed(spec, answers, BACKENDS))
-        say(f"ours {seconds}, the peer's {theirs}")
-        _claims(seconds, theirs, versions, sizes, repeats)
-        _intervals(spec, answers[:_FEW], python, Path(folder), versions, repeats)
+                seconds[backend].append(timed(spec, data, models, (backend,)))
+                for name, python in pythons.items():
+                    told = peers(python, columns, backend)
+                    theirs[name][backend] += told["seconds"]
+                    versions[name] = told["versions"]
+            seconds["both"].append(timed(spec, data, models, BACKENDS))
+        say(f"ours {seconds}, the peers' {theirs}")
+        for name in pythons:
+            _claims(name, seconds, theirs[name], versions[name], sizes, repeats)
+        python = pythons[NOW.name]
+        _intervals(spec, answers[:_FEW], python, Path(folder), versions[NOW.name], repeats)
         if not options.quick:
-            _command(data, python, columns, versions, sizes)
+            _command(data, python, columns, versions[NOW.name], sizes)
 
 
 def _claims(
+    peer: str,
     seconds: dict[str, list[float]],
     theirs: dict[str, list[float]],
     versions: dict[str, str],
     sizes: str,
     repeats: int,
 ) -> None:
-    packages = {"levenshtein": "fuzzywuzzy python-Levenshtein scipy", "difflib": "fuzzywuzzy scipy"}
+    packages = {
+        "levenshtein": "fuzzywuzzy python-Levenshtein scikit-learn scipy",
+        "difflib": "fuzzywuzzy scikit-learn scipy",
+    }
     named = {
         backend: ", ".join(f"{name} {versions[name]}" for name in of.split())
         for backend, of in packages.items()
@@ -149,11 +174,11 @@ def _claims(
     other = {name: statistics.median(values) * 1000 for name, values in theirs.items()}
     for backend in BACKENDS:
         tell(
-            f"llm-jp-eval 1.0 scores of all stored runs, {backend} ratio",
+            f"llm-jp-eval 1.0 scores of all stored runs, {backend} ratio; the peer with {peer}",
             mine[backend], other[backend], unit="ms CPU", peer_name=named[backend], sizes=sizes,
         )  # fmt: skip
     tell(
-        "llm-jp-eval 1.0 scores of all stored runs, both ratios",
+        f"llm-jp-eval 1.0 scores of all stored runs, both ratios; the peer with {peer}",
         mine["both"], sum(other.values()), unit="ms CPU", peer_name="; then ".join(named.values()), sizes=sizes,
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ that what is measured is judging: `evaluate` of the stage eval.mtbench, from its
   FastChat's way of judging (threads; 10 seconds of sleep after an error; no record): its loop, over the same prompts.
 - two kills on the way: judgments lost, answers on record that were asked again, and whether the bytes are the same.
 
-    python benchmarks/evals_judge.py [--quick] [--repeats N]
+    python benchmarks/evals_judge.py [--quick] [--repeats N] [--in-flight N]
 """
 
 from __future__ import annotations
@@ -185,9 +185,14 @@ judging(Path({str(folder)!r}), {model!r}, {judge!r}, {runs}, {concurrency})"""
 
 def main() -> None:
     """Measure, kill, count."""
-    options = arguments(__doc__)
+    options = arguments(
+        __doc__,
+        lambda parser: parser.add_argument(
+            "--in-flight", type=int, help=f"default: {CONCURRENCY}; quick: 16"
+        ),
+    )
     count, runs = (16, 2) if options.quick else (160, 5)
-    concurrency = 16 if options.quick else CONCURRENCY
+    concurrency = options.in_flight or (16 if options.quick else CONCURRENCY)
     total = count * runs * 2
     about = sizes(
         f"{count} questions x {runs} runs x 2 turns, {concurrency} in flight, 5 % 429, 2 % 500, 1 % garbage"

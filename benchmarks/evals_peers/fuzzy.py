@@ -1,4 +1,4 @@
-"""llm-jp-eval 1.0's scoring with fuzzywuzzy and scipy, in an interpreter that has them; run by ../evals_jaster.py.
+"""llm-jp-eval 1.0's scoring with fuzzywuzzy, scikit-learn and scipy, in an interpreter with these; run by ../evals_jaster.py.
 
     python fuzzy.py COLUMNS.json levenshtein|difflib REPEATS [--intervals]
 
@@ -21,6 +21,7 @@ warnings.filterwarnings("ignore")
 import numpy as np  # noqa: E402
 from fuzzywuzzy import fuzz  # noqa: E402
 from scipy.stats import bootstrap, pearsonr, spearmanr  # noqa: E402
+from sklearn.metrics import accuracy_score  # noqa: E402
 
 CATEGORIES = {"MC": ("jcommonsenseqa",), "QA": ("jemhopqa", "niilc"), "RC": ("jsquad",)}
 NLI = ("jamp", "janli", "jnli", "jsem", "jsick")
@@ -66,7 +67,7 @@ def intervals(items, columns):
     return found
 
 
-def score(model, items):
+def score(model, items, keep):
     """Return the figures of one model's columns, {dataset: [preds, golds]}, and put its items' scores into `items`."""
     figures = {}
     for dataset, (preds, golds) in model.items():
@@ -81,8 +82,9 @@ def score(model, items):
             items[dataset] = ratios
             figures[f"{dataset}_char_f1"] = mean(ratios)
         else:
-            items[dataset] = [int(p == g) for p, g in zip(preds, golds)]  # noqa: B905
-            figures[f"{dataset}_exact_match"] = mean(items[dataset])
+            figures[f"{dataset}_exact_match"] = float(accuracy_score(golds, preds))
+            if keep:  # upstream has none of items
+                items[dataset] = [int(p == g) for p, g in zip(preds, golds)]  # noqa: B905
     figures["NLI"] = mean([figures[f"{dataset}_exact_match"] for dataset in NLI])
     figures["QA"] = mean([figures["jemhopqa_char_f1"], figures["niilc_char_f1"]])
     figures["RC"] = figures["jsquad_char_f1"]
@@ -94,8 +96,6 @@ def score(model, items):
 def main():
     """Score, as often as asked."""
     path, backend, repeats = sys.argv[1:4]
-    with open(path, encoding="utf-8") as file:
-        models = json.load(file)
     if backend == "difflib":
         from difflib import SequenceMatcher
 
@@ -105,16 +105,21 @@ def main():
     wanted = "--intervals" in sys.argv
     seconds, figures, drawn = [], {}, {}
     for _ in range(int(repeats) + (not wanted)):
+        with open(
+            path, encoding="utf-8"
+        ) as file:  # anew, so that nothing of a text is known from the last time
+            models = json.load(file)
         gc.collect()
         began = time.process_time()
         for name, model in models.items():
             items = {}
-            figures[name] = score(model, items)
+            figures[name] = score(model, items, wanted)
             if wanted:
                 columns = items.pop("jsts")
                 drawn[name] = intervals(items, columns)
         seconds.append(time.process_time() - began)
-    versions = {package: version(package) for package in ("fuzzywuzzy", "python-Levenshtein", "scipy")}
+    packages = ("fuzzywuzzy", "python-Levenshtein", "scikit-learn", "scipy")
+    versions = {package: version(package) for package in packages}
     found = {
         "seconds": seconds[-int(repeats) :],
         "figures": figures,

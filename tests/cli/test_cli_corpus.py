@@ -19,17 +19,23 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+import in_process
+
 WORDS = ["山", "川", "海の", "空は", "花が", "鳥と", "風に", "月を", "本も", "水", "火", "木"]
 
 
-def watari(*words: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "watari", "corpus", *map(str, words)],
-        capture_output=True,
-        encoding="utf-8",
-        env={**os.environ, "COLUMNS": "80"},
-        check=False,
-    )
+def watari(*words: str | Path, check: bool = True, apart: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run `watari corpus`; `apart`: in a process of its own."""
+    if apart:
+        done = subprocess.run(
+            [sys.executable, "-m", "watari", "corpus", *map(str, words)],
+            capture_output=True,
+            encoding="utf-8",
+            env={**os.environ, "COLUMNS": "80"},
+            check=False,
+        )
+    else:
+        done = in_process.watari("corpus", *words)
     if check:
         assert done.returncode == 0, done.stderr
     return done
@@ -99,6 +105,7 @@ def test_the_same_command_gives_the_same_digest(corpus: Path, pages: Path, tmp_p
             "--quiet",
         ),
         *("--set", "min_characters=10", "--json"),
+        apart=True,
     )
     told = json.loads(done.stdout)
     assert told["digest"] == json.loads((corpus / "manifest.json").read_text("utf-8"))["digest"]
@@ -237,7 +244,7 @@ def test_killed_while_the_work_folder_was_removed(
 
 
 def test_a_place_that_cannot_be_written_is_one_line(pages: Path) -> None:
-    done = watari("build", "--input", pages, "--out", pages / "below", check=False)
+    done = watari("build", "--input", pages, "--out", pages / "below", check=False, apart=True)
     assert done.returncode == 1
     assert "not a directory" in done.stderr
     assert "Traceback" not in done.stderr

@@ -21,6 +21,7 @@ from watari.cli.main import app
 from watari.endpoint.replay import Script, serve
 from watari.errors import CheckFailed, DryRun, UserError
 from watari.evals.folder import read_evaluation
+from watari.evals.spec import load_spec
 
 RUNNER = CliRunner()
 SPEC = "llm-jp-eval-1.0"
@@ -77,7 +78,10 @@ def test_run_score_and_go_on(tmp_path: Path, server: tuple[str, list[Body]]) -> 
     assert read_evaluation(tmp_path / "out").about.settings["style"] == "chat"
     again = run_json(*words)
     assert (len(bodies), again["performance"]["recorded"]) == (50, 50)
-    assert again["digest"] == first["digest"]
+    assert again["evaluation_digest"] == first["evaluation_digest"]
+    assert (
+        first["digest"] == load_spec("llm-jp-eval-1.0").digest
+    )  # of the spec, as `watari eval score` has it
     assert again["models"] == first["models"]
     scored = json.loads(watari("score", SPEC, tmp_path / "out", "--json").stdout)
     assert scored["models"]["wise"]["scores"] == first["models"]["wise"]["scores"]
@@ -189,7 +193,7 @@ def test_a_model_that_is_killed_goes_on_to_the_same_digest(tmp_path: Path, tiny:
     done = _recorded(ledger)
     assert 8 <= done < 40
     again = json.loads(subprocess.run(command(out), capture_output=True, check=True).stdout)
-    assert again["digest"] == whole["digest"]
+    assert again["evaluation_digest"] == whole["evaluation_digest"]
     assert _recorded(ledger) == 40
 
 
@@ -201,3 +205,21 @@ def _recorded(ledger: Path) -> int:
             return int(base.execute("SELECT count(*) FROM attempt").fetchone()[0])
     except sqlite3.Error:
         return 0
+
+
+@pytest.mark.parametrize("place", ["/proc/watari", "file/x", "file"])
+def test_an_out_that_cannot_be_made_is_told_in_one_line(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("")
+    with serve(Script(lambda body: "2")) as listening, pytest.raises(UserError) as error:
+        watari(
+            *("run", SPEC, "--model", f"m={listening.base_url}", "--limit", "1", "--out", tmp_path / place)
+        )
+    assert str(tmp_path / place) in error.value.message
+    assert "\n" not in error.value.message
+
+
+def test_the_mend_is_written_as_the_command_line_takes_it(tmp_path: Path) -> None:
+    model = make_folder(tmp_path / "short", max_position_embeddings=8)
+    with pytest.raises(UserError, match="no prompt fits") as error:
+        watari("run", SPEC, "--model", model, "--limit", "1", "--out", tmp_path / "out")
+    assert "--set shots=0" in (error.value.mend or "")

@@ -50,7 +50,7 @@ def test_run_tells_what_was_done(toys):
 
 
 def test_run_with_settings_and_a_choice(toys):
-    told = toys.command(
+    told = toys.here(
         "run", "recipe.yaml", "--set", "a.upper=yes", "--set", "a.upper=true", "--only", "a", "-q"
     )
     assert told.returncode == 0, told.stderr
@@ -60,7 +60,7 @@ def test_run_with_settings_and_a_choice(toys):
 
 def test_a_dry_run_writes_nothing(toys):
     before = sorted(path.name for path in toys.root.iterdir())
-    told = toys.command("run", "recipe.yaml", "--dry-run")
+    told = toys.here("run", "recipe.yaml", "--dry-run")
     assert told.returncode == 0
     assert "> both   toy.join    after a, b" in told.stdout
     assert "4 to run, 0 there" in told.stdout
@@ -88,7 +88,8 @@ def test_a_dry_run_writes_nothing(toys):
 def test_mistakes_have_one_line_and_a_code(toys, change, arguments, code, told):
     if change is not None:
         (toys.root / "recipe.yaml").write_text(f"name: toy\nlanguage: ja\n{change}\n", "utf-8")
-    done = toys.command(*arguments)
+    # Those that run stages, in a process of their own: nothing but these lines may come from any of its processes.
+    done = toys.command(*arguments) if change is not None else toys.here(*arguments)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     assert told in done.stderr
@@ -97,36 +98,36 @@ def test_mistakes_have_one_line_and_a_code(toys, change, arguments, code, told):
 
 def test_plan_json_is_as_documented(toys):
     toys.run(only=["a"])
-    told = toys.command("plan", "recipe.yaml", "--json")
+    told = toys.here("plan", "recipe.yaml", "--json")
     assert told.returncode == 0, told.stderr
     found = json.loads(told.stdout)
     assert_same_form(found, documented("plan"))
     assert (found["run"], found["cached"]) == (3, 1)
     assert {stage["state"] for stage in found["stages"]} == {"cached", "run"}
-    partly = json.loads(toys.command("plan", "recipe.yaml", "--only", "a", "--json").stdout)
+    partly = json.loads(toys.here("plan", "recipe.yaml", "--only", "a", "--json").stdout)
     assert {stage["state"] for stage in partly["stages"]} == {"cached", "left out"}
 
 
 def test_show_json_is_as_documented(done):
-    told = done.command("show", "runs/toy", "--json")
+    told = done.here("show", "runs/toy", "--json")
     found = json.loads(told.stdout)
     assert_same_form(found, documented("show"))
     both = found["stages"][2]
     assert both["metrics"] == {"rows": 4}
     assert (done.root / "runs/toy" / both["artifact"]).is_dir()
-    plain = done.command("show", "runs/toy").stdout
+    plain = done.here("show", "runs/toy").stdout
     assert re.search(r"^both   toy\.join    done in \d\.\d s  rows=4$", plain, re.M)
 
 
 def test_verify_json_is_as_documented(done):
-    assert json.loads(done.command("verify", "runs/toy", "--json").stdout) == {
+    assert json.loads(done.here("verify", "runs/toy", "--json").stdout) == {
         "checked": 4,
         "missing": [],
         "faults": [],
     }
-    assert done.command("verify", "runs/toy").stdout == "4 artifacts checked, 0 faults\n"
+    assert done.here("verify", "runs/toy").stdout == "4 artifacts checked, 0 faults\n"
     (done.root / "runs/toy/stages/a/rows.parquet").write_bytes(b"x")
-    told = done.command("verify", "runs/toy", "--json")
+    told = done.here("verify", "runs/toy", "--json")
     assert told.returncode == 3
     found = json.loads(told.stdout)
     assert_same_form(found, documented("verify"))
@@ -136,13 +137,13 @@ def test_verify_json_is_as_documented(done):
 
 def test_diff_json_is_as_documented(done):
     done.run("a.limit=1", out="runs/other")
-    told = done.command("diff", "runs/toy", "runs/other", "--json")
+    told = done.here("diff", "runs/toy", "runs/other", "--json")
     assert told.returncode == 0
     found = json.loads(told.stdout)
     assert_same_form(found, documented("diff"))
     a = found["stages"][0]
     assert (a["state"], a["parameters"], a["metrics"]) == ("changed", {"limit": [1000, 1]}, {"rows": [2, 1]})
-    plain = done.command("diff", "runs/toy", "runs/other").stdout.splitlines()
+    plain = done.here("diff", "runs/toy", "runs/other").stdout.splitlines()
     assert plain[:3] == ["a: changed", "    limit: 1000 -> 1", "    rows: 2 -> 1"]
 
 
@@ -160,57 +161,51 @@ def test_clean_asks_and_no_removes_nothing(done):
     store = done.root / "runs/.store"
     before = sorted(str(path) for path in store.rglob("*"))
     for arguments in (("--dry-run",), ()):
-        told = done.command("clean", "--store", "runs/.store", *arguments)
+        told = done.here("clean", "--store", "runs/.store", *arguments)
         assert "no run refers to it" in told.stdout
         assert sorted(str(path) for path in store.rglob("*")) == before
     assert told.returncode == 1
     assert "Remove 2 folders" in told.stdout
-    told = done.command("clean", "--store", "runs/.store", "--yes")
+    told = done.here("clean", "--store", "runs/.store", "--yes")
     assert (told.returncode, "removed 2 folders" in told.stdout) == (0, True)
-    assert done.command("clean", "--store", "runs/.store").stdout == "nothing to remove\n"
-    assert done.command("verify", "runs/toy").returncode == 0
+    assert done.here("clean", "--store", "runs/.store").stdout == "nothing to remove\n"
+    assert done.here("verify", "runs/toy").returncode == 0
 
 
 @pytest.mark.parametrize(("answer", "left"), [("n\n", True), ("y\n", False)])
 def test_clean_takes_the_answer(done, answer, left):
-    import subprocess
-    import sys
-
     done.run(force=["a"])
-    process = done.popen("--version")
-    process.communicate()
-    command = [sys.executable, process.args[1], "clean", "--store", "runs/.store"]
-    told = subprocess.run(command, cwd=done.root, input=answer, text=True, capture_output=True, check=False)
+    told = done.here("clean", "--store", "runs/.store", stdin=answer)
     assert told.returncode == 0, told.stderr
     assert any((done.root / "runs/.store/replaced").iterdir()) is left
     assert ("nothing was removed" in told.stdout) is left
 
 
 def test_pack_makes_one_folder_that_can_be_moved(done):
-    told = done.command("pack", "runs/toy", "packed")
+    told = done.here("pack", "runs/toy", "packed")
     assert told.returncode == 0, told.stderr
     assert re.fullmatch(r"packed: 4 artifacts, \d+\.\d kB\n", told.stdout)
     digests = done.digests()
     shutil.rmtree(done.root / "runs")
     (done.root / "far").mkdir()
     (done.root / "packed").rename(done.root / "far/away")
-    assert done.command("verify", "far/away").stdout == "4 artifacts checked, 0 faults\n"
+    assert done.here("verify", "far/away").stdout == "4 artifacts checked, 0 faults\n"
     assert done.digests("far/away") == digests
     assert not any(
         path.is_symlink() and path.readlink().is_absolute() for path in (done.root / "far").rglob("*")
     )
     # It goes on from there, with its own store, and clean knows what it refers to.
     assert done.run(out="far/away").built == []
-    assert done.command("clean", "--store", "far/away/.store").stdout == "nothing to remove\n"
-    again = done.command("pack", "far/away", "far/away")
+    assert done.here("clean", "--store", "far/away/.store").stdout == "nothing to remove\n"
+    again = done.here("pack", "far/away", "far/away")
     assert (again.returncode, "is there already" in again.stderr) == (1, True)
 
 
 def test_pack_refuses_what_is_damaged_and_tells_what_is_not_made(done):
     done.run("count.steps=7", only=["a"])
-    assert "1 stage not made yet" in done.command("pack", "runs/toy", "packed").stdout
+    assert "1 stage not made yet" in done.here("pack", "runs/toy", "packed").stdout
     (done.root / "runs/toy/stages/a/rows.parquet").write_bytes(b"x")
-    told = done.command("pack", "runs/toy", "other")
+    told = done.here("pack", "runs/toy", "other")
     assert told.returncode == 3
     assert "watari: stage 'a': runs/toy/stages/a/rows.parquet: changed" in told.stderr
     assert not (done.root / "other").exists()
@@ -218,7 +213,7 @@ def test_pack_refuses_what_is_damaged_and_tells_what_is_not_made(done):
 
 
 def test_the_store_of_the_environment(toys, monkeypatch):
-    told = toys.command("run", "recipe.yaml", "--only", "a", "--store", "shelf", "-q")
+    told = toys.here("run", "recipe.yaml", "--only", "a", "--store", "shelf", "-q")
     assert told.returncode == 0, told.stderr
     assert (toys.root / "shelf/documents").is_dir()
-    assert str(toys.root / "shelf") in toys.command("plan", "recipe.yaml").stdout
+    assert str(toys.root / "shelf") in toys.here("plan", "recipe.yaml").stdout

@@ -82,6 +82,7 @@ def rows(out: Path, name: str) -> list[dict[str, Any]]:
     return [row for path in sorted((out / name).glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
 
 
+@pytest.mark.slow
 def test_every_row_is_accounted_for_and_neither_workers_nor_order_matter(
     made: MixedInput, reference: dict[str, str], tmp_path: Path
 ) -> None:

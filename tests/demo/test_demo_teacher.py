@@ -20,7 +20,8 @@ from watari.demo.teacher import answer, language_of, plans, segments, translated
 from watari.demo.teacher_faults import KINDS as FAULTS
 from watari.demo.teacher_faults import LONG, OF_LONG_TEXTS, Plan, planned, with_fault, written
 from watari.endpoint.replay import serving
-from watari.judge.pairwise import Winner, judge_texts, read_verdict
+from watari.judge.pairwise import Winner, read_verdict
+from watari.judge.wording import judge_texts
 from watari.synth.checks.catalogue import run_checks, turns
 from watari.synth.checks.finding import Meta
 from watari.synth.instruct_reading import read_items

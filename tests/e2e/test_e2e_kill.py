@@ -55,7 +55,7 @@ def digests(run: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=10)
 def test_twenty_kills_change_no_byte(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text(RECIPE)
     watari = Command(tmp_path)

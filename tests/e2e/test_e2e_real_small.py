@@ -9,7 +9,7 @@ import pytest
 
 from e2e_command import Command
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(minutes=19)
 
 
 def bits(run: Path, stage: str, language: str) -> float:

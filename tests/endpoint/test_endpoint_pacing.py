@@ -8,14 +8,21 @@ import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from virtual_time import run_virtual
+from watari.artifact.draws import draw_uniform
 from watari.endpoint.dispatcher import Dispatcher
+from watari.endpoint.failures import Outcome
 from watari.endpoint.http import Reply
-from watari.endpoint.settings import Limits
+from watari.endpoint.online import _Exchange
+from watari.endpoint.request import Request
+from watari.endpoint.settings import Endpoint, Limits
+from watari.errors import StageFailed
 
 Verdict = tuple[bool, Mapping[str, str]]
 Admit = Callable[[float], Verdict]
@@ -266,3 +273,134 @@ def test_tokens_a_minute_are_paced_by_what_answers_really_use() -> None:
 
     # 600 requests of 100 tokens at 1,000 tokens a second.
     assert 55 <= run_virtual(run()) <= 75
+
+
+@pytest.mark.parametrize(
+    ("limited", "headers", "held"),
+    [(1, {}, 0.0), (3, {}, 0.0), (12, {}, 0.5), (1, {"retry-after": "1"}, 1.0)],
+)
+def test_how_long_429s_as_the_very_first_outcomes_hold_the_others(
+    limited: int, headers: dict[str, str], held: float
+) -> None:
+    """One or three are the server's noise; but what it asks for is done at once."""
+    left = [headers] * limited
+    found = course(lambda now: (False, left.pop()) if left else (True, {}), 640, Limits(concurrency=32))
+    assert found.limited == limited
+    assert (
+        held <= max(np.diff(found.sent)) <= held + 0.3
+    )  # without a pause an answer is awaited, 0.1 to 0.3 s
+
+
+async def _left(dispatcher: Dispatcher, sort: str, status: int) -> None:
+    permit = await dispatcher.enter(0, 0.0)
+    dispatcher.leave(permit, sort, Reply(status, b"", {}, "", "", 0.0, 0.2))
+
+
+def test_a_pause_is_brief_where_there_is_room_to_spare() -> None:
+    async def run(*outcomes: tuple[str, int]) -> float:
+        loop = asyncio.get_running_loop()
+        dispatcher = Dispatcher(Limits(concurrency=32))
+        for outcome in outcomes:
+            await _left(dispatcher, *outcome)
+        began = loop.time()
+        await dispatcher.pause(8.0, 0.25)
+        return loop.time() - began
+
+    answered, busy, limited = ("answered", 200), ("busy", 500), ("limited", 429)
+    assert run_virtual(run()) == pytest.approx(0.25)
+    assert run_virtual(run(*[answered] * 10, busy, limited)) == pytest.approx(0.25)
+    # An outage may have begun; too many fail; too much was sent; a rate was learnt.
+    assert run_virtual(run(*[answered] * 10, *[busy] * 3)) == pytest.approx(8.0)
+    assert run_virtual(run(*[busy, answered, busy] * 6, answered)) == pytest.approx(8.0)
+    assert run_virtual(run(*[limited] * 4)) == pytest.approx(8.0)
+    assert run_virtual(run(*[answered] * 40, *[limited] * 12, answered)) == pytest.approx(8.0)
+
+
+@pytest.mark.parametrize(
+    ("limits", "seconds", "ended"),
+    [
+        # Two in flight until 1 and 4, one more waits, is let in at 1 and leaves at 3: there is room from 3 on.
+        (Limits(concurrency=2), (1.0, 4.0, 2.0), 3.0),
+        # There is room all the time, but the recipe's rate keeps the third waiting until two intervals have passed.
+        (Limits(requests_per_minute=60), (0.1, 0.1, 0.1), 2 / 0.98 + 0.1),
+    ],
+)
+def test_a_pause_ends_when_the_last_who_wants_the_room_has_it(
+    limits: Limits, seconds: tuple[float, ...], ended: float
+) -> None:
+    async def run() -> tuple[float, float]:
+        loop = asyncio.get_running_loop()
+        dispatcher = Dispatcher(limits)
+        ends = []
+
+        async def one(seconds: float) -> None:
+            permit = await dispatcher.enter(0, 0.0)
+            await asyncio.sleep(seconds)
+            dispatcher.leave(permit, "answered", Reply(200, b"", {}, "", "", 0.0, seconds))
+
+        async def rest(brief: float | None) -> None:
+            await dispatcher.pause(30.0, brief)
+            ends.append(loop.time())
+
+        await asyncio.gather(*map(one, seconds), rest(0.25), rest(None))
+        return ends[0], ends[1]
+
+    assert run_virtual(run()) == (pytest.approx(ended), pytest.approx(30.0))
+
+
+@pytest.mark.parametrize("when", [0.1, 5.0])
+def test_a_pause_ends_at_once_when_the_run_does(when: float) -> None:
+    async def run() -> float:
+        loop = asyncio.get_running_loop()
+        dispatcher = Dispatcher(Limits(concurrency=1))
+        await dispatcher.enter(0, 0.0)  # never leaves: no room to spare
+        loop.call_later(when, dispatcher.close, StageFailed("over", "again"))
+        with pytest.raises(StageFailed, match="over"):
+            await dispatcher.pause(30.0, 0.25)
+        return loop.time()
+
+    assert run_virtual(run()) == pytest.approx(when)
+
+
+def _exchange(dispatcher: Dispatcher, pauses: int, failures: int) -> _Exchange:
+    """A request that has failed so often already."""
+    endpoint = Endpoint(model="m", base_url="http://localhost:1/v1")
+    route: Any = SimpleNamespace(dispatcher=dispatcher)
+    online: Any = None
+    request = Request("u", [{"role": "user", "content": "?"}])
+    exchange = _Exchange(online, route, endpoint, request, {}, "key", 0)
+    exchange._pauses, exchange._failures = pauses, failures
+    exchange._first_sent = asyncio.get_running_loop().time()
+    return exchange
+
+
+@pytest.mark.parametrize(
+    ("before", "failures", "status", "headers", "brief"),
+    [
+        (0, 0, 429, {}, True),
+        (1, 1, 500, {}, True),
+        (2, 0, 500, {}, True),
+        (3, 1, 429, {}, True),
+        (2, 2, 500, {}, False),  # may be the request's own fault
+        (4, 0, 429, {}, False),  # that is no noise any more
+        (1, 1, 0, {}, False),  # a timeout, a connection that broke
+        (1, 1, 429, {"retry-after": "3"}, False),
+    ],
+)
+def test_what_a_failed_request_waits_while_nothing_else_is_to_be_sent(
+    before: int, failures: int, status: int, headers: dict[str, str], brief: bool
+) -> None:
+    """The last rows of a run: their back-off is a round trip instead of half a second, a second, two."""
+
+    async def run() -> float:
+        dispatcher = Dispatcher(Limits(concurrency=32))
+        for _ in range(20):
+            await _left(dispatcher, "answered", 200)
+        exchange = _exchange(dispatcher, before, failures)
+        reply = Reply(status, b"", headers, "", "", 0.0, 0.2)
+        await exchange._before_the_next(reply, Outcome("limited" if status == 429 else "busy", "failed"), 1)
+        return asyncio.get_running_loop().time()
+
+    draw = draw_uniform(before + 1, "back-off", "key")
+    whole = 3 * (1 + 0.1 * draw) if headers else draw * 0.5 * 2**before
+    assert run_virtual(run()) == pytest.approx(draw * 0.2 if brief else whole)

@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from watari.cli.evaluation.comparing import pair_json, pair_text
 from watari.cli.main import app
 from watari.errors import CheckFailed, UserError
 from watari.evals import folder
-from watari.evals.comparison import check_comparable, compare, rank, tied_letters
+from watari.evals.comparability import check_comparable
+from watari.evals.comparison import compare, rank, tied_letters
 from watari.evals.intervals import figure_of
+from watari.evals.refusal import refusal
 from watari.evals.result import Result, Unit
 from watari.evals.scoring import score_files
 
@@ -134,6 +137,92 @@ def test_nothing_in_common_is_refused() -> None:
         compare(a, b)
     with pytest.raises(UserError, match="in common"):
         rank([a, b, c])
+
+
+@pytest.mark.parametrize("items", [1, 2, 4])
+def test_a_few_questions_say_nothing_of_a_difference(items: int) -> None:
+    found = compare(result("a", [9.0] * items, categories=1), result("b", [1.0] * items, categories=1))
+    difference = found.difference
+    assert difference.value == 8.0
+    assert (difference.low, difference.high, difference.p, difference.p_t) == (None, None, None, None)
+    assert found.power is None
+    text = pair_text(found)
+    assert f"Too few questions ({items}) to say whether they differ: 5 at least are wanted." in text
+    assert "p =" not in text
+    assert pair_json(found)["too_few_questions"] is True
+    table = rank([result("a", [9.0] * items), result("b", [1.0] * items), result("c", [5.0] * items)])
+    assert {one.group for one in table.models} == {"a"}
+    assert "too few questions in common to tell 3 of 3 pairs apart" in table.notes
+
+
+def test_a_difference_that_is_the_same_everywhere_is_no_point_of_certainty() -> None:
+    found = compare(result("a", [9.0] * 8), result("b", [1.0] * 8))
+    assert (found.difference.low, found.difference.high) == (None, None)
+    assert found.difference.p == 2 / 2**8
+    assert "The difference is the same on all 8 questions (p = 0.008)." in pair_text(found)
+    same = compare(result("a", [9.0] * 8), result("b", [9.0] * 8))
+    assert "They are not told apart (p = 1.000)." in pair_text(same)
+
+
+def predictions(path: Path, shift: int = 0, **models: Sequence[str | None]) -> str:
+    rows = [
+        {"model": name, "dataset": "jnli", "i": i, "gold": f"g{i + shift}", "pred": pred}
+        for name, preds in models.items()
+        for i, pred in enumerate(preds)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    return str(path)
+
+
+def test_other_questions_under_the_same_numbers_are_refused_in_words(tmp_path: Path) -> None:
+    one = predictions(tmp_path / "a.jsonl", a=["g0"] * 6)
+    other = predictions(tmp_path / "b.jsonl", shift=1, b=["g0"] * 6)
+    with pytest.raises(UserError, match="a and b were asked other questions under the same names") as error:
+        invoke("compare", one, other)
+    assert "the right answer to jnli 0 is 'g0' in one, 'g1' in the other, and 5 more" in error.value.message
+    again = predictions(tmp_path / "c.jsonl", c=["g1"] * 6)
+    assert "questions in common" in invoke("compare", one, again)
+
+
+def test_answers_that_are_none_are_refused_as_score_refuses_them(tmp_path: Path) -> None:
+    file = predictions(tmp_path / "p.jsonl", good=["g0"] * 10, bad=["g0"] * 9 + [None])
+    (good, bad) = sorted(score_files("llm-jp-eval-1.0", [Path(file)]), key=lambda one: one.model)[::-1]
+    assert (good.invalid, bad.invalid) == (0, 1)
+    assert refusal(good) is None
+    assert refusal(bad) == "10.0 % of 10 answers are invalid"
+    with pytest.raises(CheckFailed, match=r"bad: 10\.0 % of 10 answers are invalid") as error:
+        invoke("compare", file)
+    assert error.value.mend == "compare with --max-invalid SHARE"
+    assert "note: bad: 10.0 % of 10 answers are invalid" in invoke("compare", file, "--max-invalid", "0.1")
+
+
+def test_one_benchmark_without_ratings_is_refused_as_score_refuses_it(tmp_path: Path) -> None:
+    rows = [
+        {"judge": "j", "dataset": name, "model": model, "scores": scores}
+        for model, gap in (("full", 0), ("gap", 10))
+        for name, scores in (
+            ("Rakuda", [None] * gap + [8] * (40 - gap)),
+            ("ELYZA 100", [4] * 100),
+            ("Tengu", [4] * 120),
+        )
+    ]
+    path = tmp_path / "s.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    with pytest.raises(CheckFailed, match=r"gap: Rakuda: 25\.0 % of 40 ratings are invalid"):
+        invoke("compare", str(path))
+
+
+def test_judgments_of_pairs_say_what_counts_them(tmp_path: Path) -> None:
+    row = {"question_id": 81, "model_1": "a", "model_2": "b", "g1_winner": "tie", "g2_winner": "tie"}
+    path = tmp_path / "gpt-4_pair.jsonl"
+    path.write_text(json.dumps(row) + "\n")
+    with pytest.raises(UserError, match="judgments of pairs") as error:
+        invoke("compare", str(path))
+    assert "watari eval score fastchat-mt-bench" in (error.value.mend or "")
+
+
+def invoke(*words: str) -> str:
+    return CliRunner().invoke(app, ["eval", *words], catch_exceptions=False).stdout
 
 
 def test_settings_that_differ_are_told() -> None:

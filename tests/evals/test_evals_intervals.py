@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from watari.evals.intervals import figure_of, figures_of
 from watari.evals.result import Figure, Unit
+from watari.stats.intervals import wilson
 
 
 def unit(
@@ -41,8 +42,8 @@ def test_weights_make_a_mean_of_means() -> None:
     units += [unit(str(n), 0.0, stratum="b", weight=1 / 2 / 2) for n in range(2)]
     figure = figure_of(units)
     assert figure.value == pytest.approx(0.5)
-    # Nothing varies within a stratum, and strata are not drawn.
-    assert (figure.low, figure.high) == (pytest.approx(0.5), pytest.approx(0.5))
+    # Nothing varies within a stratum, and strata are not drawn: nothing can be said.
+    assert (figure.stderr, figure.low, figure.high) == (None, None, None)
 
 
 def test_units_without_weight_count_for_nothing_unless_all_have_none() -> None:
@@ -114,16 +115,50 @@ def test_models_with_the_same_items_share_their_draws() -> None:
     assert figure_of(units, seed=1).low != one.low
 
 
-def test_a_given_value_is_kept_and_stands_within_its_interval() -> None:
+def test_a_given_value_is_kept() -> None:
     units = [unit(str(n), 0.1) for n in range(3)]
     value = (0.1 + 0.1 + 0.1) / 3
-    figure = figure_of(units, value)
-    assert figure.value == value
-    assert figure.low is not None
-    assert figure.high is not None
-    assert figure.low <= value <= figure.high
+    assert figure_of(units, value).value == value
     with pytest.raises(ValueError, match="2 values for 1"):
         figures_of([units], [1.0, 2.0])
+
+
+@pytest.mark.parametrize("items", [2, 3, 4])
+def test_a_few_items_say_nothing_of_uncertainty(items: int) -> None:
+    units = [unit(str(n), float(n)) for n in range(items)]
+    units.append(unit("invalid", None))
+    figure = figure_of(units)
+    assert (figure.stderr, figure.low, figure.high) == (None, None, None)
+    enough = figure_of([*units, *(unit(f"more {n}", 2.5) for n in range(5 - items))])
+    assert enough.low is not None
+    assert enough.high is not None
+    assert enough.low < enough.high
+
+
+def test_a_few_items_of_each_of_many_sets_are_enough_together() -> None:
+    units = [unit(str(n), float(n), stratum=name) for n in range(2) for name in "abcd"]
+    assert figure_of(units).low is not None
+    assert figure_of([u for u in units if u.stratum != "d"]).low is None
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.3, 7.0])
+def test_equal_values_have_no_interval_but_shares_wilsons(value: float) -> None:
+    units = [unit(str(n), value, run=run) for n in range(20) for run in range(2)]
+    assert figure_of(units).low is None
+    figure = figure_of(units, shares=True)
+    if value in (0.0, 1.0):
+        ends = wilson(20 * int(value), 20)
+        assert (figure.stderr, figure.low, figure.high) == (None, ends.low, ends.high)
+        assert ends.high - ends.low == pytest.approx(0.161, abs=0.001)
+    else:
+        assert (figure.low, figure.high) == (None, None)
+
+
+def test_shares_that_weigh_differently_are_worth_fewer_items() -> None:
+    units = [unit(str(n), 0.0, stratum="a", weight=0.5 / 30) for n in range(30)]
+    units += [unit(str(n), 0.0, stratum="b", weight=0.5 / 10) for n in range(10)]
+    figure = figure_of(units, shares=True)
+    assert (figure.low, figure.high) == (0.0, wilson(0, 30).high)
 
 
 def test_nothing_and_one_item_say_nothing_of_uncertainty() -> None:

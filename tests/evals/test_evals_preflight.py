@@ -122,3 +122,30 @@ def test_a_base_model_that_is_to_chat(tmp_path: Path) -> None:
     make_tokenizer(tmp_path, template=None)
     with pytest.raises(UserError, match="no chat template"):
         look(tmp_path, CHAT)
+
+
+@pytest.mark.parametrize("chat", [True, False])
+def test_a_long_prompt_is_looked_at_without_a_warning(
+    tmp_path: Path, chat: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    import logging
+
+    model = folder(tmp_path / "m")
+    told = json.loads((model / "tokenizer_config.json").read_text("utf-8"))
+    (model / "tokenizer_config.json").write_text(json.dumps(told | {"model_max_length": 4}), "utf-8")
+    found: list[str] = []
+
+    class Kept(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.append(record.getMessage())
+
+    # transformers' own logger does not hand on what it says.
+    logger = logging.getLogger("transformers")
+    handler = Kept()
+    logger.addHandler(handler)
+    try:
+        sent = look(model, [{"role": "user", "content": "long " * 50}] if chat else "long " * 50)
+    finally:
+        logger.removeHandler(handler)
+    assert len(sent.tokens) > 50
+    assert not found

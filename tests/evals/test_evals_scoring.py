@@ -29,6 +29,7 @@ def written(path: Path, *rows: Any, head: str = "") -> Path:
         ({**JUDGMENT, "user_prompt": "[指示]\n公平な"}, "stability-ja-mt-bench"),
         ({"question_id": 1, "model": "m", "turn": 1, "GPT-4": 9}, "fastchat-mt-bench"),
         ({"judge": "j", "dataset": "d", "model": "m", "scores": [1, 2]}, "shaberi"),
+        ({"question_id": 1, "model_1": "a", "model_2": "b", "g1_winner": "tie"}, "fastchat-mt-bench"),
     ],
 )
 def test_rows_say_whose_they_are(tmp_path: Path, row: dict[str, Any], spec: str) -> None:
@@ -61,7 +62,7 @@ def test_stored_files(test_data: Path) -> None:
         (b"[]", "neither predictions nor judgments"),
         (b'{"a": 1}\n', "neither predictions nor judgments"),
         (b'{"question_id": 1, "category": "c", "turns": ["q"]}\n', "neither predictions nor judgments"),
-        (b'{"question_id": 1, "g1_winner": "tie"}\n', "neither predictions nor judgments"),
+        (b'{"question_id": 1, "choices": []}\n', "neither predictions nor judgments"),
         (b'{"question_id": 1\n', r"rows\.jsonl:1: not JSON"),
         (b'{"question_id": 1, "model": "\xff"}\n', "cannot be read"),
         (b"1" * 5000 + b"\n", r"rows\.jsonl:1: not JSON|neither"),

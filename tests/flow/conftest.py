@@ -1,5 +1,6 @@
 """The toy stages: a table of them, and recipes, runs and commands made of them."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -7,10 +8,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import yaml
 
+import in_process
 import watari
 
 HERE = Path(__file__).parent
@@ -118,6 +121,13 @@ class World:
             os.killpg(process.pid, signal.SIGKILL)
             raise
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    def here(self, *arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+        """Do what `command` does in this process, which spares the start of an interpreter."""
+        from watari.flow.stages import TABLE
+
+        with contextlib.chdir(self.root), patch.dict(TABLE._modules, TOYS):
+            return in_process.watari(*arguments, stdin=stdin)
 
 
 @pytest.fixture

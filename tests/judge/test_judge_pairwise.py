@@ -20,10 +20,10 @@ from watari.judge.pairwise import (
     Reading,
     Standing,
     Winner,
-    judge_texts,
     read_verdict,
     round_robin,
 )
+from watari.judge.wording import judge_texts
 from watari.languages import languages
 
 QUESTION = [{"role": "user", "content": "空はなぜ青い？"}]

@@ -9,6 +9,7 @@ import pytest
 import scipy.stats
 
 from watari.stats.paired import (
+    PairedDifference,
     PairedStratum,
     paired_differences,
     sign_flip_p,
@@ -84,10 +85,10 @@ def test_t_p_without_spread() -> None:
 
 def test_strata_keep_their_shares() -> None:
     (found,) = paired_differences(
-        [stratum(np.array([1.0, 1.0, 1.0]), "big", 0.25), stratum(np.array([0.0, 2.0]), "small", 0.75)]
+        [stratum(np.array([1.0] * 4), "big", 0.25), stratum(np.array([0.0, 2.0]), "small", 0.75)]
     )
     assert found.value == pytest.approx(0.25 * 1 + 0.75 * 1)
-    assert found.n == 5
+    assert found.n == 6
     # Only `small` varies: 0.75 * sd / sqrt(2).
     assert found.stderr == pytest.approx(0.75 * 2**0.5 / 2**0.5)
     assert found.low == pytest.approx(0.25)
@@ -102,12 +103,13 @@ def test_pairs_side_by_side_are_as_each_alone() -> None:
 
 
 def test_clusters_that_are_not_in_common_do_not_count() -> None:
-    weights = np.array([[1.0], [1.0], [0.0], [1.0]])
+    weights = np.array([[1.0], [1.0], [0.0], [1.0], [1.0], [1.0]])
     (found,) = paired_differences(
-        [PairedStratum("", np.array([[1.0], [2.0], [1e9], [3.0]]), weights, np.ones(1))], flips=0
+        [PairedStratum("", np.array([[1.0], [2.0], [1e9], [3.0], [1.0], [3.0]]), weights, np.ones(1))],
+        flips=0,
     )
-    assert (found.value, found.n) == (pytest.approx(2.0), 3)
-    assert found.stderr == pytest.approx(1 / 3**0.5)
+    assert (found.value, found.n) == (pytest.approx(2.0), 5)
+    assert found.stderr == pytest.approx(1 / 5**0.5)
     assert found.high is not None
     assert found.high <= 3.0
 
@@ -133,3 +135,27 @@ def test_intervals_and_tests_hold_their_level() -> None:
         assert 0.035 <= np.mean([getattr(one, name) < 0.05 for one in found]) <= 0.07
     flipped = np.mean([sign_flip_p((a - b)[:, trial], seed=trial, flips=500) < 0.05 for trial in range(400)])
     assert 0.02 <= flipped <= 0.085
+
+
+@pytest.mark.parametrize("clusters", [1, 2, 3, 4])
+def test_a_few_clusters_say_nothing(clusters: int) -> None:
+    differences = np.array([1.0, 3.0, 2.0, 5.0][:clusters])
+    (found,) = paired_differences([stratum(differences)])
+    assert found == PairedDifference(pytest.approx(differences.mean()), clusters)  # type: ignore[arg-type]
+    assert found.too_few
+    (enough,) = paired_differences([stratum(np.array([1.0, 3.0, 2.0, 5.0, 4.0]))])
+    assert not enough.too_few
+    assert enough.low is not None
+
+
+@pytest.mark.parametrize("rounds", [2, 500])
+def test_equal_differences_have_no_interval_and_the_p_of_their_signs(rounds: int) -> None:
+    table = np.array([[0.1, 0.0]] * 6)
+    ones = np.ones_like(table)
+    better, same = paired_differences([PairedStratum("", table, ones, np.ones(2))], rounds=rounds, flips=0)
+    assert (better.low, better.high, better.stderr) == (None, None, None)
+    assert better.p == better.p_t == 2 / 2**6
+    assert (same.value, same.p, same.low) == (0.0, 1.0, None)
+    # Two draws may come out the same by chance: that says nothing of the data.
+    mixed = [paired_differences([stratum(np.array([0, 1.0] * 6))], rounds=2, seed=n)[0] for n in range(40)]
+    assert all(one.stderr is not None and one.p_t == mixed[0].p_t for one in mixed)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import pytest
@@ -147,19 +145,6 @@ def test_needed_words_stand_in_what_matches(pattern: str, text: str) -> None:
     assert re.search(pattern, text)
     keys = keys_of(text)
     assert all(not keys.isdisjoint(group) for group in needed_words(pattern)), needed_words(pattern)
-
-
-def test_a_row_takes_some_tens_of_microseconds() -> None:
-    prompts = [*NATIVE, *TRANSLATED]
-    route_text(prompts[0])
-    spent = []
-    for _ in range(5):
-        start = time.process_time()
-        for prompt in prompts:
-            route_text(prompt)
-        spent.append((time.process_time() - start) / len(prompts))
-    # The bar is 50 µs on a quiet machine; hard prompts like these cost more than others, a busy machine twice as much.
-    assert median(spent) < 500e-6
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import gzip
 import json
 import random
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,32 +96,41 @@ class Made:
         self.fast = load_tokenizer(self.folder)
 
 
-@pytest.fixture(scope="module", params=["mistral-v1", "mistral-v3", "llama-2"])
-def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Made:
-    root = tmp_path_factory.mktemp("extend")
-    base = base_folder(root / "base", request.param, request)
-    result = run(root / "out", base, TEXTS)
-    return Made(
-        read_spm(base / "tokenizer.model"),
-        read_spm(root / "out" / "tokenizer.model"),
-        read_graft(root / "out"),
-        root / "out",
-        result,
-    )
+Make = Callable[[str, pytest.FixtureRequest], Made]
+QUICK = {"fuzz": 100}
+"""Parameters where the certificate is not what is asked: `made` has it of every base with the stage's own fuzz."""
 
 
 @pytest.fixture(scope="module")
-def mistral(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Made:
-    root = tmp_path_factory.mktemp("extend-mistral")
-    base = base_folder(root / "base", "mistral-v1", request)
-    result = run(root / "out", base, TEXTS)
-    return Made(
-        read_spm(base / "tokenizer.model"),
-        read_spm(root / "out" / "tokenizer.model"),
-        read_graft(root / "out"),
-        root / "out",
-        result,
-    )
+def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
+    """Return a function that extends a base by its name, each once."""
+    known: dict[str, Made] = {}
+
+    def extended(name: str, request: pytest.FixtureRequest) -> Made:
+        if name not in known:
+            root = tmp_path_factory.mktemp(f"extend-{name}")
+            base = base_folder(root / "base", name, request)
+            result = run(root / "out", base, TEXTS)
+            known[name] = Made(
+                read_spm(base / "tokenizer.model"),
+                read_spm(root / "out" / "tokenizer.model"),
+                read_graft(root / "out"),
+                root / "out",
+                result,
+            )
+        return known[name]
+
+    return extended
+
+
+@pytest.fixture(scope="module", params=["mistral-v1", "mistral-v3", "llama-2"])
+def made(request: pytest.FixtureRequest, make: Make) -> Made:
+    return make(request.param, request)
+
+
+@pytest.fixture(scope="module")
+def mistral(request: pytest.FixtureRequest, make: Make) -> Made:
+    return make("mistral-v1", request)
 
 
 def fuzz(count: int, seed: int) -> Iterator[str]:
@@ -301,14 +310,14 @@ def test_metrics_tell_the_gain_and_that_english_stays(made: Made) -> None:
 def test_alignment_uses_real_pieces(
     mistral: Made, tmp_path: Path, add: int, align: int | None, added: int
 ) -> None:
-    result = run(tmp_path / "out", mistral.folder.parent / "base", TEXTS, add=add, align=align)
+    result = run(tmp_path / "out", mistral.folder.parent / "base", TEXTS, add=add, align=align, **QUICK)
     assert result.metrics["added"] == added == len(read_graft(tmp_path / "out").pieces)
     assert result.metrics["requested"] == add
 
 
 def test_too_little_text_rounds_down_to_alignment_or_says_so(mistral: Made, tmp_path: Path) -> None:
     base = mistral.folder.parent / "base"
-    result = run(tmp_path / "few", base, TEXTS, add=50_000)
+    result = run(tmp_path / "few", base, TEXTS, add=50_000, **QUICK)
     assert 0 < result.metrics["added"] < 50_000
     assert result.metrics["vocabulary"] % 64 == 0
     with pytest.raises(UserError, match="new pieces of ja that occur 2 times"):
@@ -319,7 +328,9 @@ def test_one_document_is_not_held_out_from_nothing(mistral: Made, tmp_path: Path
     row_id = "out-text-0"
     seed = next(n for n in range(1000) if draw_uint64(n, "tokenizer.extend", row_id) % extend.HELD_OUT == 0)
     text = [("ja", "".join(text for _, text in TEXTS))]
-    result = run(tmp_path / "out", mistral.folder.parent / "base", text, add=3, align=None, seed=seed)
+    result = run(
+        tmp_path / "out", mistral.folder.parent / "base", text, add=3, align=None, seed=seed, **QUICK
+    )
     assert result.metrics["documents"] == {"train": 1, "held_out": 0}
     assert "held_out" not in result.metrics["characters_per_token"]
 
@@ -333,6 +344,7 @@ def test_limits_are_kept(mistral: Made, tmp_path: Path) -> None:
         align=None,
         max_length=3,
         min_frequency=10,
+        **QUICK,
     )
     pieces = read_graft(tmp_path / "out").pieces
     joined = "".join(text for _, text in TEXTS)
@@ -343,7 +355,7 @@ def test_limits_are_kept(mistral: Made, tmp_path: Path) -> None:
 def test_template_of_the_base_goes_along(mistral: Made, tmp_path: Path) -> None:
     base = tmp_path / "base"
     write_fast_tokenizer(mistral.base, base, settings={"chat_template": "{{ messages[0].content }}"})
-    run(tmp_path / "out", base, TEXTS)
+    run(tmp_path / "out", base, TEXTS[:60], add=10, **QUICK)
     assert load_tokenizer(tmp_path / "out").chat_template == "{{ messages[0].content }}"
 
 

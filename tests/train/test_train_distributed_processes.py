@@ -26,7 +26,7 @@ from watari.errors import Interrupted, StageFailed, UserError
 from watari.train import pretrain, sft
 from watari.train.distributed.spec import Launch
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(minutes=2)
 
 GIVEN: dict[str, Any] = {
     "model": "base",

@@ -13,6 +13,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from watari.errors import UserError
+
 _TEMPORARY = re.compile(r"\..+\.[0-9]+\.tmp")
 
 
@@ -30,6 +32,19 @@ def write_bytes(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder that a person named, with those above it; one that is there will do.
+
+    Raises:
+        UserError: if it cannot be made: a file is in the way, nobody may write there.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        said = (error.strerror or str(error)).lower()
+        raise UserError(f"{path}: cannot be made: {said}", "name a folder that may be written") from None
 
 
 def remove_leftovers(root: Path) -> None:

@@ -141,6 +141,9 @@ def compare(
         list[str] | None, typer.Option("--model", help="Only these; give it twice or more.")
     ] = None,
     invalid: Annotated[str | None, typer.Option(help="Invalid ratings: drop or as-is.")] = None,
+    max_invalid: Annotated[
+        float, typer.Option("--max-invalid", help="Share of invalid rows above which a model is refused.")
+    ] = 0.05,
     seed: SeedOption = 0,
     json_output: JsonOption = False,
 ) -> None:
@@ -154,7 +157,14 @@ def compare(
     from watari.cli.evaluation.comparing import compare_command
 
     compare_command(
-        files, spec=spec, judge=judge, models=models or [], invalid=invalid, seed=seed, as_json=json_output
+        files,
+        spec=spec,
+        judge=judge,
+        models=models or [],
+        invalid=invalid,
+        max_invalid=max_invalid,
+        seed=seed,
+        as_json=json_output,
     )
 
 

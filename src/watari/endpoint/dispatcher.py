@@ -25,6 +25,9 @@ OUTAGE = 16
 PROBE_FIRST, PROBE_LONGEST = 1.0, 60.0
 """Seconds between two requests to a server that is down: doubled from the first to the longest."""
 
+IN_A_ROW = 2
+"""Failures in a row that are still taken for noise."""
+
 LOOK = 1.0
 """Seconds between two looks at whether a server that is down answers again."""
 
@@ -80,6 +83,9 @@ class Dispatcher:
         self.closed: WatariError | None = None  # what `close` was given
         self._closing = asyncio.Event()
         self._pausing = 0
+        self._resting: set[asyncio.Future[None]] = (
+            set()
+        )  # of those who pause: who may go once there is room to spare
         self._answered_at = now
         self._failures = 0  # in a row
         self._down_since = FOREVER
@@ -164,20 +170,47 @@ class Dispatcher:
                 if not future.done():
                     future.set_exception(error)
             self._waiting.clear()
+            self._wake()
             if self._timer is not None:
                 self._timer.cancel()
 
-    async def pause(self, seconds: float) -> None:
+    async def pause(self, seconds: float, brief: float | None = None) -> None:
         """Wait before a request is sent again.
+
+        A row that waits by itself makes room for others. Where nobody else wants the room, and the server only fails now
+        and then, waiting long helps nobody: the last rows of a run would keep it waiting.
+
+        Args:
+            seconds: How long at most.
+            brief: How long at least, where there is room to spare; None: as long as at most.
 
         Raises:
             WatariError: at once, when `close` is called.
         """
         self._pausing += 1
         try:
-            await self._wait_closing(seconds)
+            if brief is None or brief >= seconds:
+                await self._wait_closing(seconds)
+            else:
+                await self._wait_closing(brief)
+                if not self._spare:
+                    await self._rest(seconds - brief)
         finally:
             self._pausing -= 1
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait until there is room to spare, but no longer than so many seconds."""
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._resting.add(future)
+        try:
+            async with asyncio.timeout(seconds):
+                await future
+        except TimeoutError:
+            pass
+        finally:
+            self._resting.discard(future)
+        if self.closed is not None:
+            raise self.closed
 
     async def _wait_closing(self, seconds: float) -> None:
         try:
@@ -265,10 +298,29 @@ class Dispatcher:
         self._token_credit.take(tokens)
         return Permit(now, tokens, self._request_credit.taken, self._token_credit.taken)
 
+    @property
+    def _spare(self) -> bool:
+        """True if one more may be in flight, nobody waits to be let in, and failures are noise."""
+        return (
+            not self._waiting
+            and self.in_flight < self.concurrency.limit
+            and self._failures <= IN_A_ROW
+            and self.rate.calm
+            and self.concurrency.calm
+        )
+
+    def _wake(self) -> None:
+        for future in self._resting:
+            if not future.done():
+                future.set_result(None)
+        self._resting.clear()
+
     def _free(self) -> None:
         self.in_flight -= 1
         if self._waiting:
             self._pump()
+        if self._resting and self._spare:
+            self._wake()
 
     def _pump(self) -> None:
         """Let in whoever may go; set the timer for the next."""

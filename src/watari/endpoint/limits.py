@@ -59,6 +59,11 @@ class Concurrency:
         self._bad = self._seen = 0.0
         self._begin(-FOREVER)
 
+    @property
+    def calm(self) -> bool:
+        """True while failures are no more than noise."""
+        return not beyond_noise(self._bad, self._seen)
+
     def _begin(self, now: float) -> None:
         self._since = now
         self._answers = 0
@@ -222,13 +227,16 @@ class Rate:
 
     One 429 among many answers is the server's noise and only that request waits. When their share is above `SHARE` it is
     a storm: everything waits, and then goes on a little below the rate at which it was really let through in the seconds
-    before. The first rate is a guess and is raised quickly until the next storm; one that was confirmed is raised again only
+    before. At the very beginning, with too few outcomes for a share, `FIRST` that name no time to wait are a storm; one is not.
+    The first rate is a guess and is raised quickly until the next storm; one that was confirmed is raised again only
     after a calm, in small steps that grow.
 
     Where the pause did not help, it is doubled, and afterwards a few requests, then one, ask before the others go on.
     """
 
     SHARE = 0.08
+    ENOUGH = 12  # outcomes for a share
+    FIRST = 4
     PAUSE = 0.5
     LONGEST = 60.0
     CALM = 8.0
@@ -249,6 +257,11 @@ class Rate:
         self._late = 0.2  # seconds until a 429 comes back
         self._probes = -1  # requests that may be sent before it is known whether the pause helped; -1: it is
         self._asked_at: float | None = None
+
+    @property
+    def calm(self) -> bool:
+        """True while 429s are no more than noise: no rate was learnt from them, and nobody pauses for them."""
+        return self.bucket is None and not self._strikes and not beyond_noise(self._bad, self._seen)
 
     def ready(self, now: float) -> float:
         """Return when the next request may be sent."""
@@ -300,12 +313,19 @@ class Rate:
             return False
         self._weigh(1.0, limit)
         many = self._many(limit)
-        first = self._seen < 12 and (wait is not None or self._bad > 0.5 * self._seen)
+        first = self._seen < self.ENOUGH and (wait is not None or self._alike(limit))
         if not (many or first or (self._strikes > 1 and self._probes >= 0)):
             return False
         sure = many or self._strikes > 0
         self._storm(now, wait, sure)
         return sure
+
+    def _alike(self, limit: int) -> bool:
+        """True if the very first outcomes are 429s, and more than noise of what was sent: 429s may come long before answers."""
+        # Old outcomes fade, so that four count a little less than 4.
+        if self._bad < self.FIRST - 0.5 or self._bad <= 0.5 * self._seen:
+            return False
+        return limit > FEW or beyond_noise(self._bad, len(self._let_through) + self._bad)
 
     def _many(self, limit: int) -> bool:
         """True if 429s are more than noise.
@@ -313,7 +333,7 @@ class Rate:
         With few in flight few outcomes are looked at, and of 32 or 64 of them a share of 5 % often is 8 %: as long as no
         storm has shown that there is a cap at all, more is wanted then than that the share is above `SHARE`.
         """
-        if self._bad < 2.5 or self._bad <= self.SHARE * self._seen:
+        if self._seen < self.ENOUGH or self._bad < 2.5 or self._bad <= self.SHARE * self._seen:
             return False
         return self.bucket is not None or limit > FEW or beyond_noise(self._bad, self._seen)
 
@@ -329,7 +349,7 @@ class Rate:
             self._learn(now)
         self._resumed_at = self.paused_until
         self._probes, self._asked_at = 24 if self._strikes == 1 else 1, None
-        self._bad, self._seen = 0.0, 12.0
+        self._bad, self._seen = 0.0, float(self.ENOUGH)
         self._grow_at = self.paused_until + (self.CALM if self._settled else 0.5)
         self._step = 1.01 if self._settled else 1.25
 

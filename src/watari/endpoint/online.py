@@ -37,6 +37,9 @@ _TELL = 5.0
 """Seconds of an outage before the user is told of it."""
 _BACK_OFF, _LONGEST_BACK_OFF = 0.5, 30.0
 """Seconds: the mean of the first pause is half of it; doubled each time up to the longest (AWS's "full jitter")."""
+_BRIEF, _BRIEF_PAUSES = 2, 4
+"""Failures, and pauses with those after 429s, up to which a pause may be cut short where the server has room to spare: then
+it may be the request's own fault, or an outage."""
 
 
 @dataclass(slots=True)
@@ -347,7 +350,7 @@ class _Exchange:
                 f"after {now - self._first_sent:.0f} s; the last: {outcome.status}: {outcome.detail}",
                 number,
             )
-        await dispatcher.pause(pause)
+        await dispatcher.pause(pause, self._brief(reply))
 
     def _pause(self, reply: Reply, outcome: Outcome) -> float:
         """Return the seconds that this request waits by itself; what all wait for is the dispatcher's affair."""
@@ -358,6 +361,15 @@ class _Exchange:
             return draw * _backed_off(self._pauses)
         # Never before it was asked for, not all in the same moment, and not for ever at the pace of a server that says 0.
         return asked * (1 + 0.1 * draw) + (draw * _backed_off(self._pauses - 4) if self._pauses > 4 else 0.0)
+
+    def _brief(self, reply: Reply) -> float | None:
+        """Return the seconds after which this request may go where there is room to spare: about a round trip."""
+        if self._failures > _BRIEF or self._pauses > _BRIEF_PAUSES:
+            return None
+        if not reply.status or retry_after(reply.headers, reply.sent) is not None:
+            return None
+        longest = min(_BACK_OFF, self._route.dispatcher.latency or _BACK_OFF)
+        return draw_uniform(self._pauses, "back-off", self._key) * longest
 
     def _unreachable(self, outcome: Outcome) -> None:
         """Raise if there is no use in waiting for a server that nobody can connect to."""

@@ -7,14 +7,14 @@ counts. Specs and judges are never mixed: judges agree on ranks, not on levels (
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from watari.errors import UserError
-from watari.evals.intervals import figure_of
+from watari.evals.comparability import check_comparable, notes_of, overall_of
 from watari.evals.pairing import cells_of, common_only, counted, normalised, run_scores
-from watari.evals.refusal import refusal
+from watari.evals.refusal import LIMIT, refusal
 from watari.evals.result import Figure, Result, Unit
 from watari.stats.paired import PairedDifference, paired_differences
 from watari.stats.power import Power, power_of
@@ -38,7 +38,8 @@ class Comparison:
         only_a, only_b: Items that only one of them was asked.
         unpaired: (item, turn)s asked of both that have no valid score of one.
         categories: The same for each category that has something in common.
-        power: What would separate a difference of this size; None where nothing is known of the variance.
+        power: What would separate a difference of this size; None where nothing is known of the variance, or the
+            questions are too few.
         notes: What a reader must be told.
     """
 
@@ -106,36 +107,6 @@ class Ranking:
     notes: tuple[str, ...] = ()
 
 
-def check_comparable(results: Sequence[Result]) -> None:
-    """Refuse results that are not on one scale.
-
-    Raises:
-        UserError: for several specs, judges, or settings that change scores; for one model twice; for fewer than two.
-    """
-    specs = sorted({result.spec for result in results})
-    if len(specs) > 1:
-        raise UserError(
-            f"scores of different specs cannot be compared: {', '.join(specs)}",
-            "give files of one spec, or score all of them by one with --spec",
-        )
-    judges = sorted({result.judge or "no judge" for result in results})
-    if len(judges) > 1:
-        raise UserError(
-            f"scores of different judges are never mixed: {', '.join(judges)}",
-            "choose one with --judge; `watari eval judges` shows how far they agree",
-        )
-    models = [result.model for result in results]
-    if twice := sorted({model for model in models if models.count(model) > 1}):
-        raise UserError(f"{twice[0]}: this model is there twice", "rename one, or leave its file out")
-    if len(models) < 2:
-        raise UserError(
-            f"one model only: {models[0]}" if models else "no model at all",
-            "give a second file, or one that holds several models",
-        )
-    if empty := [result.model for result in results if _overall(result).value is None]:
-        raise UserError(f"{empty[0]}: nothing valid to compare", "leave it out: --model chooses")
-
-
 def compare(a: Result, b: Result, *, seed: int = 0, rounds: int = ROUNDS) -> Comparison:
     """Return the paired comparison of two models.
 
@@ -186,13 +157,28 @@ def compare(a: Result, b: Result, *, seed: int = 0, rounds: int = ROUNDS) -> Com
         only_b,
         len((asked[0] & asked[1]) - common),
         {name: part for name, part in parts.items() if part is not None},
-        power_of(run_scores(a, b), difference.value),
-        _notes([a, b]),
+        None if difference.too_few else power_of(run_scores(a, b), difference.value),
+        notes_of([a, b]),
     )
 
 
-def rank(results: Sequence[Result], *, seed: int = 0, rounds: int = ROUNDS, level: float = LEVEL) -> Ranking:
+def rank(
+    results: Sequence[Result],
+    *,
+    seed: int = 0,
+    rounds: int = ROUNDS,
+    level: float = LEVEL,
+    limit: float | None = LIMIT,
+) -> Ranking:
     """Return the table of some models, best first, with groups that are not told apart at a family-wise level.
+
+    Pairs with too few questions in common are not told apart; a note says how many.
+
+    Args:
+        results: Of one spec and judge.
+        seed, rounds: Of the bootstrap.
+        level: Of all pairs at once.
+        limit: Share of invalid units above which a model is refused; None: none is.
 
     Raises:
         UserError: if they are not on one scale, two of them have nothing in common, or there are more than `MOST`.
@@ -202,7 +188,7 @@ def rank(results: Sequence[Result], *, seed: int = 0, rounds: int = ROUNDS, leve
         raise UserError(
             f"{len(results)} models are too many for a table of pairs", "choose some with --model"
         )
-    best_first = sorted(results, key=lambda result: (-(_overall(result).value or 0.0), result.model))
+    best_first = sorted(results, key=lambda result: (-(overall_of(result).value or 0.0), result.model))
     pairs = _pairs(best_first, seed, rounds)
     order = list(pairs)
     p_values = [_p(pairs[pair]) for pair in order]
@@ -213,7 +199,7 @@ def rank(results: Sequence[Result], *, seed: int = 0, rounds: int = ROUNDS, leve
         best_first[0].spec,
         best_first[0].judge,
         tuple(
-            Ranked(result.model, _overall(result), group, (0, place) not in apart, refusal(result))
+            Ranked(result.model, overall_of(result), group, (0, place) not in apart, _refused(result, limit))
             for place, (result, group) in enumerate(zip(best_first, groups, strict=True))
         ),
         tuple(
@@ -223,8 +209,17 @@ def rank(results: Sequence[Result], *, seed: int = 0, rounds: int = ROUNDS, leve
             for (one, other), p in zip(order, adjusted, strict=True)
         ),
         level,
-        _notes(best_first),
+        (*notes_of(best_first), *_too_few(pairs.values())),
     )
+
+
+def _refused(result: Result, limit: float | None) -> str | None:
+    return None if limit is None else refusal(result, limit)
+
+
+def _too_few(pairs: Collection[PairedDifference]) -> list[str]:
+    few = sum(pair.too_few for pair in pairs)
+    return [f"too few questions in common to tell {few:,} of {len(pairs):,} pairs apart"] if few else []
 
 
 def tied_letters(results: Sequence[Result], *, seed: int = 0, level: float = LEVEL) -> dict[str, str]:
@@ -286,19 +281,3 @@ def _mean_on(strata: Sequence[Any], model: int) -> float:
             parts.append((float(paired.shares[0]), math.fsum(w * v for w, v in rows) / whole))
     total = math.fsum(share for share, _ in parts)
     return math.fsum(share * mean for share, mean in parts) / total
-
-
-def _overall(result: Result) -> Figure:
-    return result.figures.get(result.overall) or figure_of(result.units, rounds=0)
-
-
-def _notes(results: Sequence[Result]) -> tuple[str, ...]:
-    notes = [f"{result.model}: {why}" for result in results if (why := refusal(result)) is not None]
-    keys = sorted({key for result in results for key in result.settings})
-    for key in keys:
-        found = [result.settings.get(key) for result in results]
-        said = {str(value) for value in found}
-        # Lists and maps are facts of the model (means of its runs), not settings.
-        if len(said) > 1 and not any(isinstance(value, list | tuple | dict) for value in found):
-            notes.append(f"settings differ: {key}: {', '.join(sorted(said))}")
-    return tuple(notes)

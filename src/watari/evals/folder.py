@@ -16,12 +16,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from watari.artifact.kinds import Kind
 from watari.errors import UserError
 from watari.evals.preflight import FILE as PROMPTS
 from watari.evals.preflight import Sent, Token, write_preflight
+from watari.evals.typed_rows import json_of, lines_of, made, rows_of
 
 if TYPE_CHECKING:
     from watari.evals.result import Result
@@ -32,8 +33,6 @@ GENERATIONS = "generations.parquet"
 JUDGMENTS = "judgments.parquet"
 
 Row = dict[str, Any]
-T = TypeVar("T")
-_NULLABLE = ("rating", "judge", "text", "bos", "bos_count")
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +191,7 @@ def write_evaluation(
     from watari.artifact import atomic
     from watari.artifact.rows import write_rows
 
-    out.mkdir(parents=True, exist_ok=True)
+    atomic.make_folder(out)
     write_rows(out / GENERATIONS, Kind.GENERATIONS, (_plain(one) for one in evaluation.generations))
     if evaluation.judgments or evaluation.about.judge is not None:
         write_rows(out / JUDGMENTS, Kind.JUDGMENTS, (_plain(one) for one in evaluation.judgments))
@@ -221,7 +220,7 @@ def read_about(folder: Path) -> About:
     Raises:
         UserError: if it is none, or its `evaluation.json` is broken.
     """
-    return _made(About, _json(folder / ABOUT), folder / ABOUT)
+    return made(About, json_of(folder / ABOUT), folder / ABOUT)
 
 
 def read_evaluation(folder: Path) -> Evaluation:
@@ -233,9 +232,9 @@ def read_evaluation(folder: Path) -> Evaluation:
     about = read_about(folder)
     return Evaluation(
         about,
-        tuple(_made(Item, row, place) for row, place in _lines(folder / ITEMS)),
-        tuple(_rows(Generation, folder / GENERATIONS)),
-        tuple(_rows(Judgment, folder / JUDGMENTS)) if (folder / JUDGMENTS).is_file() else (),
+        tuple(made(Item, row, place) for row, place in lines_of(folder / ITEMS)),
+        tuple(rows_of(Generation, folder / GENERATIONS)),
+        tuple(rows_of(Judgment, folder / JUDGMENTS)) if (folder / JUDGMENTS).is_file() else (),
         tuple(_prompts(folder / PROMPTS)) if (folder / PROMPTS).is_file() else (),
     )
 
@@ -271,70 +270,10 @@ def _plain(record: Any) -> Row:
 
 
 def _prompts(path: Path) -> Iterable[Sent]:
-    found = _json(path)
+    found = json_of(path)
     if not isinstance(found, dict):
         raise UserError(f"{path}: not an object with a prompt a name")
     for row in found.values():
         tokens = row.get("tokens") if isinstance(row, dict) else None
-        made = tuple(_made(Token, token, path) for token in tokens or ())
-        sent = _made(Sent, row, path)
-        yield replace(sent, tokens=made, prompt=row.get("prompt"))
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path.parent}: no evaluation: it has no {path.name}") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from None
-
-
-def _lines(path: Path) -> Iterable[tuple[Any, str]]:
-    try:
-        lines = path.read_text("utf-8").split("\n")  # splitlines would also break at U+2028
-    except FileNotFoundError:
-        raise UserError(f"{path.parent}: its {path.name} is missing", "run the evaluation again") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from None
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            yield json.loads(line), f"{path}:{number}"
-        except ValueError as error:
-            raise UserError(f"{path}:{number}: not JSON: {error}") from None
-
-
-def _rows(model: type[T], path: Path) -> Iterable[T]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if not path.is_file():
-        raise UserError(f"{path.parent}: its {path.name} is missing", "run the evaluation again")
-    try:
-        for batch in pq.ParquetFile(path).iter_batches(batch_size=2048):
-            for row in batch.to_pylist():
-                yield _made(model, row, path)
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from None
-
-
-def _made(model: type[T], row: Any, place: Path | str) -> T:
-    """Return a row as its dataclass: unknown columns are passed over, lists become tuples, null stays only where it may."""
-    if not isinstance(row, dict):
-        raise UserError(f"{place}: not an object: {row!r:.60}")
-    known = {one.name for one in fields(model)}  # type: ignore[arg-type]
-    given = {
-        name: _tuples(value)
-        for name, value in row.items()
-        if name in known and (value is not None or name in _NULLABLE)
-    }
-    try:
-        return model(**given)
-    except TypeError as error:
-        raise UserError(f"{place}: {str(error).split('__init__() ')[-1]}") from None
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+        read = tuple(made(Token, token, path) for token in tokens or ())
+        yield replace(made(Sent, row, path), tokens=read, prompt=row.get("prompt"))

@@ -14,14 +14,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from watari.endpoint.settings import Endpoint
 from watari.errors import UserError
-from watari.generate.prompting import Prompt, encode, judge_bos
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a folder is read, and answers are scored, without any of these
     from transformers import PreTrainedTokenizerBase
 
+    from watari.endpoint.settings import Endpoint
     from watari.generate.local import LocalModel
+    from watari.generate.prompting import Prompt
 
 FILE = "prompts.json"
 MEANING = (
@@ -90,6 +90,8 @@ def preflight(
     Raises:
         UserError: if there is no tokenizer, a conversation is asked and there is no template, or it refuses it.
     """
+    from watari.endpoint.settings import Endpoint
+
     if isinstance(model, Endpoint):
         return [_unseen(model, name, item, prompt) for name, (item, prompt) in prompts.items()]
     if isinstance(model, Path):
@@ -117,7 +119,7 @@ def refuse(sent: Sequence[Sent], model: str) -> None:
         others = f" (and of {len(failed) - 1} more)" if len(failed) > 1 else ""
         raise UserError(
             f"{model}: the prompt of {first.name}{others}: {first.found}; {MEANING}",
-            f"{first.mend}; if it was trained so, set `on_bos: tell`",
+            f"{first.mend}; if it was trained so: --set on_bos=tell, in a recipe `on_bos: tell`",
         )
 
 
@@ -157,6 +159,8 @@ def _seen(
     prompt: Prompt,
     inside: int,
 ) -> Sent:
+    from watari.generate.prompting import encode, judge_bos
+
     encoded = encode(tokenizer, prompt)
     names: list[Any] = list(tokenizer.convert_ids_to_tokens(encoded.ids))
     found, mend = judge_bos(tokenizer, encoded.ids, ends=ends, chat=encoded.chat, inside=inside)

@@ -23,7 +23,9 @@ class Unit:
         run: From 0 (FastChat's choice).
         value: Its score on the spec's scale; None if it is invalid (unreadable rating, -1, no score).
         weight: Of its value in the overall figure (overall = sum of weight x value over sum of weight); 0: in none.
-        reason: Why it is invalid; "" otherwise.
+        reason: Why it is invalid; "" otherwise. An invalid one may have a value all the same: jaster counts an answer that
+            is missing as wrong, `as-is` averages in what is stored.
+        content: What tells its question from another one of the same name, as far as that is known: the gold answer.
     """
 
     item: str
@@ -34,6 +36,12 @@ class Unit:
     value: float | None
     weight: float = 1.0
     reason: str = ""
+    content: str = ""
+
+    @property
+    def invalid(self) -> bool:
+        """Whether there is no score, or one that stands for none."""
+        return self.value is None or self.reason != ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,5 +101,5 @@ class Result:
 
     @property
     def invalid(self) -> int:
-        """Units without a value."""
-        return sum(unit.value is None for unit in self.units)
+        """Units that are invalid, be they left out, counted as wrong or averaged in as they are."""
+        return sum(unit.invalid for unit in self.units)

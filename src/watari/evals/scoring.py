@@ -176,8 +176,10 @@ def _by_form(rows: Sequence[Any]) -> str | None:
         return "lm-evaluation-harness"
     if (name := _jaster(rows, first)) is not None:
         return name
-    if {"turns", "choices", "g1_winner"} & set(first):
-        return None  # questions, answers, judgments of pairs: nothing there is a score
+    if {"g1_winner", "g2_winner"} & set(first):
+        return "fastchat-mt-bench"
+    if {"turns", "choices"} & set(first):
+        return None  # questions, answers: nothing there is a score
     if "question_id" in first:
         japanese = any(
             _says(row, "user_prompt", "[指示]") or _says(row, "judgment", "[[評価") for row in rows

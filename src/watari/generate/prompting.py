@@ -25,7 +25,7 @@ def encode(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> Encoded:
         UserError: if there is no template, it refuses the messages, or the prompt has no token.
     """
     if isinstance(prompt, str):
-        ids = list(tokenizer.encode(prompt))
+        ids = list(tokenizer.encode(prompt, verbose=False))
         end = tokenizer.eos_token_id
         if len(ids) > 1 and ids[-1] == end and not prompt.endswith(str(tokenizer.eos_token)):
             ids.pop()  # a tokenizer that ends every text would end this one before it is completed

@@ -160,5 +160,8 @@ def encode_prompt(
 
 
 def encode_text(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """Return the token ids of a rendered text; its special tokens are read, none is added."""
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    """Return the token ids of a rendered text; its special tokens are read, none is added.
+
+    A text longer than the tokenizer's own limit is no matter here: whoever generates says what does not fit.
+    """
+    return list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])

@@ -9,20 +9,16 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
-from importlib import resources
 from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from watari.artifact.hashing import hash_json
 from watari.endpoint.request import TRUNCATED, AskFailed, Asks, Request
 from watari.endpoint.settings import Endpoint
-from watari.errors import UserError
 from watari.generate.answerer import Messages
+from watari.judge.wording import BASE, judge_texts
 from watari.languages.prompts import language_name
 
 Form = Literal["brackets", "json"]
@@ -30,10 +26,8 @@ Form = Literal["brackets", "json"]
 
 PURPOSE = "judge"
 MAX_TOKENS = 1024
-_BASE = "en"
 _BRACKETS = re.compile(r"\[\[\s*([ABC])\s*\]\]")
 _FENCED = re.compile(r"\A\s*```(?:json)?\s*\n(.*?)\n?```\s*\Z", re.S)
-_FIELDS = ("conversation", "answer_a", "answer_b", "language")
 
 
 class Winner(StrEnum):
@@ -50,54 +44,6 @@ class Winner(StrEnum):
 
 
 _LETTERS = {"A": Winner.A, "B": Winner.B, "C": Winner.TIE, "TIE": Winner.TIE}
-
-
-class JudgeTexts(BaseModel):
-    """What a judge is asked with.
-
-    Args:
-        language: That the words are in.
-        version: Hash of the words.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    language: str
-    system: str
-    request: str
-    request_json: str
-    roles: dict[str, str]
-    version: str
-
-
-@cache
-def judge_texts(language: str) -> JudgeTexts:
-    """Return the wording for answers in a language; English where a language has none of its own.
-
-    Raises:
-        UserError: if its file is broken.
-    """
-    import yaml
-
-    folder = resources.files("watari.languages") / "prompts"
-    code = language if (folder / f"judge-{language}.yaml").is_file() else _BASE
-    file = folder / f"judge-{code}.yaml"
-    content = yaml.safe_load(file.read_text("utf-8"))
-    try:
-        texts = JudgeTexts(**content, language=code, version=hash_json(content)[:12])
-    except (ValidationError, TypeError) as error:
-        said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise UserError(f"languages/prompts/{file.name}: {said}") from None
-    for name in ("request", "request_json"):
-        for field in _FIELDS[:3]:
-            if getattr(texts, name).count(f"{{{field}}}") != 1:
-                raise UserError(f"languages/prompts/{file.name}: {name}: wants {{{field}}} once")
-    return texts
-
-
-def judge_versions(languages: Iterable[str]) -> dict[str, str]:
-    """Return the versions of the wordings that answers in some languages are judged with, as a dataset card names them."""
-    texts = [judge_texts(language) for language in languages]
-    return {f"judge-{one.language}": one.version for one in texts}
 
 
 def read_verdict(text: str, form: Form = "brackets") -> Winner | None:
@@ -249,7 +195,7 @@ class PairwiseJudge:
 
         if self._language in languages():
             names = load_language(self._language).name
-            return names.get(self._texts.language, names.get(_BASE, self._language))
+            return names.get(self._texts.language, names.get(BASE, self._language))
         return language_name(self._language)
 
     async def _ask(self, conversation: Messages, first: str, second: str, row: str) -> Reading:

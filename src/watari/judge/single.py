@@ -105,7 +105,7 @@ class SingleJudge:
                 f"judge {endpoint.label} completes texts and answers no conversations", "set `api: chat`"
             )
         self._asking = asking
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._read = read
         self._reask = reask
         own = endpoint.sampler.body()
@@ -143,7 +143,7 @@ class SingleJudge:
             again=again,
         )
         try:
-            answer = await self._asking.ask(self._endpoint, request)
+            answer = await self._asking.ask(self.endpoint, request)
         except AskFailed as failed:
             return Opinion(named, None, problem=failed.code, failed=failed.code == GAVE_UP)
         read = self._read(answer.text)

@@ -7,6 +7,12 @@ Three answers, which agree where there is much data:
   rule. Its null hypothesis is the stricter one, that the two are exchangeable.
 - `p_t`: Student's t of the difference over its clustered (linearised) standard error. It has no floor, so it is what
   corrections over many pairs are made with.
+
+What the data cannot say is not said:
+- Below `FEWEST` clusters (over several strata: below `FEWEST` - 1 degrees of freedom) there is no interval and no p: of
+  three questions no test comes below 0.25 by itself, and a bootstrap that says [0, 0] or 0.001 is wrong.
+- Where all differences (of each stratum) are the same, their spread is not known: no interval, and each p is that of the
+  sign flips.
 """
 
 from __future__ import annotations
@@ -21,6 +27,7 @@ from watari.artifact.draws import generator
 from watari.stats.intervals import student_t_tail
 from watari.stats.resampling import (
     CONFIDENCE,
+    FEWEST,
     ROUNDS,
     Floats,
     Stratum,
@@ -32,6 +39,7 @@ from watari.stats.resampling import (
 
 FLIPS = 20_000
 _EXACT = 14
+_SAME = 1e-12
 _CELLS = 2_000_000
 
 
@@ -79,8 +87,8 @@ class PairedDifference:
     Args:
         value: The difference of the means.
         n: Clusters.
-        stderr: Clustered standard error; None, as all below, where there is no stratum with two clusters.
-        low, high: Ends of the bootstrap interval.
+        stderr: Clustered standard error; None, as all below, where there are too few clusters.
+        low, high: Ends of the bootstrap interval; None, as the standard error, where all differences are the same.
         p: Two-sided, of the same draws.
         p_permutation: Two-sided, of sign flips.
         p_t: Two-sided, of Student's t.
@@ -94,6 +102,11 @@ class PairedDifference:
     p: float | None = None
     p_permutation: float | None = None
     p_t: float | None = None
+
+    @property
+    def too_few(self) -> bool:
+        """Whether there are too few clusters to say anything."""
+        return self.p is None
 
 
 def paired_differences(
@@ -128,10 +141,14 @@ def paired_differences(
     found = []
     for pair in range(added.shape[1]):
         value, n = math.fsum(added[:, pair].tolist()), int(counts[:, pair].sum())
-        if not freedom[pair]:
+        if freedom[pair] < FEWEST - 1:
             found.append(PairedDifference(value, n))
             continue
         stderr = math.sqrt(math.fsum(variances[:, pair].tolist()))
+        if stderr <= _SAME * float(np.abs(added[:, pair]).max()):
+            p = sign_flip_p(added[:, pair], seed=seed, flips=flips or FLIPS)
+            found.append(PairedDifference(value, n, p=p, p_permutation=p, p_t=p))
+            continue
         found.append(
             PairedDifference(
                 value,

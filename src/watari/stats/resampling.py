@@ -9,6 +9,10 @@ Choices:
 - A draw is its counts, so that all figures of a stratum are two matrix products. Scores are rounded to fixed-point
   integers first (error below 1e-9 of the largest): every sum is then exact, hence the same bits on any machine, with
   any number of BLAS threads.
+- Of few clusters, or of equal values, a bootstrap says [0, 0]: a false certainty. So there is no interval below `FEWEST`
+  clusters (over several strata: below `FEWEST` - 1 degrees of freedom, clusters less strata), nor where no draw differs
+  from another (`interval_says`). With 4 clusters a 95 % percentile interval of normal values holds the truth in 79 of
+  100 cases, with 3 in 74.
 """
 
 from __future__ import annotations
@@ -24,6 +28,8 @@ import numpy.typing as npt
 from watari.artifact.draws import generator
 
 ROUNDS = 2000
+FEWEST = 5
+"""Clusters that an interval, or a test, takes."""
 CONFIDENCE = 0.95
 _STAGE = "stats.resampling"
 _CELLS = 2_000_000  # counts held at a time: 16 MB
@@ -114,6 +120,16 @@ def percentile_interval(draws: Floats, *, confidence: float = CONFIDENCE) -> tup
         after = min(first + 1, rounds - 1)
         ends.append(ordered[:, first] + (ordered[:, after] - ordered[:, first]) * (place - first))
     return rows.std(axis=1, ddof=1), ends[0], ends[1]
+
+
+def interval_says(low: float, high: float, freedom: int) -> bool:
+    """Return whether an interval says anything.
+
+    Args:
+        low, high: Its ends.
+        freedom: Clusters with something valid, less the strata that they stand in.
+    """
+    return freedom >= FEWEST - 1 and high - low > 1e-12 * max(abs(low), abs(high), 1e-280)
 
 
 def sorted_places(ids: Sequence[str]) -> dict[str, int]:

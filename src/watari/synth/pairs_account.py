@@ -18,7 +18,7 @@ from watari.artifact.hashing import hash_json
 from watari.artifact.kinds import Kind
 from watari.artifact.rows import ROWS, Ledger, Row, RowWriter
 from watari.generate.answerer import Answerer
-from watari.judge.pairwise import judge_versions
+from watari.judge.wording import judge_versions
 from watari.synth.dataset_facts import write_stage_facts
 from watari.synth.lengths import Lengths
 from watari.synth.paired import Paired, Side

@@ -13,7 +13,7 @@ from watari.artifact.dataset_facts import ModelFact, RowCounts, meta_fields
 from watari.artifact.kinds import Kind
 from watari.artifact.rows import ROWS, Ledger, Row, RowWriter
 from watari.generate.answerer import Answerer
-from watari.judge.pairwise import judge_versions
+from watari.judge.wording import judge_versions
 from watari.synth.dataset_facts import write_stage_facts
 from watari.synth.respond_params import KIND, Params
 from watari.synth.respondent import Answered, kept_row

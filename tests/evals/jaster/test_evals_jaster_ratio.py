@@ -9,12 +9,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from watari.evals.jaster import processing, rows
+from watari.evals.jaster.blocks import matching_characters
 from watari.evals.jaster.lcs import lcs_lengths
+from watari.evals.jaster.processing import processed
 from watari.evals.jaster.ratio import (
     BACKENDS,
-    matching_characters,
     other_backend,
-    processed,
     token_sort_ratios,
 )
 
@@ -50,6 +51,11 @@ def by_hand(pred: str, gold: str, backend: str) -> int:
 
 def ratios(pairs, backend):
     return token_sort_ratios([p for p, _ in pairs], [g for _, g in pairs], (backend,))[backend].tolist()
+
+
+def words_of(texts):
+    found = processed(texts)
+    return [found.text(place) for place in range(len(texts))]
 
 
 few = st.text(alphabet="ab", max_size=12)
@@ -120,18 +126,59 @@ def test_lengths_at_the_edges_of_words(size):
     texts = ["ab" * size, "ba" * size, "a" * size, "b" + "a" * (size - 1), "c" * size, ""]
     every = [(i, j) for i in range(len(texts)) for j in range(len(texts))]
     found = lcs_lengths(texts, np.array([i for i, _ in every]), np.array([j for _, j in every]))
-    assert found.tolist() == [lcs(texts[i], texts[j]) for i, j in every]
+    # Neither order nor a text beside itself needs the table that is slow to fill.
+    known = {
+        (i, j): len(texts[i]) if i == j else lcs(texts[i], texts[j])
+        for i in range(len(texts))
+        for j in range(i, len(texts))
+    }
+    assert found.tolist() == [known[min(pair), max(pair)] for pair in every]
 
 
 def test_every_character_is_processed_as_fuzzywuzzy_does():
     every = [f"a{chr(code)}B {chr(code)}" for code in range(sys.maxunicode + 1)]
-    assert processed(every) == [sorted_words(text) for text in every]
+    assert words_of(every) == [sorted_words(text) for text in every]
+
+
+@given(st.lists(st.one_of(some, anything, st.text(alphabet="ab \n.", max_size=40), st.just("")), max_size=8))
+@example(["ab a abc abb", "", "b a", " ", "é b a"])
+@example(["ΑΣ Σ", "İ a"])
+def test_words_are_sorted_as_fuzzywuzzy_does(texts):
+    assert words_of(texts) == [sorted_words(text) for text in texts]
+
+
+def test_characters_in_lower_case_without_those_that_hang_on_others():
+    # One text with a capital sigma or a dotted I has all texts processed the long way: so here are all without.
+    every = [chr(code) for code in range(sys.maxunicode + 1) if code not in (0x3A3, 0x130)]
+    for text in (f"a{''.join(every)}", " ".join(every[::-1])):
+        assert words_of([text]) == [sorted_words(text)]
 
 
 def test_halves_of_surrogate_pairs_are_characters():
     pairs = [("a\ud83d", "a\ud83db"), ("\ud83d", "\ude00")]
     for backend in BACKENDS:
         assert ratios(pairs, backend) == [by_hand(*pair, backend) for pair in pairs]
+
+
+@settings(max_examples=30)
+@given(pairs=pairs_of)
+def test_many_pairs_are_compared_in_parts(pairs):
+    with pytest.MonkeyPatch.context() as patch:
+        for name, size in (("_SLOTS", 2), ("_ROWS", 60), ("_PIECE", 20)):
+            patch.setattr(rows, name, size)
+        for backend in BACKENDS:
+            assert ratios(pairs, backend) == [by_hand(*pair, backend) for pair in pairs]
+
+
+def test_no_block_goes_on_in_the_next_pair():
+    pairs = [("cda", "cdab"), ("bxy", "xyzb")]
+    assert ratios(pairs, "difflib") == [by_hand(*pair, "difflib") for pair in pairs] == [86, 57]
+
+
+def test_more_words_than_numbers_are_sorted_too(monkeypatch):
+    monkeypatch.setattr(processing, "_MANY", 3)
+    texts = ["b a", "abc abd ab", "", "c"]
+    assert words_of(texts) == [sorted_words(text) for text in texts]
 
 
 def test_known_values():

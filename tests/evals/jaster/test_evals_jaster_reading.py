@@ -108,7 +108,7 @@ def test_the_first_of_two_answers_stays(tmp_path):
     rows = [ROW, ROW, ROW | {"pred": "yes"}, ROW | {"run": 1}, ROW | {"i": 1}]
     column = read_files([write(tmp_path / "rows.jsonl", rows)])[0].columns["jnli"]
     assert column.preds == ["no", "no", "no"]
-    assert (column.items, column.runs) == (["0", "0", "1"], [0, 1, 0])
+    assert (column.items, column.runs) == (["0", "1", "0"], [0, 0, 1])
     assert (column.twice, column.differing) == (2, 1)
 
 
@@ -183,3 +183,26 @@ def test_a_model_has_one_file_of_outputs(tmp_path):
     rows = write(tmp_path / "rows.jsonl", [ROW])
     with pytest.raises(UserError, match="another file has answers of m"):
         read_files([rows, one])
+
+
+def test_the_order_of_rows_is_no_matter(tmp_path):
+    rows = [ROW | {"i": i, "gold": f"g{i}", "pred": None if i == 10 else str(i)} for i in (10, 2, 7, 1)]
+    rows.append(ROW | {"i": "a", "run": 0})
+    rows.append(ROW | {"i": 2, "run": 1})
+    (one,), (other,) = (
+        read_files([write(tmp_path / f"{n}.jsonl", some)]) for n, some in enumerate((rows, rows[::-1]))
+    )
+    column = one.columns["jnli"]
+    assert column.items == ["1", "2", "7", "10", "a", "2"]
+    assert column.golds[:4] == ["g1", "g2", "g7", "g10"]
+    assert column.runs == [0, 0, 0, 0, 0, 1]
+    assert column.reasons == {3: NO_TEXT}
+    assert column == other.columns["jnli"]
+
+
+@pytest.mark.parametrize("lacking", ["pred", "gold", "i"])
+def test_a_single_row_that_lacks_a_field_is_told_as_a_row(tmp_path, lacking):
+    row = {name: value for name, value in ROW.items() if name != lacking}
+    for name in ("one.jsonl", "one.json"):
+        with pytest.raises(UserError, match=rf"{name}:1: no `{lacking}`"):
+            read_files([write(tmp_path / name, [row])])

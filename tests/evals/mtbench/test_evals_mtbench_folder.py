@@ -123,3 +123,16 @@ def test_the_judgments_alone(tmp_path: Path) -> None:
     (result,) = score_files(NEJUMI, [folder / "judgments.parquet"])
     assert result.figures["overall"].value == 0.8
     assert result.invalid == 1
+
+
+def test_runs_that_share_judgments_say_so(tmp_path: Path) -> None:
+    """The same answer is judged once, in whatever run: its ratings do not differ by the judge's noise."""
+    judgments = [_judgment("1", "a", 8), _judgment("2", "b", 4), _judgment("1", "a", 8, run=1)]
+    told = "2 ratings of answers that are the same in several runs rest on 1 judgment: run_sd leaves the judge's own noise out there"
+    (result,) = score_files(NEJUMI, [_folder(tmp_path / "e", [*judgments, _judgment("3", "b", 6, run=1)])])
+    assert told in result.notes
+    # Another judgment of the same run, of a question that stands there twice: nothing to tell.
+    (result,) = score_files(
+        NEJUMI, [_folder(tmp_path / "f", [judgments[0], judgments[1], _judgment("1", "b", 8)])]
+    )
+    assert not [note for note in result.notes if "run_sd" in note]

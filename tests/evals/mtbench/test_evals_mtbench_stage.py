@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import zlib
 from collections import Counter
 from pathlib import Path
@@ -19,9 +20,10 @@ from watari.artifact.kinds import Kind
 from watari.artifact.manifest import digest_of, list_files
 from watari.artifact.stage import InputArtifact, Silent
 from watari.endpoint.replay import Behaviour, Reply
-from watari.endpoint.settings import Endpoint
+from watari.endpoint.settings import Endpoint, Limits
 from watari.errors import StageFailed, UserError
-from watari.evals.folder import read_evaluation
+from watari.evals.folder import read_evaluation, write_evaluation
+from watari.evals.mtbench import judging
 from watari.evals.mtbench.questions import read_questions
 from watari.evals.mtbench.scoring import score_files
 from watari.evals.mtbench.spec import MTBenchSpec
@@ -437,3 +439,60 @@ def test_the_stage_is_in_the_table() -> None:
 
     assert TABLE["eval.mtbench"] is STAGE
     assert STAGE.output is Kind.SCORES
+
+
+def test_runs_with_the_same_answers_are_judged_once_and_the_result_says_so(tmp_path: Path) -> None:
+    with teacher(lambda body: "いつも同じ答え。", "cand") as model, teacher(rate, "judge") as judge:
+        found = run(tmp_path, model, judge, runs=3)
+    assert len(read_evaluation(tmp_path / "out").judgments) == 8 * 3 * 2
+    assert found.performance["endpoints"]["judge"]["answered"] == 8 * 2
+    (note,) = [note for note in found.result.notes if "run_sd" in note]
+    assert note.startswith("48 ratings of answers that are the same in several runs rest on 16 judgments")
+    assert note in found.metrics["notes"]
+
+
+def test_what_takes_long_to_import_is_imported_while_the_judge_is_awaited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    monkeypatch.setattr(
+        "watari.artifact.ahead._pandas", lambda: order.append(threading.current_thread().name)
+    )
+
+    def written(*given: Any, **more: Any) -> None:
+        order.append("written")
+        write_evaluation(*given, **more)
+
+    monkeypatch.setattr("watari.evals.folder.write_evaluation", written)
+    with teacher(answer, "cand") as model, teacher(rate, "judge") as judge:
+        found = run(tmp_path, model, judge, runs=1)
+    assert len(order) == 2
+    assert order[0] != threading.main_thread().name
+    assert order[1] == "written"
+    # asyncio.run has its task written out as text, twice: that must not take the whole evaluation with it.
+    assert len(repr(found)) < 5000
+    assert len(repr(found.evaluation)) > 20_000
+
+
+@pytest.mark.parametrize(("concurrency", "expected"), [(2, 16), (None, 48)])
+def test_rows_are_begun_as_the_judge_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, concurrency: int | None, expected: int
+) -> None:
+    """Not all at once: the first answers would have to wait until the last row has its prompt."""
+    busy, most, judged = 0, 0, judging._judged
+
+    async def counted(*given: Any) -> judging.Judged:
+        nonlocal busy, most
+        busy += 1
+        most = max(most, busy)
+        try:
+            return await judged(*given)
+        finally:
+            busy -= 1
+
+    monkeypatch.setattr(judging, "_judged", counted)
+    with teacher(answer, "cand") as model, teacher(rate, "judge") as judge:
+        limited = judge.model_copy(update={"limits": Limits(concurrency=concurrency)})
+        run(tmp_path, model, limited, runs=3)
+    assert most == expected
+    assert len(read_evaluation(tmp_path / "out").judgments) == 48

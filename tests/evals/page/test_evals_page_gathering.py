@@ -224,3 +224,25 @@ def test_unused_questions_do_no_harm(tmp_path: Path) -> None:
     judged = write_lines(tmp_path / "j.jsonl", judgments(["m"], QUESTIONS[:2]))
     asked = write_lines(tmp_path / "q.jsonl", questions_file(QUESTIONS))
     assert gather([judged, asked], SPEC).results[0].figures["overall"].n == 8
+
+
+def test_a_report_does_not_say_where_its_files_lie(tmp_path: Path) -> None:
+    folders = [evaluation(tmp_path / name / "model", name) for name in ("here", "there")]
+    (tmp_path / "files").mkdir()
+    judged = write_lines(tmp_path / "files" / "j.jsonl", judgments(["m"], QUESTIONS[:2]))
+    made = report([*folders, judged], tmp_path / "out", plots=False)
+    for file in made.files:
+        assert str(tmp_path) not in file.read_text("utf-8"), file
+    html = made.page.read_text("utf-8")
+    for name in ("here/model", "there/model", "files/j.jsonl"):
+        assert f"<li><code><bdi>{name}</bdi></code>" in html
+
+
+def test_one_file_is_called_by_its_name_and_a_folder_by_what_is_in_it(tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    judged = write_lines(tmp_path / "files" / "j.jsonl", judgments(["m"], QUESTIONS[:2]))
+    html = report([judged], tmp_path / "out", plots=False).page.read_text("utf-8")
+    assert "<li><code><bdi>j.jsonl</bdi></code>" in html
+    evaluation(tmp_path / "all" / "one", "one")
+    html = report([tmp_path / "all"], tmp_path / "out", plots=False).page.read_text("utf-8")
+    assert "<li><code><bdi>all/one</bdi></code>" in html

@@ -175,8 +175,10 @@ def test_what_was_stopped_goes_on_and_asks_nothing_twice(tmp_path: Path) -> None
 
     path = questions(tmp_path, *({"n": n, "question": f"{n:03d}を説明して"} for n in range(30)))
     faulty = Behaviour(latency=2, sd=0, rate_429=0.1, rate_500=0.1, seed=3)
+    # Slow enough for the progress to be told, and the stop seen, on the way.
+    slow = Behaviour(latency=100, sd=0, rate_429=0.1, rate_500=0.1, seed=3)
     with (
-        teacher(answer, "model", behaviour=faulty) as model,
+        teacher(answer, "model", behaviour=slow, limits={"concurrency": 4}) as model,
         teacher(rates, "judge", behaviour=faulty) as judge,
     ):
         whole = go(tmp_path / "a", model, judge, questions=path) if (tmp_path / "a").mkdir() is None else None

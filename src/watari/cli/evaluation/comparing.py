@@ -11,12 +11,13 @@ import typer
 
 from watari.cli.evaluation.inputs import of_models, results_of
 from watari.errors import CheckFailed
-from watari.evals.comparison import Comparison, Ranking, check_comparable, compare, rank
-from watari.evals.refusal import refusal
+from watari.evals.comparability import check_comparable
+from watari.evals.comparison import Comparison, Ranking, compare, rank
+from watari.evals.refusal import LIMIT, refusal
 from watari.evals.result import Result
 from watari.stats.paired import PairedDifference
 from watari.stats.power import Power
-from watari.stats.resampling import ROUNDS
+from watari.stats.resampling import FEWEST, ROUNDS
 
 WIDTH = 80
 _LETTERS = 8
@@ -32,30 +33,33 @@ def compare_command(
     invalid: str | None,
     seed: int,
     as_json: bool,
+    max_invalid: float = LIMIT,
 ) -> None:
     """Print the comparison of the models in some files: two in depth, more as a table.
 
     Raises:
         UserError: for files, models or judges that cannot be compared.
-        CheckFailed: after printing, if more than 5 % of a model's rows are invalid and `--invalid` is not given.
+        CheckFailed: after printing, if more of a model's rows are invalid than `max_invalid`, and `invalid` is not given.
     """
     results = of_models(results_of(files, spec=spec, judge=judge, invalid=invalid, seed=seed), models)
     check_comparable(results)
+    limit = max_invalid if invalid is None else None
     if len(results) == 2:
         pair = compare(results[0], results[1], seed=seed)
         typer.echo(json.dumps(pair_json(pair), ensure_ascii=False) if as_json else pair_text(pair))
     else:
         # The table for people shows no interval of a pair, and what tells pairs apart needs no draws.
-        table = rank(results, seed=seed, rounds=ROUNDS if as_json else 2)
+        table = rank(results, seed=seed, rounds=ROUNDS if as_json else 2, limit=limit)
         typer.echo(json.dumps(ranking_json(table), ensure_ascii=False) if as_json else ranking_text(table))
-    if invalid is None:
-        _refuse(results)
+    if limit is not None:
+        _refuse(results, limit)
 
 
-def _refuse(results: Sequence[Result]) -> None:
-    refused = [f"{result.model}: {why}" for result in results if (why := refusal(result)) is not None]
+def _refuse(results: Sequence[Result], limit: float) -> None:
+    refused = [f"{result.model}: {why}" for result in results if (why := refusal(result, limit)) is not None]
     if refused:
-        raise CheckFailed("; ".join(refused), "say what is to become of them: --invalid drop|as-is")
+        policy = ", or --invalid drop|as-is" if results[0].judge is not None else ""
+        raise CheckFailed("; ".join(refused), f"compare with --max-invalid SHARE{policy}")
 
 
 def pair_json(pair: Comparison) -> dict[str, Any]:
@@ -76,6 +80,7 @@ def pair_json(pair: Comparison) -> dict[str, Any]:
         "p_permutation": difference.p_permutation,
         "p_t": difference.p_t,
         "n_questions": difference.n,
+        "too_few_questions": difference.too_few,
         "n_units": pair.n_units,
         "only_a": pair.only_a,
         "only_b": pair.only_b,
@@ -167,8 +172,12 @@ def pair_text(pair: Comparison) -> str:
 
 
 def _verdict(pair: Comparison) -> str:
-    if pair.difference.low is None:
-        return "One question says nothing about the difference."
+    if pair.difference.too_few:
+        return f"Too few questions ({pair.difference.n}) to say whether they differ: {FEWEST} at least are wanted."
+    if pair.difference.stderr is None and pair.difference.value:
+        return (
+            f"The difference is the same on all {pair.difference.n} questions (p = {_p(pair.difference.p)})."
+        )
     if _excludes_0(pair.difference):
         return f"{'A' if pair.difference.value > 0 else 'B'} is better (p = {_p(pair.difference.p)})."
     return f"They are not told apart (p = {_p(pair.difference.p)})."
@@ -176,6 +185,8 @@ def _verdict(pair: Comparison) -> str:
 
 def _row(name: str, difference: PairedDifference) -> str:
     interval = "" if difference.low is None else f"[{difference.low:+.4f}, {difference.high:+.4f}]"
+    if difference.too_few:
+        interval = "too few questions"
     return f"{_short(name, 18):18}{difference.value:>+9.4f}  {interval:^19}  {_p(difference.p):>7}  {difference.n:>5}"
 
 

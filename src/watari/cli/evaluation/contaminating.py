@@ -42,7 +42,7 @@ def contamination_command(
     ]
     data = as_data(found, scores)
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
+        atomic.make_folder(out)
         lines = (json.dumps(asdict(touch), ensure_ascii=False) + "\n" for touch in found.touches)
         atomic.write_text(out / TOUCHED, "".join(lines))
         atomic.write_json(out / TABLE, data)

@@ -71,7 +71,9 @@ def model_artifact(folder: Path) -> InputArtifact:
     """
     from watari.cli.training_inputs import model_input
 
-    return model_input(folder.resolve().name or "model", folder)
+    # Not resolved: a stage's folder is a link into the store, where it is called by its key.
+    named = folder.name if folder.name not in ("", "..") else folder.resolve().name
+    return model_input(named or "model", folder)
 
 
 def check_prices(params: AskingParams) -> None:
@@ -158,7 +160,7 @@ def claim(out: Path, identity: Mapping[str, Any]) -> None:
     """Make sure that `out` is new, empty, or holds what the same command has begun; note what it holds.
 
     Raises:
-        UserError: naming what differs.
+        UserError: naming what differs; or why it cannot be written.
     """
     from watari.artifact import atomic
     from watari.cli.options import check_new_folder
@@ -167,7 +169,7 @@ def claim(out: Path, identity: Mapping[str, Any]) -> None:
     file = out / RUN
     if not file.is_file():
         check_new_folder(out)
-        out.mkdir(parents=True, exist_ok=True)
+        atomic.make_folder(out)
         atomic.write_json(file, now)
         return
     try:

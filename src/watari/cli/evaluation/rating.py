@@ -11,6 +11,7 @@ import typer
 
 from watari.errors import UserError
 from watari.evals.spec import SpecHead, load_spec
+from watari.judge.rating import NO_TEXT
 
 _SHOWN = 20
 
@@ -27,21 +28,31 @@ def rating_command(file: str, *, spec: str, as_json: bool) -> None:
     """
     found = load_spec(spec)
     ratings = _ratings(found, Path(file))
+    reasons = Counter(one.get("reason", "") for one in ratings if one["rating"] is None)
+    unreadable = reasons.total()
     content = {
         "spec": found.label,
         "file": file,
         "ratings": ratings,
         "n": len(ratings),
-        "unreadable": sum(one["rating"] is None for one in ratings),
+        "unreadable": unreadable,
         "different": sum(one["same"] is False for one in ratings),
-        "reasons": Counter(one.get("reason", "") for one in ratings if one["rating"] is None),
+        "reasons": reasons,
     }
     if as_json:
         typer.echo(json.dumps(content, ensure_ascii=False))
         return
     stored = sum(one["same"] is not None for one in ratings)
+    from watari.evals.shaberi.rating import NO_TEXT as NONE_IN_ROW
+
+    bare = sum(reasons[reason] for reason in (NO_TEXT, NONE_IN_ROW))
+    rows = (
+        f"{len(ratings):,} rows, {bare:,} of them without a judge's text"
+        if bare
+        else f"{len(ratings):,} texts"
+    )
     typer.echo(
-        f"{file}: {len(ratings):,} texts, {content['unreadable']:,} without a readable rating;"
+        f"{file}: {rows}; {unreadable - bare:,} {'texts ' if bare else ''}without a readable rating;"
         f" {content['different']:,} of {stored:,} stored ratings differ"
     )
     for one in [one for one in ratings if one["same"] is False][:_SHOWN]:

@@ -148,7 +148,7 @@ def _run(params: Params, artifact: InputArtifact | None, out: Path, *, as_json: 
                 "label": plan.label,
                 "metrics": metrics,
                 "performance": performance,
-                "digest": kept.digest,
+                "evaluation_digest": kept.digest,
                 "out": str(out),
             }
         )

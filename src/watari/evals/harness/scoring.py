@@ -15,6 +15,7 @@ from typing import Any
 from watari.errors import UserError
 from watari.evals.folder import is_evaluation, read_about
 from watari.evals.harness.aggregation import aggregate, number_of, rule_of
+from watari.evals.harness.checks import Check, Row
 from watari.evals.harness.reading import Call, Task, read_calls
 from watari.evals.harness.samples import Printed, Sample
 from watari.evals.harness.spec import HarnessSpec
@@ -23,33 +24,7 @@ from watari.evals.refusal import LIMIT, refusal
 from watari.evals.result import Figure, Result, Unit
 
 OVERALL = "mean of tasks"
-CLOSE = 1e-9
 _ANOTHER_SCALE = frozenset({"bleu", "chrf", "chrf++", "ter", "mcc", "likelihood_diff"})
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A figure as printed and as counted again.
-
-    Args:
-        figure: Its name.
-        printed, stderr: The harness's.
-        ours: From the samples; None where that cannot be done: see `why`.
-        why: Why not: no samples, or a rule that is not done here.
-    """
-
-    figure: str
-    printed: float
-    stderr: float | None
-    ours: float | None
-    why: str = ""
-
-    @property
-    def verdict(self) -> str:
-        """`same`, `different`, or `as printed`."""
-        if self.ours is None:
-            return "as printed"
-        return "same" if abs(self.ours - self.printed) <= CLOSE * max(1.0, abs(self.printed)) else "different"
 
 
 @dataclass(frozen=True)
@@ -60,15 +35,6 @@ class Scored:
     checks: tuple[Check, ...]
     tasks: Mapping[str, Task]
     calls: tuple[Call, ...]
-
-
-@dataclass(frozen=True)
-class _Row:
-    """One figure to be: its name, what was printed, and the units that it is the mean of, if it is one."""
-
-    check: Check
-    units: tuple[Unit, ...]
-    documents: int = 0
 
 
 def score_files(
@@ -122,7 +88,7 @@ def _scored(spec: HarnessSpec, model: str, calls: tuple[Call, ...], seed: int) -
         groups |= {name: (call, figures) for name, figures in call.groups.items()}
     if not any(task.figures for task in tasks.values()):
         raise UserError(f"{calls[-1].path}: no task with figures", "did the harness finish?")
-    rows: dict[str, list[_Row]] = {name: _task_rows(task) for name, task in tasks.items()}
+    rows: dict[str, list[Row]] = {name: _task_rows(task) for name, task in tasks.items()}
     counted = {name: own[0] for name, own in rows.items() if own and _counts(tasks[name], own[0])}
     # A task without samples has no units to draw: it counts only where none has any.
     primary = {name: row for name, row in counted.items() if row.units} or counted
@@ -132,14 +98,15 @@ def _scored(spec: HarnessSpec, model: str, calls: tuple[Call, ...], seed: int) -
         if own
         for unit in own[0].units
     )
-    wanted: list[_Row] = [row for own in rows.values() for row in own]
+    wanted: list[Row] = [row for own in rows.values() for row in own]
     for name, (call, printed) in groups.items():
         wanted += _group_rows(name, printed, call, tasks, rows)
     overall = _overall(primary)
     figures = figures_of(
         [units if primary else (), *(row.units for row in wanted)],
-        [overall, *(_value(row.check) for row in wanted)],
+        [overall, *(row.check.value for row in wanted)],
         seed=seed,
+        shares=True,
     )
     named = {OVERALL: figures[0]} | {
         row.check.figure: _as_printed(figure, row) for row, figure in zip(wanted, figures[1:], strict=True)
@@ -178,7 +145,7 @@ def _scored(spec: HarnessSpec, model: str, calls: tuple[Call, ...], seed: int) -
     return Scored(result, checks, tasks, calls)
 
 
-def _task_rows(task: Task) -> list[_Row]:
+def _task_rows(task: Task) -> list[Row]:
     rows = []
     for printed in task.figures:
         name = f"{task.name}_{printed.label}"
@@ -194,7 +161,7 @@ def _task_rows(task: Task) -> list[_Row]:
         if any(unit.value is None for unit in units) and ours is None:
             why = "a sample has no number"
         rows.append(
-            _Row(Check(name, printed.value, printed.stderr, ours, why), units, len(mine) or task.documents)
+            Row(Check(name, printed.value, printed.stderr, ours, why), units, len(mine) or task.documents)
         )
     return rows
 
@@ -209,8 +176,8 @@ def _group_rows(
     printed: Iterable[Printed],
     call: Call,
     tasks: Mapping[str, Task],
-    rows: Mapping[str, list[_Row]],
-) -> list[_Row]:
+    rows: Mapping[str, list[Row]],
+) -> list[Row]:
     """Return a group's figures: the mean of its tasks' figures, each weighing as much as it has documents, or the same."""
     members = [task for task in _members(name, call, set()) if task in tasks]
     found = []
@@ -228,7 +195,7 @@ def _group_rows(
         )
         if not parts or not whole:
             found.append(
-                _Row(Check(label, figure.value, figure.stderr, None, "not all tasks can be counted"), ())
+                Row(Check(label, figure.value, figure.stderr, None, "not all tasks can be counted"), ())
             )
             continue
         sizes = [len(row.units) for row, _ in parts]
@@ -242,7 +209,7 @@ def _group_rows(
             for (row, _), size in zip(parts, sizes, strict=True)
             for unit in row.units
         )
-        found.append(_Row(Check(label, figure.value, figure.stderr, by_size if sized else plain), units))
+        found.append(Row(Check(label, figure.value, figure.stderr, by_size if sized else plain), units))
     return found
 
 
@@ -255,7 +222,7 @@ def _members(name: str, call: Call, seen: set[str]) -> list[str]:
     return found
 
 
-def _counts(task: Task, row: _Row) -> bool:
+def _counts(task: Task, row: Row) -> bool:
     """Return whether a task's first metric goes into the overall figure: a share, higher better, with samples or without."""
     metric = task.figures[0].metric
     return (
@@ -267,16 +234,12 @@ def _counts(task: Task, row: _Row) -> bool:
     )
 
 
-def _overall(primary: Mapping[str, _Row]) -> float | None:
-    values = [_value(row.check) for row in primary.values()]
+def _overall(primary: Mapping[str, Row]) -> float | None:
+    values = [row.check.value for row in primary.values()]
     return sum(values) / len(values) if values else None
 
 
-def _value(check: Check) -> float:
-    return check.printed if check.ours is None else check.ours
-
-
-def _as_printed(figure: Figure, row: _Row) -> Figure:
+def _as_printed(figure: Figure, row: Row) -> Figure:
     """Return the figure; without units of its own it has the harness's standard error and count, and no interval."""
     return figure if row.units else replace(figure, stderr=row.check.stderr, n=row.documents)
 

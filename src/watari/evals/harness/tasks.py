@@ -94,7 +94,7 @@ def write_tasks(
         shutil.rmtree(items)
         for old in out.glob("watari_*.yaml"):
             old.unlink()
-    items.mkdir(parents=True)
+    atomic.make_folder(items)
     written = [_write(out, plan, dataset) for dataset in plan.datasets]
     atomic.write_text(out / HELPER, _HELPER)
     return written

@@ -36,6 +36,32 @@ def ranks(column: Floats) -> Floats:
     return (below + up_to + 1) / 2
 
 
+def pearson_rows(rows: Floats, others: Floats) -> Floats:
+    """Return `pearson` of each row of the one with the row of the other, or with its only one."""
+    if rows.shape[1] < 2:
+        return np.full(len(rows), np.nan)
+    x, y = _centred_rows(rows), _centred_rows(others)
+    length = (x * x).sum(axis=1) * (y * y).sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r = np.clip((x * y).sum(axis=1) / np.sqrt(length), -1.0, 1.0)
+    return np.where(length > 0, r, np.nan)
+
+
+def ranks_of_rows(rows: Floats) -> Floats:
+    """Return `ranks` of each row."""
+    order = np.argsort(rows, axis=1)
+    ordered = np.take_along_axis(rows, order, axis=1)
+    size = rows.shape[1]
+    new = np.ones((len(rows), size + 1), bool)
+    new[:, 1:-1] = ordered[:, 1:] != ordered[:, :-1]
+    places = np.arange(size + 1)
+    first = np.maximum.accumulate(np.where(new, places, 0), axis=1)[:, :-1]
+    end = np.minimum.accumulate(np.where(new, places, size)[:, :0:-1], axis=1)[:, ::-1]
+    found = np.empty(rows.shape)
+    np.put_along_axis(found, order, (first + end + 1) / 2, axis=1)
+    return found
+
+
 def bootstrap(
     one: Floats,
     other: Floats,
@@ -80,6 +106,16 @@ def _centred(column: Floats) -> Floats:
     scaled = column / largest  # squares of huge numbers would overflow
     centred: Floats = scaled - scaled.sum() / len(scaled)
     return centred
+
+
+def _centred_rows(rows: Floats) -> Floats:
+    low, high = rows.min(axis=1, keepdims=True), rows.max(axis=1, keepdims=True)
+    largest = np.maximum(-low, high)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        scaled = rows / largest
+        centred = scaled - scaled.sum(axis=1, keepdims=True) / rows.shape[1]
+    found: Floats = np.where(low == high, 0.0, np.where(np.isfinite(largest), centred, np.nan))
+    return found
 
 
 def _plain(counts: Floats, one: Floats, other: Floats) -> Floats:

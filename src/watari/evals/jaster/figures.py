@@ -6,11 +6,16 @@ figures come out at every decimal (exact ones throughout flip half-way cases at 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import compress
+from itertools import accumulate, chain, compress
+from operator import eq
+from typing import NamedTuple
 
-from watari.evals.jaster.correlation import Floats, pearson, ranks
+import numpy as np
+
+from watari.evals.jaster.correlation import Floats, pearson_rows, ranks_of_rows
 from watari.evals.jaster.metrics import (
     CORRELATIONS,
     exact_mean,
@@ -19,11 +24,17 @@ from watari.evals.jaster.metrics import (
     or_zero,
     plain_mean,
 )
-from watari.evals.jaster.ratio import Backend, token_sort_ratios
+from watari.evals.jaster.ratio import Backend, Places, ratios_between
 from watari.evals.jaster.reading import Answers, Column
+from watari.evals.jaster.rows import Ints
 from watari.evals.jaster.spec import JasterSpec, Metric
 
-_HUNDREDTHS = [value / 100 for value in range(101)]
+_HUNDREDTHS = np.arange(101) / 100
+_SHIFT, _LIMB = 60, 30
+# The same as integers over 2 ** _SHIFT, which they are exactly; in two halves, so that no sum is too large.
+_NUMERATORS = [int(math.ldexp(value, _SHIFT)) for value in _HUNDREDTHS.tolist()]
+_HIGH = np.array([numerator >> _LIMB for numerator in _NUMERATORS])
+_LOW = np.array([numerator & (1 << _LIMB) - 1 for numerator in _NUMERATORS])
 
 
 @dataclass(frozen=True)
@@ -37,10 +48,31 @@ class Scored:
         undefined: Correlations that do not exist (a constant column) and count as 0.
     """
 
-    items: dict[Backend, dict[str, list[float]]] = field(default_factory=dict)
+    items: dict[Backend, dict[str, Floats]] = field(default_factory=dict)
     figures: dict[Backend, dict[str, float]] = field(default_factory=dict)
     by_run: dict[Backend, list[dict[str, float]]] = field(default_factory=dict)
     undefined: list[str] = field(default_factory=list)
+
+
+class _Part(NamedTuple):
+    """One dataset's answers of one model, of which a figure is made."""
+
+    scored: Scored
+    name: str
+    column: Column
+    runs: Sequence[int]
+
+    def put(self, backend: Backend, values: Floats, mean: float) -> None:
+        """Put the items' scores and their mean where they belong; `mean` is that of all runs."""
+        self.scored.items[backend][self.name] = values
+        by_run = self.scored.by_run[backend]
+        if len(self.runs) == 1:
+            by_run[0][self.name] = mean
+            return
+        for run, figures in zip(self.runs, by_run, strict=True):
+            mine = [of == run for of in self.column.runs]
+            if any(mine):
+                figures[self.name] = exact_mean(list(compress(values.tolist(), mine)))
 
 
 def score(spec: JasterSpec, answers: Sequence[Answers], backends: Sequence[Backend]) -> list[Scored]:
@@ -51,31 +83,35 @@ def score(spec: JasterSpec, answers: Sequence[Answers], backends: Sequence[Backe
         answers: Of each model.
         backends: String ratios to use for char_f1.
     """
-    scored = [Scored({b: {} for b in backends}, {b: {} for b in backends}) for _ in answers]
+    scored = []
+    parts: dict[tuple[Metric, str], list[_Part]] = {}
     figures, order = list(spec.dataset_figures()), in_order(spec)
-    _char_f1(figures, answers, backends, scored)
-    gold_columns = _Golds()
-    for one, of in zip(scored, answers, strict=True):
+    for of in answers:
         runs = _runs(spec, of)
-        shared: list[dict[str, float]] = [{} for _ in runs]
+        one = Scored({b: {} for b in backends}, {}, {b: [{} for _ in runs] for b in backends})
+        scored.append(one)
         for name, dataset, metric in figures:
             column = of.columns.get(dataset)
-            if column is None or not column.items or metric == "char_f1":
-                continue
-            if metric in CORRELATIONS:
-                _correlate(name, metric, column, gold_columns, runs, shared, one)
-            elif (function := item_metric(metric)) is not None:
-                values = list(function(column.preds, column.golds))
+            if column is not None and column.items:
+                # Correlations are of whole columns: of one dataset at a time.
+                key = metric, dataset if metric in CORRELATIONS else ""
+                parts.setdefault(key, []).append(_Part(one, name, column, runs))
+    for (metric, _), some in parts.items():
+        if metric == "char_f1":
+            _char_f1(some, backends)
+        elif metric == "exact_match":
+            _exact_match(some, backends)
+        elif metric in CORRELATIONS:
+            _correlate(some, backends, ranked=metric == "spearman")
+        elif (function := item_metric(metric)) is not None:
+            for part in some:
+                values = list(function(part.column.preds, part.column.golds))
                 for backend in backends:
-                    one.items[backend][name] = values
-                _mean(name, column, values, runs, shared)
-        for backend in backends:
-            by_run = [dict(means) for means in shared]
-            for name, dataset, metric in figures:
-                if metric == "char_f1" and name in one.items[backend]:
-                    _mean(name, of.columns[dataset], one.items[backend][name], runs, by_run)
-            whole = one.by_run[backend] = [_whole(spec, means, order) for means in by_run]
-            one.figures[backend] = whole[0] if len(whole) == 1 else _over_runs(whole)
+                    part.put(backend, np.array(values, np.float64), exact_mean(values))
+    for one in scored:
+        for backend, by_run in one.by_run.items():
+            by_run[:] = [_whole(spec, means, order) for means in by_run]
+            one.figures[backend] = by_run[0] if len(by_run) == 1 else _over_runs(by_run)
     return scored
 
 
@@ -84,82 +120,79 @@ def in_order(spec: JasterSpec) -> list[str]:
     return [spec.overall, *spec.categories, *(name for name, _, _ in spec.dataset_figures())]
 
 
-def _char_f1(
-    figures: Sequence[tuple[str, str, Metric]],
-    answers: Sequence[Answers],
-    backends: Sequence[Backend],
-    scored: Sequence[Scored],
-) -> None:
-    wanted = [
-        (one, name, column)
-        for one, of in zip(scored, answers, strict=True)
-        for name, dataset, metric in figures
-        if metric == "char_f1" and (column := of.columns.get(dataset)) is not None and column.items
-    ]
-    preds = [pred for _, _, column in wanted for pred in column.preds]
-    golds = [gold for _, _, column in wanted for gold in column.golds]
-    for backend, ratios in token_sort_ratios(preds, golds, backends).items():
-        values = list(map(_HUNDREDTHS.__getitem__, ratios.tolist()))
-        start = 0
-        for one, name, column in wanted:
-            end = start + len(column.items)
-            one.items[backend][name] = values[start:end]
-            start = end
+def _exact_match(parts: Sequence[_Part], backends: Sequence[Backend]) -> None:
+    ends = _ends(parts)
+    preds = chain.from_iterable(part.column.preds for part in parts)
+    golds = chain.from_iterable(part.column.golds for part in parts)
+    values = np.fromiter(map(eq, preds, golds), bool, ends[-1]).astype(np.float64)
+    for part, mine in zip(parts, _split(values, ends), strict=True):
+        mean = np.count_nonzero(mine) / len(mine)
+        for backend in backends:
+            part.put(backend, mine, mean)
 
 
-class _Golds(dict[tuple[str, ...], tuple[Floats, Floats]]):
-    """Numbers and ranks of a column of gold answers, which all models of a file share."""
-
-    def __missing__(self, golds: tuple[str, ...]) -> tuple[Floats, Floats]:
-        column = numbers(golds)
-        found = self[golds] = (column, ranks(column))
-        return found
-
-
-def _correlate(
-    name: str,
-    metric: Metric,
-    column: Column,
-    gold_columns: _Golds,
-    runs: Sequence[int],
-    by_run: Sequence[dict[str, float]],
-    one: Scored,
-) -> None:
-    for run, means in zip(runs, by_run, strict=True):
-        golds, preds = column.golds, column.preds
-        if len(runs) > 1:
-            mine = [of == run for of in column.runs]
-            golds, preds = list(compress(golds, mine)), list(compress(preds, mine))
-        if not golds:
-            continue
-        right, ranked = gold_columns[tuple(golds)]
-        given = numbers(preds)
-        found = pearson(ranked, ranks(given)) if metric == "spearman" else pearson(right, given)
-        if found != found and name not in one.undefined:
-            one.undefined.append(name)
-        means[name] = or_zero(found)
+def _char_f1(parts: Sequence[_Part], backends: Sequence[Backend]) -> None:
+    ends, places = _ends(parts), Places()
+    left = places.of(list(chain.from_iterable(part.column.preds for part in parts)))
+    known: dict[str, tuple[Sequence[str], Ints]] = {}
+    right = []
+    for part in parts:  # most models have answered the same items
+        golds, found = known.get(part.name, ((), None))
+        if found is None or golds != part.column.golds:
+            found = places.of(part.column.golds)
+            known[part.name] = part.column.golds, found
+        right.append(found)
+    for backend, ratios in ratios_between(list(places), left, np.concatenate(right), backends).items():
+        starts = [0, *ends[:-1]]
+        high = np.add.reduceat(_HIGH[ratios], starts).tolist()
+        low = np.add.reduceat(_LOW[ratios], starts).tolist()
+        columns = _split(_HUNDREDTHS[ratios], ends)
+        for part, mine, most, rest in zip(parts, columns, high, low, strict=True):
+            part.put(backend, mine, ((most << _LIMB) + rest) / (len(mine) << _SHIFT))
 
 
-def _mean(
-    name: str,
-    column: Column,
-    values: Sequence[float],
-    runs: Sequence[int],
-    by_run: Sequence[dict[str, float]],
-) -> None:
-    """Put the mean of each run's items into its figures."""
-    if len(runs) == 1:
-        by_run[0][name] = exact_mean(values)
-        return
-    for run, means in zip(runs, by_run, strict=True):
-        if mine := [value for value, of in zip(values, column.runs, strict=True) if of == run]:
-            means[name] = exact_mean(mine)
+def _ends(parts: Iterable[_Part]) -> list[int]:
+    return list(accumulate(len(part.column.items) for part in parts))
+
+
+def _split(values: Floats, ends: Sequence[int]) -> list[Floats]:
+    return [values[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+
+def _correlate(parts: Sequence[_Part], backends: Sequence[Backend], *, ranked: bool) -> None:
+    """Put the correlation of each model's column, or of each run's part of it, into its figures."""
+    alike: list[tuple[Sequence[str], list[tuple[_Part, int, Sequence[str]]]]] = []
+    for part in parts:
+        for place, run in enumerate(part.runs):
+            golds: Sequence[str] = part.column.golds
+            preds: Sequence[str] = part.column.preds
+            if len(part.runs) > 1:
+                mine = [of == run for of in part.column.runs]
+                golds, preds = list(compress(golds, mine)), list(compress(preds, mine))
+            if not golds:
+                continue
+            if not alike or alike[-1][0] != golds:  # most models have answered the same items
+                alike.append((golds, []))
+            alike[-1][1].append((part, place, preds))
+    prepare: Callable[[Floats], Floats] = ranks_of_rows if ranked else np.asarray
+    for right, some in alike:
+        given = numbers(list(chain.from_iterable(preds for _, _, preds in some))).reshape(len(some), -1)
+        found = pearson_rows(prepare(given), prepare(numbers(right)[None]))
+        for (part, place, _), value in zip(some, found.tolist(), strict=True):
+            if value != value and part.name not in part.scored.undefined:
+                part.scored.undefined.append(part.name)
+            for backend in backends:
+                part.scored.by_run[backend][place][part.name] = or_zero(value)
 
 
 def _runs(spec: JasterSpec, answers: Answers) -> list[int]:
     """Return the numbers of the runs that there are answers of."""
-    there = (column.runs for name, column in answers.columns.items() if name in spec.datasets)
-    return sorted(set().union(*there)) or [0]
+    found: set[int] = set()
+    for name, column in answers.columns.items():
+        if name in spec.datasets and column.runs:
+            first = column.runs[0]
+            found.update((first,) if column.runs.count(first) == len(column.runs) else column.runs)
+    return sorted(found) or [0]
 
 
 def _whole(spec: JasterSpec, means: Mapping[str, float], order: Sequence[str]) -> dict[str, float]:

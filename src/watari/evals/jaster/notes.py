@@ -14,8 +14,8 @@ from watari.evals.jaster.spec import JasterSpec
 
 def notes_of(spec: JasterSpec, answers: Answers, scored: Scored, backend: Backend) -> Iterator[str]:
     """Yield one line for each thing that a figure does not say."""
-    there = {
-        name: column for name, column in answers.columns.items() if name in spec.datasets and column.items
+    there = {  # in the order of the spec, whatever that of the rows is
+        name: column for name in spec.datasets if (column := answers.columns.get(name)) and column.items
     }
     yield from _other(spec, scored, backend)
     yield from _datasets(spec, answers, there, scored)

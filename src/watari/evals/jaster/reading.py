@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import zlib
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,9 +22,11 @@ import orjson
 
 from watari.errors import UserError
 from watari.evals import folder
+from watari.evals.jaster.places import files_of, names_of
 
 NO_TEXT = "the answer is no text"
-_OUTPUTS = "output_eval.json"
+_NAME = 1 << 30  # longer than any number
+_KEPT = 24  # orders of items that are remembered: about as many datasets as a release has
 
 
 @dataclass
@@ -67,6 +67,22 @@ class Column:
         self.preds.append(pred)
         self.runs.append(run)
 
+    def sort(self) -> None:
+        """Put the answers in the order of runs and items: 7 before 10, numbers before names."""
+        keys = [
+            (run, len(item) if item.isdecimal() else _NAME, item)
+            for run, item in zip(self.runs, self.items, strict=True)
+        ]
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+        if order == list(range(len(keys))):
+            return
+        for texts in (self.items, self.golds, self.preds):
+            texts[:] = [texts[place] for place in order]
+        self.runs[:] = [self.runs[place] for place in order]
+        now = {before: place for place, before in enumerate(order)}
+        self.reasons = {now[place]: reason for place, reason in sorted(self.reasons.items())}
+        self.seen = {key: now[place] for key, place in self.seen.items()}
+
 
 @dataclass
 class Answers:
@@ -95,14 +111,24 @@ def read_files(paths: Sequence[Path]) -> list[Answers]:
         UserError: for a file that cannot be read or holds no answers; names the file and the row.
     """
     found: dict[str, Answers] = {}
-    files = _files(paths)
-    names = _names([path for path in files if not folder.is_evaluation(path)])
+    files = files_of(paths)
+    names = names_of([path for path in files if not folder.is_evaluation(path)])
     for path in files:
         if folder.is_evaluation(path):
             _read_folder(path, found)
         else:
             _read_file(path, names[path], found)
+    _sort(column for answers in found.values() for column in answers.columns.values())
     return list(found.values())
+
+
+def _sort(columns: Iterable[Column]) -> None:
+    """Put each column into the order of its items, so that no sum of floats depends on the order of rows."""
+    ordered: list[tuple[list[int], list[str]]] = []
+    for column in columns:
+        if (column.runs, column.items) not in ordered:  # most models have the same items in the same order
+            column.sort()
+            ordered = [*ordered[1 - _KEPT :], (column.runs, column.items)]
 
 
 def answers_of(evaluation: folder.Evaluation) -> Answers:
@@ -112,51 +138,6 @@ def answers_of(evaluation: folder.Evaluation) -> Answers:
         column = answers.columns.setdefault(one.group, Column())
         column.add(one.item_id, one.gold, one.pred, one.run, one.problem)
     return answers
-
-
-def _files(paths: Iterable[Path]) -> list[Path]:
-    """Return the files and evaluation folders that are meant, each once."""
-    files: dict[Path, Path] = {}
-    for path in paths:
-        for file in [path] if not path.is_dir() or folder.is_evaluation(path) else _inside(path):
-            files.setdefault(file.resolve(), file)
-    return list(files.values())
-
-
-def _inside(path: Path) -> list[Path]:
-    found: list[Path] = []
-    for place, folders, names in os.walk(path):  # passes over what it may not read
-        folders.sort()
-        found += [Path(place) / name for name in (_OUTPUTS, _OUTPUTS + ".gz") if name in names]
-        found += [Path(place)] if folder.ABOUT in names else []
-    if not found:
-        raise UserError(
-            f"{path}: neither an evaluation folder nor one with {_OUTPUTS} in it", "name the files themselves"
-        )
-    return found
-
-
-def _names(files: Sequence[Path]) -> dict[Path, str]:
-    """Return what each file's model is called if the file does not say: by as few folders as tell them apart."""
-    parts = {path: _called(path) for path in files}
-    names = {path: called[-1] for path, called in parts.items()}
-    depth = 1
-    while clashing := {name for name, count in Counter(names.values()).items() if count > 1}:
-        depth += 1
-        longer = {
-            path: "/".join(parts[path][-depth:]) if name in clashing else name for path, name in names.items()
-        }
-        if longer == names:
-            break  # two files in one folder
-        names = longer
-    return names
-
-
-def _called(path: Path) -> tuple[str, ...]:
-    whole = path.resolve()
-    stem = whole.name.removesuffix(".gz").removesuffix(".json").removesuffix(".jsonl")
-    folders = tuple(part for part in whole.parent.parts if part != whole.anchor)
-    return folders if stem == "output_eval" and folders else (*folders, stem)
 
 
 def _read_folder(path: Path, found: dict[str, Answers]) -> None:
@@ -173,7 +154,7 @@ def _read_folder(path: Path, found: dict[str, Answers]) -> None:
 def _read_file(path: Path, name: str, found: dict[str, Answers]) -> None:
     content = _content(path)
     whole = _whole(content)
-    if isinstance(whole, dict) and "pred" not in whole:
+    if isinstance(whole, dict) and not _is_row(whole):
         outputs = whole["outputs"] if isinstance(whole.get("outputs"), dict) else whole
         if name in found:
             raise UserError(f"{path}: another file has answers of {name}", "score them one at a time")
@@ -192,6 +173,11 @@ def _read_file(path: Path, name: str, found: dict[str, Answers]) -> None:
         raise UserError(
             f"{path}: holds no rows", "rows {model, dataset, i, gold, pred}, or an output_eval.json"
         )
+
+
+def _is_row(whole: Mapping[str, Any]) -> bool:
+    """Return whether a file's only object is a row of answers, be it a whole one, and not llm-jp-eval's lists of items."""
+    return "pred" in whole or any(isinstance(whole.get(name), str) for name in ("model", "dataset", "gold"))
 
 
 def _content(path: Path) -> bytes:

@@ -24,7 +24,7 @@ from watari.evals.jaster.spec import JasterSpec
 from watari.evals.jaster.tables import as_json, as_table, refused
 from watari.evals.jaster.units import groups_of, units_of
 from watari.evals.result import Figure, Result, Unit
-from watari.stats.resampling import ROUNDS
+from watari.stats.resampling import ROUNDS, interval_says
 
 __all__ = ["as_json", "as_table", "refused", "results_of", "score_files"]
 
@@ -111,6 +111,7 @@ def _figures(
             ],
             seed=seed,
             rounds=rounds,
+            shares=True,
         )
     )
     made = []
@@ -168,6 +169,8 @@ def _correlated(
     stderr, low, high = correlation.bootstrap(
         golds, preds, ranked=ranked, stratum=dataset, seed=seed, rounds=rounds
     )
+    if low is None or high is None or not interval_says(low, high, len(golds) - 1):
+        stderr = low = high = None
     own = [figures[name] for figures in scored.by_run[backend] if name in figures]
     invalid = len(column.reasons)
     return Figure(

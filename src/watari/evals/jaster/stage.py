@@ -157,7 +157,7 @@ def _room(sent: Sequence[Sent], artifact: InputArtifact, plan: Plan) -> list[str
         raise UserError(
             f"{artifact.name}: no prompt fits into its context of {context:,} tokens: the shortest, of {shortest.name},"
             f" has {len(shortest.tokens):,}",
-            "fewer examples: `shots: 0`",
+            "fewer examples: --set shots=0, in a recipe `shots: 0`",
         )
     return [
         f"{one.name}: a prompt has {len(one.tokens):,} tokens, the model's context is {context:,}: such items get no"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from watari.evals.jaster.ratio import Backend, other_backend
 from watari.evals.jaster.spec import JasterSpec
-from watari.evals.refusal import LIMIT
+from watari.evals.refusal import LIMIT, refusal
 from watari.evals.result import Figure, Result
 
 if TYPE_CHECKING:
@@ -29,10 +29,7 @@ def refused(result: Result, max_invalid: float | None = LIMIT) -> str | None:
         result: Of one model.
         max_invalid: Largest share that is let through; None: any.
     """
-    invalid = sum(unit.reason != "" for unit in result.units)
-    if max_invalid is None or not result.units or invalid <= max_invalid * len(result.units):
-        return None
-    return f"{100 * invalid / len(result.units):.1f} % of {len(result.units):,} answers are invalid"
+    return None if max_invalid is None else refusal(result, max_invalid)
 
 
 def as_json(
@@ -42,7 +39,8 @@ def as_json(
 
     {"spec", "digest", "models": {model: {"scores": {figure: value}, "n", "invalid", "invalid_reasons": {reason: count},
     "intervals": {figure: [low, high]}, "stderr": {figure: value}, "backend", "other_backend": {"backend", "scores"},
-    "true_char_f1": {dataset: value}, "runs", "run_sd": {figure: value}, "notes", "refused"?}}}.
+    "true_char_f1": {dataset: value}, "runs", "run_sd": {figure: value}, "notes", "refused"?}}}; models by name, so that the
+    order of rows is no matter.
 
     Args:
         results: Of `score_files`.
@@ -52,7 +50,10 @@ def as_json(
     return {
         "spec": spec.label,
         "digest": spec.digest,
-        "models": {result.model: _model(result, max_invalid) for result in results},
+        "models": {
+            result.model: _model(result, max_invalid)
+            for result in sorted(results, key=lambda result: result.model)
+        },
     }
 
 
@@ -92,7 +93,8 @@ def as_table(
     if len(results) == 1 and not refusals:
         parts = [_one(results[0]), Text()]
     else:
-        parts = [_league(ranked, spec, refusals), Text(), *_datasets(ranked, spec, refusals)]
+        shown = [result for result in ranked if result.model not in refusals]
+        parts = [_league(ranked, shown, spec), Text(), *_datasets(shown, spec)]
     parts += [Text(f"refused: {model}: {said}") for model, said in refusals.items()]
     parts.append(
         Text(f"{spec.label}: char_f1 by {backend}, {other_backend(backend)} beside; 95 %: item bootstrap")
@@ -126,18 +128,21 @@ def _one(result: Result) -> RenderableType:
     return table
 
 
-def _league(results: Sequence[Result], spec: JasterSpec, refusals: Mapping[str, str]) -> RenderableType:
-    """Return the overall figure, with the other backend too, and the categories as far as they go into the width."""
+def _league(results: Sequence[Result], believed: Sequence[Result], spec: JasterSpec) -> RenderableType:
+    """Return the overall figure, with the other backend too, and the categories as far as they go into the width.
+
+    Those who are not believed have a dash; where nobody is, nothing but the dashes stands there.
+    """
     from rich.text import Text
 
     other = results[0].settings["other_backend"]["backend"]
-    shown = [name for name in spec.categories if any(name in result.figures for result in results)][
+    shown = [name for name in spec.categories if any(name in result.figures for result in believed)][
         :_CATEGORIES
     ]
-    table = _table("model", (spec.overall, "95 %", *shown, other[:_SHORT]))
+    table = _table("model", (spec.overall, *(("95 %", *shown, other[:_SHORT]) if believed else ())))
     for result in results:
         figures = result.figures
-        if result.model in refusals:
+        if result.model not in {one.model for one in believed}:
             table.add_row(Text(result.model), _DASH)
             continue
         theirs = result.settings["other_backend"]["scores"].get(spec.overall)
@@ -152,9 +157,7 @@ def _league(results: Sequence[Result], spec: JasterSpec, refusals: Mapping[str, 
     return table
 
 
-def _datasets(
-    results: Sequence[Result], spec: JasterSpec, refusals: Mapping[str, str]
-) -> list[RenderableType]:
+def _datasets(results: Sequence[Result], spec: JasterSpec) -> list[RenderableType]:
     """Return the figures of datasets and further categories, in as many tables as the width wants."""
     from rich.text import Text
 
@@ -165,8 +168,7 @@ def _datasets(
         across = names[first : first + _ACROSS]
         table = _table("model", [_heading(name) for name in across])
         for result in results:
-            if result.model not in refusals:
-                table.add_row(Text(result.model), *(_shown(result.figures.get(name)) for name in across))
+            table.add_row(Text(result.model), *(_shown(result.figures.get(name)) for name in across))
         parts += [table, Text()]
     return parts
 

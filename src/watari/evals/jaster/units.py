@@ -33,18 +33,19 @@ def units_of(spec: JasterSpec, answers: Answers, scored: Scored, backend: Backen
         if column is None or not column.items:
             continue
         category, metric = spec.category_of(dataset) or "", rule.metrics[0]
-        values: Sequence[float] | None = scores.get(f"{dataset}_{metric}")
-        if values is None and metric not in CORRELATIONS:
+        found = scores.get(f"{dataset}_{metric}")
+        if found is None and metric not in CORRELATIONS:
             continue  # nobody here can compute it
         weight = 0.0
-        if values is None:
-            values = _nearness(column)
-        elif category:
+        values = _nearness(column) if found is None else found.tolist()
+        if found is not None and category:
             weight = 1.0 / (present * there[category] * len(values))
         reasons = column.reasons
         units += [
-            Unit(item, dataset, category, 1, run, value, weight, reasons.get(place, ""))
-            for place, (item, run, value) in enumerate(zip(column.items, column.runs, values, strict=True))
+            Unit(item, dataset, category, 1, run, value, weight, reasons.get(place, ""), gold)
+            for place, (item, run, value, gold) in enumerate(
+                zip(column.items, column.runs, values, column.golds, strict=True)
+            )
         ]
     return units
 
@@ -65,7 +66,7 @@ def groups_of(
             continue
         group = strata.get(dataset, [])
         if metric != spec.datasets[dataset].metrics[0]:
-            group = [replace(unit, value=score) for unit, score in zip(group, scores, strict=True)]
+            group = [replace(unit, value=score) for unit, score in zip(group, scores.tolist(), strict=True)]
         groups[name] = group
     return {name: group for name, group in groups.items() if group}
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from watari.endpoint.asking import Asking
 
 NO_ANSWER = "no answer"
+_AHEAD = 8
+"""Rows in work for each request that the judge may have in flight: what is begun at once is laid out before the first answer
+is looked at, 0.2 s for 1,600 rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,9 @@ async def judge_all(
         return await _judged(plan, judge, *row)
 
     rows = [(talk, turn) for talk in talks for turn in plan.spec.turns]
-    done = work_through(rows, work, window=asking.window, progress=progress, total=len(rows))
+    done = work_through(
+        rows, work, window=_window(judge.endpoint, asking), progress=progress, total=len(rows)
+    )
     found = [one async for one in done]
     failed = [one for one in found if one.opinion.failed]
     if failed:
@@ -88,6 +93,13 @@ async def judge_all(
             "see `watari ledger tail`, then run the same command: what was rated is not asked again",
         )
     return found
+
+
+def _window(endpoint: Endpoint, asking: Asking) -> int:
+    limit = endpoint.limits.concurrency
+    if endpoint.backend != "online" or limit is None:
+        return asking.window
+    return min(asking.window, _AHEAD * limit)
 
 
 async def _judged(plan: Plan, judge: SingleJudge, talk: Conversation, turn: int) -> Judged:

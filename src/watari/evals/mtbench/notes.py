@@ -45,7 +45,7 @@ def notes_of(
         notes.append(f"{counted(len(runs), 'run')}; {spec.name} averages {spec.runs}")
     if len(set(runs.values())) > 1:
         notes.append("ratings a run differ: " + ", ".join(str(runs[run]) for run in sorted(runs)))
-    notes += _same_runs(units)
+    notes += _judged_once(ratings) or _same_runs(units)
     notes += _of_rows(spec, ratings, units)
     return notes
 
@@ -104,6 +104,21 @@ def _missing(spec: MTBenchSpec, asked: Asked, units: Sequence[Unit]) -> list[str
         if without := [str(turn) for turn in spec.turns if turn not in present]:
             notes.append(f"no rating of turn {' or '.join(without)}")
     return notes
+
+
+def _judged_once(ratings: Sequence[Rating]) -> list[str]:
+    """Return a note if runs share judgments: the same answer is judged once, so that its ratings cannot differ."""
+    runs: dict[str, set[int]] = {}
+    for one in ratings:
+        if one.id:
+            runs.setdefault(one.id, set()).add(one.run)
+    shared = [len(found) for found in runs.values() if len(found) > 1]
+    if not shared:
+        return []
+    return [
+        f"{counted(sum(shared), 'rating')} of answers that are the same in several runs rest on"
+        f" {counted(len(shared), 'judgment')}: run_sd leaves the judge's own noise out there"
+    ]
 
 
 def _same_runs(units: Sequence[Unit]) -> list[str]:

@@ -142,7 +142,7 @@ def _result(
     # What stands in `run` tells a pair that was judged again from its first row: no runs, so no deviation over them.
     figures = {
         name: replace(figure, run_sd=None)
-        for name, figure in zip(parts, figures_of(list(parts.values()), seed=seed), strict=True)
+        for name, figure in zip(parts, figures_of(list(parts.values()), seed=seed, shares=True), strict=True)
     }
     outcomes = Counter(side.outcome for side in sides)
     again = sum(side.again > 0 for side in sides)

@@ -139,7 +139,14 @@ def judgment_files(path: Path) -> list[RowFile]:
     plain = path.name.lower()
     for packed in _PACKED:
         plain = plain.removesuffix(packed)
-    return row_files_of(str(path), "auto" if path.is_dir() or plain.endswith(_SUFFIXES) else "jsonl")
+    try:
+        return row_files_of(str(path), "auto" if path.is_dir() or plain.endswith(_SUFFIXES) else "jsonl")
+    except UserError as error:
+        if error.mend is None or "file format" not in error.mend:
+            raise
+        raise UserError(  # a recipe could say the format
+            error.message, f"name the files of judgments themselves: {', '.join(_SUFFIXES)}, also packed"
+        ) from None
 
 
 def rows_of(found: RowFile) -> Iterator[tuple[dict[str, Any], str]]:
@@ -208,6 +215,7 @@ def _evaluation(spec: MTBenchSpec, folder: Path) -> Source:
             category=one.category,
             problem=one.problem,
             place=f"{folder}: judgment {one.id}",
+            id=one.id,
         )
         for one in evaluation.judgments
         if one.id not in superseded

@@ -86,6 +86,7 @@ class Rating:
         category: Of the question; "" where the row does not say.
         problem: Why there is no rating, where whoever wrote the row says so.
         place: File and line, for messages.
+        id: Of the judgment, by its content, where the file has one: the same judgment may stand in several runs.
     """
 
     question: str
@@ -100,6 +101,7 @@ class Rating:
     category: str
     problem: str
     place: str
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from watari.evals.refusal import refusal
 from watari.evals.result import Figure, Result, Unit
 
 _TURN = re.compile(r"\bturn \d+$")
+_REFUSED = re.compile(r"^(?:(.+): )?([\d.]+) % of ([\d,]+) ")
 NOBODY = ""
 """The judge of a table that nobody judged."""
 
@@ -46,9 +47,12 @@ class Entry:
     @property
     def refused_in_japanese(self) -> str:
         """What `refused` says, in Japanese; "" for one that is not refused."""
-        share = 100 * self.result.invalid / max(1, self.units)
+        found = _REFUSED.search(self.refused or "")
+        if found is None:
+            return ""
         what = "回答" if self.result.judge is None else "評点"
-        return f"{what} {self.units:,} 件のうち {share:.1f} % が無効" if self.refused else ""
+        name = f"{found[1]}：" if found[1] else ""
+        return f"{name}{what} {found[3]} 件のうち {found[2]} % が無効"
 
     @property
     def invalid(self) -> int:

@@ -67,9 +67,9 @@ def report(
 
     if out.exists() and not out.is_dir():
         raise UserError(f"{out}: is a file", "give a folder: --out DIR")
-    gathered = gather(paths, spec, invalid=invalid, judge=judge, seed=seed)
+    gathered = without_places(gather(paths, spec, invalid=invalid, judge=judge, seed=seed), paths)
     boards = boards_of(gathered.results, scales(gathered), limit=1.0 if invalid else max_invalid, seed=seed)
-    out.mkdir(parents=True, exist_ok=True)
+    atomic.make_folder(out)
     texts = {
         PAGE: page(boards, gathered, title=title),
         "tables.md": markdown(boards, "en"),
@@ -110,6 +110,38 @@ def folder_page(folder: Path, *, title: str = "", seed: int = 0) -> str:
     ]
     named = replace(gathered, sources=[(result.model, result.spec) for result in results])
     return page(boards_of(results, scales(gathered), seed=seed), named, title=title)
+
+
+def without_places(gathered: Gathered, paths: Sequence[Path]) -> Gathered:
+    """Return the same without where files lie on this disk, which is nobody's business on a page that is passed on.
+
+    A path that was named from the root is called by its last parts, by as few as tell it from the others; one that was
+    named from the current folder stays as it was named.
+    """
+    rooted = list(dict.fromkeys(path for path in paths if path.is_absolute()))
+    names = {path: path.name for path in rooted}
+    depth = 1
+    while len(set(names.values())) < len(rooted):
+        depth += 1
+        names = {path: "/".join(path.parts[1:][-depth:]) for path in rooted}
+    told = sorted(((str(path), name) for path, name in names.items()), key=lambda pair: -len(pair[0]))
+
+    def hidden(text: str) -> str:
+        for place, name in told:
+            text = text.replace(place, name)
+        return text
+
+    results = [
+        replace(
+            result,
+            notes=tuple(map(hidden, result.notes)),
+            sources=tuple(map(hidden, result.sources)),
+        )
+        for result in gathered.results
+    ]
+    return replace(
+        gathered, results=results, sources=[(hidden(path), what) for path, what in gathered.sources]
+    )
 
 
 def scales(gathered: Gathered) -> dict[str, tuple[float, float]]:

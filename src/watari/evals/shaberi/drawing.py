@@ -1,7 +1,7 @@
 """Intervals of all figures of many models at once: the clustered bootstrap of `stats.resampling`, a matrix a benchmark.
 
 The same as `evals.intervals.figures_of` over each figure's units, without a step for each unit: some 800 sheets a benchmark
-have the same items, and a draw of them all is one matrix product.
+have the same items, and a draw of them all is one matrix product. There too few items, or equal values, have no interval.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from watari.stats.resampling import Floats, Stratum, percentile_interval, resampled
+from watari.stats.resampling import FEWEST, Floats, Stratum, interval_says, percentile_interval, resampled
 
 _AT_ONCE = 500  # figures drawn together: 8 MB of draws each benchmark
 
@@ -33,6 +33,15 @@ class Column:
     items: tuple[str, ...]
     values: tuple[float | None, ...]
 
+    @property
+    def valid(self) -> int:
+        """Items with a value."""
+        return len(
+            {item for item, value in zip(self.items, self.values, strict=True) if value is not None}
+            if None in self.values
+            else set(self.items)
+        )
+
 
 def draw(
     columns: Sequence[Column], figures: Sequence[Sequence[int]], *, seed: int, rounds: int
@@ -52,7 +61,7 @@ def draw(
         part = [
             at
             for at in range(start, min(start + _AT_ONCE, len(figures)))
-            if figures[at] and any(_varies(columns[place]) for place in figures[at])
+            if figures[at] and _freedom(columns, figures[at]) >= FEWEST - 1
         ]
         if not part:
             continue
@@ -66,13 +75,15 @@ def draw(
             means[:, at] = total / len(places)
         ends = percentile_interval(means)
         for figure, stderr, low, high in zip(part, *(end.tolist() for end in ends), strict=True):
-            found[figure] = (stderr, low, high)
+            if interval_says(low, high, _freedom(columns, figures[figure])):
+                found[figure] = (stderr, low, high)
     return found
 
 
-def _varies(column: Column) -> bool:
-    """Return whether there is anything to draw: two items, and something valid."""
-    return len(set(column.items)) > 1 and any(value is not None for value in column.values)
+def _freedom(columns: Sequence[Column], places: Sequence[int]) -> int:
+    """Return how many items with something valid some columns have, less the columns that have any."""
+    counts = [columns[place].valid for place in places]
+    return sum(counts) - sum(count > 0 for count in counts)
 
 
 def _drawn(columns: Sequence[Column], places: Sequence[int], seed: int, rounds: int) -> dict[int, Floats]:

@@ -24,6 +24,7 @@ from watari.artifact.reading import ReadOptions, read_records
 from watari.artifact.records import Fault, Record
 from watari.errors import UserError
 from watari.evals import folder
+from watari.evals.shaberi.files import check_suffix, sorted_out, upstream_place
 from watari.evals.shaberi.pending import (
     Pending,
     Problem,
@@ -53,10 +54,14 @@ def read_files(spec: ShaberiSpec, paths: Sequence[Path]) -> Read:
     for path in paths:
         if path.is_dir() and folder.is_evaluation(path):
             reader.evaluation(path)
-        elif (items := _items(path)) is not None:
-            reader.items(path, items)
+        elif path.is_dir():
+            files, left = sorted_out(path)
+            for file in files:
+                reader.file(file)
+            if left:
+                reader.note(f"{path}: no ratings of this family in {', '.join(left)}: left out")
         else:
-            reader.rows(path)
+            reader.file(path)
     return reader.done()
 
 
@@ -84,6 +89,17 @@ class _Reader:
             )
         return self._read
 
+    def note(self, text: str) -> None:
+        """Keep what every reader must be told."""
+        self._read.note("", text)
+
+    def file(self, path: Path) -> None:
+        """Take a file, of items or of rows."""
+        if (items := _items(path)) is not None:
+            self.items(path, items)
+        else:
+            self.rows(path)
+
     def items(self, path: Path, content: dict[str, Any]) -> None:
         """Take the benchmarks' items: their categories."""
         self._read.files.append(str(path))
@@ -98,9 +114,10 @@ class _Reader:
                     known[item_name(row.get("n", place))] = category
 
     def rows(self, path: Path) -> None:
-        """Take the rows of a file, or of all files of a folder."""
+        """Take the rows of a file."""
         if not path.exists():
             raise UserError(f"{path}: no such file or folder")
+        check_suffix(path)
         self._read.files.append(str(path))
         for record in read_records(str(path), ReadOptions()):
             if isinstance(record, Fault):
@@ -190,7 +207,7 @@ class _Reader:
     def _rating(self, row: dict[str, Any], record: Record) -> None:
         place = str(record.place)
         parts = Path(record.place.file).absolute().parts
-        upstream = len(parts) >= 3 and parts[-3].startswith("judge_")
+        upstream = upstream_place(Path(record.place.file))
         judge = _said(row, "judge", parts[-3].removeprefix("judge_") if upstream else None, place)
         name = _said(row, "dataset", parts[-2] if upstream else None, place)
         model = _said(row, "model", parts[-1].split(".json")[0] if upstream else None, place)

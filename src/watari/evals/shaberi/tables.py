@@ -17,22 +17,11 @@ if TYPE_CHECKING:
 def refused(result: Result, max_invalid: float | None = LIMIT) -> str | None:
     """Return why a result is refused, None if it is not: too many invalid ratings in all, or on one benchmark.
 
-    A third of one benchmark's ratings may be missing (athenev2 on Rakuda) and still be under 5 % of all of them.
-
     Args:
         result: Of one model and judge.
         max_invalid: Largest share of invalid ratings that is let through; None: any.
     """
-    if max_invalid is None:
-        return None
-    if (said := refusal(result, max_invalid)) is not None:
-        return said
-    for name in dict.fromkeys(unit.stratum for unit in result.units):
-        figure = result.figures[name]
-        if figure.invalid_rate > max_invalid:
-            total = figure.n + figure.invalid
-            return f"{name}: {100 * figure.invalid_rate:.1f} % of {total:,} ratings are invalid"
-    return None
+    return None if max_invalid is None else refusal(result, max_invalid)
 
 
 def as_json(
