@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,27 @@ def choices() -> list[dict[str, Any]]:
         }
         for index in range(24)
     ]
+
+
+@pytest.fixture(scope="session")
+def leaks() -> list[dict[str, Any]]:
+    """24 replies with a Japanese word in them, and what mends each: another word, or nothing."""
+    rows = []
+    for index in range(24):
+        foreign, own = [("ボール", "ball"), ("高校生の", ""), ("女の子", "girl"), ("钩", "hook")][index % 4]
+        begin, end = TEXT[index % 3][: 12 + index], f" and played {index % 5}."
+        rows.append(
+            {
+                "id": f"l{index}",
+                "prompt": [{"role": "user", "content": f"{TEXT[index % 4][: 6 + index]}?"}],
+                "chosen": f"{begin} {own}{end}",
+                "rejected": f"{begin} {foreign}{end}",
+                "spans": json.dumps({"rejected": [[len(begin) + 1, len(begin) + 1 + len(foreign)]]}),
+                "language": "en",
+                "source": "made",
+            }
+        )
+    return rows
 
 
 @pytest.fixture(scope="session")

@@ -22,12 +22,17 @@ from watari.artifact.rows import write_rows
 from watari.artifact.stage import InputArtifact, Inputs, Silent
 from watari.artifact.tokens import TokensInfo, TokenWriter
 from watari.errors import Interrupted
-from watari.train import checkpoint, dpo, pretrain, sft
+from watari.train import checkpoint, dpo, pretrain, repair, sft
 from watari.train.distributed import World
 from watari.train.distributed.launch import RENDEZVOUS
 from watari.train.distributed.spec import Launch
 
-MODULES: dict[str, Any] = {"train.pretrain": pretrain, "train.sft": sft, "train.dpo": dpo}
+MODULES: dict[str, Any] = {
+    "train.pretrain": pretrain,
+    "train.sft": sft,
+    "train.dpo": dpo,
+    "train.repair": repair,
+}
 COMMON = {"model": "base", "data": "d", "threads": 1, "precision": "fp32", "lr": 3e-3, "processes": 2}
 PRETRAIN = {**COMMON, "tokens": 6400, "sequence": 32, "batch": 4, "pass_tokens": 64, "checkpoint_steps": 10}
 SFT = {
@@ -40,6 +45,8 @@ SFT = {
     "packing": True,
 }
 DPO = {**COMMON, "epochs": 2, "batch": 5, "sequence": 256, "template": "swallow", "pass_tokens": 300}
+
+REPAIR = {**COMMON, "epochs": 2, "batch": 5, "sequence": 256, "pass_tokens": 300}
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,8 @@ CASES = {
     ),
     "sft": Case("train.sft", SFT, slow=True),
     "sft-lora-fsdp": Case("train.sft", {**SFT, **FSDP, "lora": {"rank": 4}, "new_rows_from": 300}, slow=True),
+    "repair": Case("train.repair", REPAIR, slow=True),
+    "repair-fsdp": Case("train.repair", {**REPAIR, **FSDP}, slow=True),
     "dpo-fsdp": Case("train.dpo", {**DPO, **FSDP}, slow=True),
     "dpo-lora": Case("train.dpo", {**DPO, "lora": {"rank": 4}, "new_rows_from": 300}, slow=True),
 }
@@ -124,6 +133,7 @@ def data(
     tmp_path_factory: pytest.TempPathFactory,
     talks: list[dict[str, Any]],
     choices: list[dict[str, Any]],
+    leaks: list[dict[str, Any]],
     stories: list[list[int]],
 ) -> dict[str, InputArtifact]:
     """Rows for each kind of stage."""
@@ -133,10 +143,12 @@ def data(
             writer.add(f"s{index}", ids, language="ja", source="d", characters=len(ids))
     write_rows(root / "talks" / "rows.parquet", Kind.CONVERSATIONS, talks)
     write_rows(root / "choices" / "rows.parquet", Kind.PREFERENCES, choices)
+    write_rows(root / "leaks" / "rows.parquet", Kind.PREFERENCES, leaks)
     return {
         "train.pretrain": _input(root / "stories", Kind.TOKENS),
         "train.sft": _input(root / "talks", Kind.CONVERSATIONS),
         "train.dpo": _input(root / "choices", Kind.PREFERENCES),
+        "train.repair": _input(root / "leaks", Kind.PREFERENCES),
     }
 
 

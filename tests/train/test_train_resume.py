@@ -19,10 +19,10 @@ from watari.artifact.kinds import Kind
 from watari.artifact.manifest import digest_of, list_files
 from watari.artifact.stage import InputArtifact, Inputs, Silent, Stage
 from watari.errors import Interrupted, StageFailed
-from watari.train import checkpoint, dpo, pretrain, sft
+from watari.train import checkpoint, dpo, pretrain, repair, sft
 
 COMMON: dict[str, Any] = {"model": "base", "threads": 1, "checkpoint_steps": 3, "sequence": 256}
-MODULES = {"pretrain": pretrain, "sft": sft, "dpo": dpo}
+MODULES = {"pretrain": pretrain, "sft": sft, "dpo": dpo, "repair": repair}
 
 
 @dataclass
@@ -50,6 +50,7 @@ def case(
     shard_of: Callable[..., InputArtifact],
     talks: list[dict[str, Any]],
     choices: list[dict[str, Any]],
+    leaks: list[dict[str, Any]],
     stories: list[list[int]],
 ) -> Case:
     if request.param == "pretrain":
@@ -60,6 +61,9 @@ def case(
         params = sft.Params(
             **COMMON, data="d", epochs=3, batch=1, template="shisa", neftune_alpha=5, packing=True, lr=3e-3
         )
+    elif request.param == "repair":
+        data = rows_of("d", Kind.PREFERENCES, leaks)
+        params = repair.Params(**COMMON, data="d", epochs=4, batch=6, lr=3e-3, pass_tokens=300)
     else:
         data = rows_of("d", Kind.PREFERENCES, choices)
         params = dpo.Params(

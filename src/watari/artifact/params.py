@@ -171,6 +171,8 @@ Model = Annotated[Selection, *_AsEdge, EdgeMark((Kind.MODEL,))]
 Conversations = Annotated[Selection, *_AsEdge, EdgeMark((Kind.CONVERSATIONS,))]
 Preferences = Annotated[Selection, *_AsEdge, EdgeMark((Kind.PREFERENCES,))]
 Scores = Annotated[Selection, *_AsEdge, EdgeMark((Kind.SCORES,))]
+Responses = Annotated[Selection, *_AsEdge, EdgeMark((Kind.GENERATIONS, Kind.SCORES, Kind.CONVERSATIONS))]
+"""Generations, an evaluation that holds them, or the answers in conversations."""
 AnyArtifact = Annotated[Selection, *_AsEdge, EdgeMark(tuple(Kind))]
 
 

@@ -18,10 +18,12 @@ from watari.cli.corpus import corpus_app
 from watari.cli.doctor import doctor
 from watari.cli.eval import eval_app
 from watari.cli.graft import graft
+from watari.cli.leakage import leakage_app
 from watari.cli.ledger import ledger_app
 from watari.cli.recipes import recipe_app
 from watari.cli.route import route
 from watari.cli.runs import clean, diff, pack, show, verify
+from watari.cli.sweep import sweep
 from watari.cli.tokenizer import tokenizer_app
 from watari.cli.train import train_app
 from watari.cli.translate import translate_app
@@ -78,11 +80,13 @@ app.command()(chat)
 app.command()(doctor)
 app.command()(check)
 app.command()(route)
+app.command()(sweep)
 app.command(cls=VariadicCommand)(graft)
 app.command(cls=AverageCommand)(average)
 app.add_typer(recipe_app, name="recipe")
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(eval_app, name="eval")
+app.add_typer(leakage_app, name="leakage")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(tokenizer_app, name="tokenizer")
 app.add_typer(train_app, name="train")

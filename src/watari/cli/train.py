@@ -163,6 +163,44 @@ def dpo(
     )
 
 
+@train_app.command("repair", cls=TrainCommand)
+def repair(
+    model: ModelOption,
+    data: Annotated[
+        list[str],
+        typer.Option(
+            "--data",
+            metavar="FILE...",
+            help="Preferences with `spans`, as `watari leakage mine` writes them: .jsonl, .parquet, or an artifact.",
+        ),
+    ],
+    evaluate: EvaluateOption = None,
+    out: FolderOption = None,
+    settings: ParameterOption = None,
+    dry_run: DryRunOption = False,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a model's leaks back: unlikelihood on their tokens, likelihood on what mends them.
+
+    Killed or interrupted? The same command goes on.
+
+    Example: watari train repair --model chat --data mended.jsonl --out repaired --set alpha_ul=2
+    """
+    from watari.cli.training import train_command
+
+    train_command(
+        "train.repair",
+        model,
+        {"data": data, "evaluate": evaluate},
+        out,
+        settings,
+        dry_run=dry_run,
+        quiet=quiet,
+        as_json=as_json,
+    )
+
+
 @train_app.command("preflight")
 def preflight(
     recipe: RecipeArgument,

@@ -26,11 +26,15 @@ MODULES = {
     "train.pretrain": "watari.train.pretrain",
     "train.sft": "watari.train.sft",
     "train.dpo": "watari.train.dpo",
+    "train.repair": "watari.train.repair",
     "eval.perplexity": "watari.evals.perplexity",
     "eval.exact": "watari.evals.exact",
     "eval.jaster": "watari.evals.jaster.stage",
     "eval.mtbench": "watari.evals.mtbench.stage",
     "eval.shaberi": "watari.evals.shaberi.stage",
+    "leakage.scan": "watari.leakage.stage",
+    "leakage.mine": "watari.leakage.mine_stage",
+    "sweep.run": "watari.leakage.sweep.stage",
     "report.run": "watari.report.run",
 }
 

@@ -48,6 +48,8 @@ class Question:
         text: A text to be gone on with, in place of the conversation; None: the conversation is asked.
         settings: Sampling settings of this question alone, as endpoints name them (`temperature`, `max_tokens`, `stop`),
             laid over all others.
+        shared_draws: True: in this process its draws are those of `seed` alone, so that the same seed draws the same under
+            other settings. False: they also depend on what is asked, and under which settings.
     """
 
     messages: Messages
@@ -58,6 +60,7 @@ class Question:
     rung: int = 0
     text: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    shared_draws: bool = False
 
 
 @dataclass(frozen=True, slots=True)

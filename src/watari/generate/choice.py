@@ -7,7 +7,7 @@ of the tokens that the sampler keeps, likeliest first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -33,6 +33,7 @@ class Chooser:
         vocabulary: Tokens that the tokenizer knows; rows of the head beyond it are padding and never chosen.
         width: Columns of the logits.
         device: Where the logits lie.
+        logit_bias: Added to the logits of tokens before anything else, by id; -inf forbids one.
     """
 
     def __init__(
@@ -45,9 +46,15 @@ class Chooser:
         vocabulary: int,
         width: int,
         device: torch.device,
+        logit_bias: Mapping[int, float] | None = None,
     ) -> None:
         self._sampler = sampler
         self._vocabulary = min(vocabulary, width)
+        self._bias: torch.Tensor | None = None
+        if logit_bias:
+            self._bias = torch.zeros(width, device=device)
+            places = torch.tensor(list(logit_bias), device=device)
+            self._bias[places] = torch.tensor(list(logit_bias.values()), dtype=torch.float32, device=device)
         self._generators = [] if sampler.greedy else [draws.generator(seed, STAGE, i) for i in ids]
         self._used: torch.Tensor | None = None
         if sampler.repetition_penalty != 1:
@@ -65,6 +72,8 @@ class Chooser:
             [rows], int64.
         """
         scores = logits.float()
+        if self._bias is not None:
+            scores = scores + self._bias
         if self._used is not None:
             penalty = self._sampler.repetition_penalty
             scores = torch.where(

@@ -80,31 +80,35 @@ class LocalModel:
 
     def generate(
         self,
-        prompts: Sequence[Prompt],
+        prompts: Sequence[Prompt | Encoded],
         sampler: Sampler,
         *,
         seed: int = 0,
         ids: Sequence[str] | None = None,
         batch_size: int = 64,
         on_batch: Callable[[int], None] | None = None,
+        logit_bias: Mapping[int, float] | None = None,
     ) -> list[Response]:
         """Answer every prompt; answers come back in the order of the prompts.
 
         Args:
-            prompts: Conversations and texts, mixed as you like.
+            prompts: Conversations and texts, mixed as you like; also what is encoded already, such as a begun answer.
             sampler: How tokens are chosen.
             seed: Of all draws; without effect when greedy.
             ids: One id a prompt, the key of its draws. Default: the hash of the rendered prompt and how many
                 equal ones came before it, so that the same question asked five times gets five draws.
             batch_size: Prompts that are run together.
             on_batch: Called after each batch with the number of prompts done; may raise to stop.
+            logit_bias: Added to the logits by token id, as servers do that have such a field, before all other settings;
+                -inf forbids a token.
 
         Raises:
             UserError: before anything runs, for a setting or a prompt that cannot be used, or one that leaves no room
                 for an answer in the model's context.
         """
         sampler.refuse_for_local()
-        encoded = [self.encode(prompt) for prompt in prompts]
+        encoded = [item if isinstance(item, Encoded) else self.encode(item) for item in prompts]
+        self._check_bias(logit_bias)
         for number, item in enumerate(encoded):
             self._check_room(item, f"prompt {number + 1}")
         names = list(ids) if ids is not None else _default_ids(encoded)
@@ -116,7 +120,8 @@ class LocalModel:
             places = order[start : start + batch_size]
             batch = [encoded[i] for i in places]
             writers = [self._writer(item, sampler) for item in batch]
-            for row, token in self._tokens(batch, [names[i] for i in places], sampler, seed, writers):
+            draws = [names[i] for i in places]
+            for row, token in self._tokens(batch, draws, sampler, seed, writers, logit_bias):
                 writers[row].take(token)
             responses |= {i: writer.response() for i, writer in zip(places, writers, strict=True)}
             if on_batch is not None:
@@ -159,6 +164,14 @@ class LocalModel:
                 "make it shorter",
             )
 
+    def _check_bias(self, logit_bias: Mapping[int, float] | None) -> None:
+        wrong = [token for token in logit_bias or () if not 0 <= token < len(self.tokenizer)]
+        if wrong:
+            raise UserError(
+                f"logit_bias: {wrong[0]} is no token of a vocabulary of {len(self.tokenizer):,}",
+                "take a bias that was made for this model",
+            )
+
     def _tokens(
         self,
         batch: Sequence[Encoded],
@@ -166,6 +179,7 @@ class LocalModel:
         sampler: Sampler,
         seed: int,
         writers: Sequence[Writer],
+        logit_bias: Mapping[int, float] | None = None,
     ) -> Iterator[tuple[int, int]]:
         """Yield (row, token) until every row's writer is done."""
         import torch
@@ -195,6 +209,7 @@ class LocalModel:
                     vocabulary=len(self.tokenizer),
                     width=logits.shape[-1],
                     device=self.device,
+                    logit_bias=logit_bias,
                 )
             tokens = chooser.choose(logits)
             for row, token in zip(rows, tokens.tolist(), strict=True):

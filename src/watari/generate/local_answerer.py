@@ -178,7 +178,7 @@ class LocalAnswerer:
                 self._local.generate,
                 [_asked(job.question) for job in group],
                 group[0].sampler,
-                ids=[job.key for job in group],
+                ids=[job.draws for job in group],
                 batch_size=self.batch,
             )
             seconds = (time.monotonic() - clock) / len(group)
@@ -251,6 +251,11 @@ class Job:
     body: bytes
     key: str
     said: Said | AskFailed | None = None
+
+    @property
+    def draws(self) -> str:
+        """The id that keys its draws."""
+        return f"seed {self.question.seed}" if self.question.shared_draws else self.key
 
 
 def _asked(question: Question) -> str | Messages:

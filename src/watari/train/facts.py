@@ -95,7 +95,8 @@ class DataFacts:
         planned_tokens: Tokens that the whole run reads, all epochs.
         marks: BOS and EOS.
         shown: Some sequences.
-        per: What the loss is a mean over: trained tokens, or pairs.
+        per: What the loss is a mean over: trained tokens, pairs, or the tokens of spans (a few of each reply, which need not
+            hold its end).
         packed: (rows, positions) of one epoch if sequences are packed, for the share that is wasted.
     """
 
@@ -108,7 +109,7 @@ class DataFacts:
     planned_tokens: int
     marks: Marks
     shown: tuple[Shown, ...]
-    per: Literal["token", "pair"] = "token"
+    per: Literal["token", "pair", "span"] = "token"
     packed: tuple[int, int] | None = None
 
     @property
@@ -126,7 +127,7 @@ def facts_of_samples(
     rows_kept: int,
     dropped: Mapping[str, int],
     epochs: float = 1,
-    per: Literal["token", "pair"] = "token",
+    per: Literal["token", "pair", "span"] = "token",
     packed: tuple[int, int] | None = None,
 ) -> DataFacts:
     """Return the facts of conversations, or of pairs given as chosen, rejected, chosen, …

@@ -17,6 +17,7 @@ from watari.artifact.rows import read_rows, row_files, select_rows
 from watari.artifact.stage import InputArtifact
 from watari.errors import UserError
 from watari.generate.masking import Encoded, special_ids
+from watari.pretrained.pieces import speller
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -187,7 +188,7 @@ def shown_tokens(tokenizer: PreTrainedTokenizerBase, encoded: Encoded) -> tuple[
     """Return the tokens of a sequence with the text of each; the texts of all add up to what the model reads."""
     special = special_ids(tokenizer)
     pieces = tokenizer.convert_ids_to_tokens(encoded.ids)
-    spell = _speller(tokenizer)
+    spell = speller(tokenizer)
     shown = []
     pending = b""
     for position, (token, piece) in enumerate(zip(encoded.ids, pieces, strict=True)):
@@ -198,27 +199,6 @@ def shown_tokens(tokenizer: PreTrainedTokenizerBase, encoded: Encoded) -> tuple[
         trained = encoded.assistant_mask[position] and position > 0
         shown.append(ShownToken(int(token), text, trained, token in special))
     return tuple(shown)
-
-
-def _speller(tokenizer: PreTrainedTokenizerBase) -> Any:
-    """Return the function from a piece of the vocabulary to its bytes, for byte-level BPE or SentencePiece's form."""
-    from watari.pretrained.alphabet import from_alphabet
-
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    decoder = getattr(backend, "decoder", None)
-    byte_level = decoder is not None and b'"ByteLevel"' in decoder.__getstate__()
-
-    def spell(piece: str) -> bytes:
-        if byte_level:
-            try:
-                return from_alphabet(piece)
-            except ValueError:
-                return piece.encode()
-        if len(piece) == 6 and piece.startswith("<0x") and piece.endswith(">"):
-            return bytes.fromhex(piece[3:5])
-        return piece.replace("▁", " ").encode()
-
-    return spell
 
 
 def _completed(pending: bytes, new: bytes) -> tuple[str, bytes]:

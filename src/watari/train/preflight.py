@@ -221,7 +221,7 @@ def _report(
             "snapshots": steps // params.snapshot_steps if params.snapshot_steps else 0,
         },
         "trial": None if tried is None else tried.content(),
-        "warnings": [*warnings, *(probe_warnings(tried) if tried is not None else [])],
+        "warnings": [*warnings, *(probe_warnings(tried, facts) if tried is not None else [])],
     }
 
 

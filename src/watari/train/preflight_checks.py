@@ -42,7 +42,7 @@ def refuse(facts: DataFacts) -> None:
             f"(first: {marks.first_bad})",
             "the text or the template holds one already: leave one of the two out",
         )
-    if not documents and not marks.end_trained:
+    if not documents and facts.per != "span" and not marks.end_trained:
         raise UserError(
             f"in none of {marks.sequences:,} sequences the token that ends a reply is trained: the model would never stop",
             "end the assistant's turn with {{ eos_token }} in the chat template",
@@ -89,7 +89,7 @@ def warnings_of(facts: DataFacts) -> list[str]:
             f"{dropped:,} of {facts.rows_in:,} {facts.unit} are not trained on, {count:,} of them: {reason}"
         )
     share = int(facts.supervised.sum()) / int(facts.lengths.sum())
-    if share < _FEW_TRAINED:
+    if share < _FEW_TRAINED and facts.per != "span":
         found.append(f"only {share:.2%} of the tokens are trained")
     if facts.unit == "documents":
         if marks.bos_wanted and marks.bos_missing:
@@ -99,7 +99,7 @@ def warnings_of(facts: DataFacts) -> list[str]:
         if marks.eos is not None and marks.end_trained < marks.sequences:
             missing = marks.sequences - marks.end_trained
             found.append(f"{missing:,} of {marks.sequences:,} documents do not end with {marks.eos}")
-    elif marks.end_trained < marks.sequences:
+    elif marks.end_trained < marks.sequences and facts.per != "span":
         missing = marks.sequences - marks.end_trained
         found.append(f"in {missing:,} of {marks.sequences:,} sequences the end of the reply is not trained")
     if facts.packed is not None and waste(facts) > _WASTE:
@@ -107,9 +107,9 @@ def warnings_of(facts: DataFacts) -> list[str]:
     return found
 
 
-def probe_warnings(tried: Probe) -> list[str]:
-    """Return what is odd about the first loss, in words."""
-    if tried.loss > _WORSE_THAN_GUESSING * tried.expected:
+def probe_warnings(tried: Probe, facts: DataFacts) -> list[str]:
+    """Return what is odd about the first loss, in words; that of spans may be anything (a leak can be certain)."""
+    if facts.per != "span" and tried.loss > _WORSE_THAN_GUESSING * tried.expected:
         return [
             f"the first loss is {tried.loss:.3f}, a guess would have {tried.expected:.3f}: "
             "do the tokens belong to this model, and have its new rows been given values?"

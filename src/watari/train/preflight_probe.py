@@ -178,7 +178,7 @@ def probe(
         tokens=chosen.laid.tokens,
         positions=chosen.laid.ids.numel(),
         loss=float(f"{value / chosen.share:.6g}") if chosen.share else 0.0,
-        expected=float(f"{math.log(vocabulary if facts.per == 'token' else 2):.6g}"),
+        expected=float(f"{math.log(2 if facts.per == 'pair' else vocabulary):.6g}"),
         seconds=seconds,
         peak=torch.cuda.max_memory_allocated(device) if on_gpu else peak_memory(),
     )

@@ -18,7 +18,7 @@ from watari.errors import UserError
 
 SPEC = "launch.json"
 _RESULT = "result.json"
-KINDS = ("train.pretrain", "train.sft", "train.dpo")
+KINDS = ("train.pretrain", "train.sft", "train.dpo", "train.repair")
 
 
 class Given(BaseModel):

@@ -13,55 +13,22 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Literal
 
-from watari.languages import languages, load_language
 from watari.languages.checks import check_phrases
 from watari.text.han import told_apart
+from watari.text.leakage.letters import BEYOND, GREEK, HAN, LETTERS, written_with
 
 Kind = Literal["script", "han", "latin", "language"]
 """`script`: letters that the language is not written with; `han`: Han characters or words of another language; `latin`:
 a word with Latin letters of another language; `language`: a sentence."""
 
-# (language named, first-last of its letters): Unicode blocks; marks and digits that others use are left out.
-_LETTERS: tuple[tuple[str, str], ...] = (
-    ("ja", "\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fd-\u30ff\u31f0-\u31ff\uff66-\uff6f\uff71-\uff9d"),
-    ("ko", "\u1100-\u11ff\u3131-\u318e\ua960-\ua97c\uac00-\ud7fb"),
-    ("zh", "\u3105-\u312f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003347f"),
-    ("ru", "\u0400-\u0482\u048a-\u052f"),
-    ("th", "\u0e01-\u0e3a\u0e40-\u0e4e"),
-    ("ar", "\u0620-\u065f\u066e-\u06d3\u0750-\u077f\u08a0-\u08ff\ufb50-\ufdff\ufe70-\ufefc"),
-    ("he", "\u0591-\u05f4\ufb1d-\ufb4f"),
-    ("hi", "\u0900-\u0963\u0971-\u097f"),
-    ("bn", "\u0980-\u09e5\u09f0-\u09fe"),
-    ("pa", "\u0a01-\u0a65\u0a70-\u0a75"),
-    ("gu", "\u0a81-\u0ae3"),
-    ("ta", "\u0b82-\u0bd7"),
-    ("te", "\u0c00-\u0c63"),
-    ("kn", "\u0c80-\u0ce3"),
-    ("ml", "\u0d00-\u0d63"),
-    ("si", "\u0d81-\u0df3"),
-    ("lo", "\u0e81-\u0ebd\u0ec0-\u0ecd"),
-    ("bo", "\u0f40-\u0fbc"),
-    ("my", "\u1000-\u103f\u1050-\u109d"),
-    ("ka", "\u10a0-\u10ff"),
-    ("hy", "\u0531-\u0587"),
-    ("am", "\u1200-\u135a"),
-    ("km", "\u1780-\u17d3"),
-    ("mn", "\u1820-\u18aa"),
-)
-# Three letters of Greek make a word; one or two are a formula.
-_GREEK = "\u0370-\u03ff\u1f00-\u1fff"
-_LATIN = "A-Za-z\u00c0-\u024f\u1e00-\u1eff"
-_HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff々"
-# Latin letters beyond ASCII.
-_BEYOND = "\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff"
 _REMEMBERED = 20_000
 _JOINTS = r"[ .,!?:;'’‘\-–·、。，！？0-9()]"
 _VIETNAMESE = re.compile("[ăđơưĂĐƠƯ\u1ea0-\u1ef9]")
-_ACCENTED = re.compile(f"(?<![A-Za-z])[A-Za-z]*[{_BEYOND}][A-Za-z\u00c0-\u024f\u1e00-\u1eff]*")
+_ACCENTED = re.compile(f"(?<![A-Za-z])[A-Za-z]*[{BEYOND}][A-Za-z\u00c0-\u024f\u1e00-\u1eff]*")
 _SENTENCE = re.compile(r"[^。！？!?\n]+")
 _CHINESE_GRAMMAR = re.compile(r"[的了是就也都我他]|可以|没有|如果|因此|不是|这|们|个")
 _KANA = re.compile("[\u3041-\u3096\u30a1-\u30fa\uff66-\uff9d]")
-_ONE_HAN = re.compile(f"[{_HAN}]")
+_ONE_HAN = re.compile(f"[{HAN}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +92,9 @@ def _plain_characters(_expected: str) -> set[str]:
 
 @cache
 def _any_foreign(expected: str) -> re.Pattern[str]:
-    own = _written_with(expected)
-    every = "".join(letters for at, (_, letters) in enumerate(_LETTERS) if at not in own)
-    return re.compile(f"[{every}{_GREEK}{_BEYOND}]")
-
-
-def own_letters(code: str) -> re.Pattern[str]:
-    """Return a pattern for one letter of the scripts that a language is written with, Latin ones only if no other is."""
-    return _own(code)
+    own = written_with(expected)
+    every = "".join(letters for at, (_, letters) in enumerate(LETTERS) if at not in own)
+    return re.compile(f"[{every}{GREEK}{BEYOND}]")
 
 
 def foreign_characters(code: str) -> frozenset[str]:
@@ -141,36 +103,16 @@ def foreign_characters(code: str) -> frozenset[str]:
 
 
 @cache
-def _own(code: str) -> re.Pattern[str]:
-    own = "".join(_LETTERS[at][1] for at in _written_with(code))
-    return re.compile(f"[{own or _LATIN}]")
-
-
-@cache
-def _written_with(code: str) -> frozenset[int]:
-    """Return the places in `_LETTERS` of the scripts that a language is written with."""
-    named = frozenset(at for at, (name, _) in enumerate(_LETTERS) if name == code)
-    if code == "ja":
-        return named | {2}
-    if named:
-        return named
-    for known in languages():
-        if code in load_language(known).script.shares and known not in ("ja", "zh"):
-            return _written_with(known)
-    return frozenset()
-
-
-@cache
 def _foreign_letters(code: str) -> tuple[re.Pattern[str], tuple[tuple[re.Pattern[str], str], ...]]:
     """Return a pattern for runs of letters that a language is not written with, and one for each script with its name."""
-    own = _written_with(code)
-    others = [(letters, name) for at, (name, letters) in enumerate(_LETTERS) if at not in own]
+    own = written_with(code)
+    others = [(letters, name) for at, (name, letters) in enumerate(LETTERS) if at not in own]
     every = "".join(letters for letters, _ in others)
-    greek = "" if code == "el" else f"|[{_GREEK}]{{3,}}(?:{_JOINTS}+[{_GREEK}]{{3,}})*"
+    greek = "" if code == "el" else f"|[{GREEK}]{{3,}}(?:{_JOINTS}+[{GREEK}]{{3,}})*"
     runs = re.compile(f"[{every}]+(?:{_JOINTS}*[{every}]+)*{greek}")
     return runs, (
         *((re.compile(f"[{letters}]"), name) for letters, name in others),
-        (re.compile(f"[{_GREEK}]"), "el"),
+        (re.compile(f"[{GREEK}]"), "el"),
     )
 
 
@@ -267,7 +209,7 @@ def _sentences(text: str, allowed: str) -> list[Leak]:
 def _latin(text: str, expected: str, allowed: str) -> list[Leak]:
     """Return words with Latin letters beyond ASCII: Vietnamese ones anywhere, others where Latin is not the script."""
     vietnamese = expected != "vi" and _VIETNAMESE.search(text) is not None
-    if not vietnamese and not _written_with(expected):
+    if not vietnamese and not written_with(expected):
         return []
     found = []
     for match in _ACCENTED.finditer(text):
@@ -275,7 +217,7 @@ def _latin(text: str, expected: str, allowed: str) -> list[Leak]:
         if word in allowed or _plain(word).lower() in allowed.lower():
             continue
         own = vietnamese and _VIETNAMESE.search(word) is not None
-        if own or _written_with(expected):
+        if own or written_with(expected):
             found.append(Leak(match.start(), match.end(), word, "latin", "vi" if vietnamese else "und"))
     return found
 

@@ -1,0 +1,1 @@
+"""The page of a scan: `watari leakage scan --out DIR`."""

@@ -1,0 +1,1 @@
+page.toggles("show");

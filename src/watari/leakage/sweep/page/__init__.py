@@ -1,0 +1,1 @@
+"""The page of a sweep: `sweep.html` in its folder."""

@@ -1,0 +1,177 @@
+"""Which setting to use, and why, in words that name the figures.
+
+The rule: of the cells whose quality is not shown to be worse than the best one's by more than a margin, the one that leaks
+least. Where the default is not told apart from it, the default stays: a change needs a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from watari.generate.sampler import Sampler
+from watari.leakage.sweep.figures import JUDGE, LEAKING, SOUND, Figures
+from watari.leakage.sweep.front import Against, Front, against, smallest_told_apart
+from watari.leakage.sweep.grid import Cell
+from watari.stats.intervals import Estimate
+
+MARGIN: Final[Mapping[str, float]] = {SOUND: 0.02, JUDGE: 0.2}
+"""How much worse a cell's quality may be shown to be: 2 of 100 responses, 0.2 of the judge's 10 points."""
+_WORDS: Final[Mapping[str, str]] = {SOUND: "sound responses", JUDGE: "the judge's rating"}
+_SAMPLING = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_new_tokens")
+_BEYOND = ("frequency_penalty", "presence_penalty")
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What to use.
+
+    Args:
+        cell: The setting.
+        least: The cell that leaks least among those that are good enough; the same one, or not told apart from it.
+        keeps_default: True if it is the default because nothing is told apart from it.
+        reason: Sentences.
+    """
+
+    cell: Cell
+    least: Cell
+    keeps_default: bool
+    reason: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {
+            "cell": self.cell.name,
+            "least_leaking": self.least.name,
+            "keeps_default": self.keeps_default,
+            "settings": self.cell.sampler.model_dump(mode="json"),
+            "reason": list(self.reason),
+        }
+
+
+def recommend(figures: Figures, front: Front, default: Cell | None, *, seed: int = 0) -> Recommendation:
+    """Return the setting to use.
+
+    Args:
+        figures: Of all cells.
+        front: How they stand to each other.
+        default: The cell that is marked as the default.
+        seed: Of the draws.
+    """
+    places = {cell.name: place for place, cell in enumerate(figures.cells)}
+    margin = MARGIN[front.quality]
+    worse = {
+        name
+        for name, one in front.standings.items()
+        if one.quality is not None and one.quality.apart and one.quality.value < -margin
+    }
+    good = [figures.cells[places[name]] for name in front.standings if name not in worse]
+    leaks, quality = figures.sums[LEAKING].values, figures.sums[front.quality].values
+    least = min(
+        good, key=lambda cell: (leaks[places[cell.name]], -quality[places[cell.name]], places[cell.name])
+    )
+    reason = []
+    if worse:
+        reason.append(
+            f"{len(worse)} of {len(front.standings)} cells are left out: their figure of {_WORDS[front.quality]} is shown"
+            f" to be more than {margin:g} below that of {front.best_quality}."
+        )
+    if default is None or default.name not in front.standings:
+        reason.append(f"{least.name} leaks least: {_share(figures, least)} of responses.")
+        reason.append(_tied(front, least, good))
+        return Recommendation(least, least, False, tuple(reason))
+    if default in good and leaks[places[default.name]] <= leaks[places[least.name]]:
+        reason.append(
+            f"No cell leaks less than the default, {default.name}: {_share(figures, default)} of responses."
+        )
+        reason.append(_tied(front, default, good))
+        return Recommendation(default, default, True, tuple(reason))
+    # Tested against the default alone: the question is whether to leave it, for any of the cells that are good enough.
+    known = [places[cell.name] for cell in good if cell.name != default.name]
+    change = against(figures.sums[LEAKING], known, places[default.name], seed).get(places[least.name])
+    told = f"{least.name} leaks in {_share(figures, least)} of responses, the default ({default.name}) in"
+    reason.append(f"{told} {_share(figures, default)}{_difference(change)}.")
+    if default.name not in worse and (change is None or not change.apart):
+        smallest = smallest_told_apart(change) if change is not None else None
+        reason.append(
+            "They are not told apart, so the default stays."
+            + (
+                f" Alone, these data would tell {100 * smallest:.1f} points apart; fewer cells or more prompts tell more."
+                if smallest is not None
+                else ""
+            )
+        )
+        return Recommendation(default, least, True, tuple(reason))
+    reason.append(_quality(figures, front, least, default))
+    reason.append(_tied(front, least, good))
+    return Recommendation(least, least, False, tuple(reason))
+
+
+def generation_config(sampler: Sampler, own: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the content of a `generation_config.json` (transformers, vLLM, SGLang).
+
+    Args:
+        sampler: The setting; what it has off is written out, since engines have defaults of their own (top_k 50).
+        own: The model's present file: its token ids stay; what else it sets was not applied in the sweep (`left_out`).
+    """
+    kept = {name: value for name, value in (own or {}).items() if _stays(name)}
+    given = sampler.model_dump(mode="json")
+    found: dict[str, Any] = {**kept, "do_sample": not sampler.greedy}
+    if not sampler.greedy:
+        found |= {name: given[name] for name in ("temperature", "top_p", "top_k", "min_p")}
+    found |= {name: given[name] for name in ("repetition_penalty", "max_new_tokens")}
+    return found
+
+
+def left_out(own: Mapping[str, Any]) -> list[str]:
+    """Return what a model's file sets besides: neither applied in a sweep nor written again (`no_repeat_ngram_size`, ...)."""
+    known = (*_SAMPLING, "do_sample", "_from_model_config")
+    return [
+        name for name, value in own.items() if value is not None and not _stays(name) and name not in known
+    ]
+
+
+def _stays(name: str) -> bool:
+    return name.endswith(("_token_id", "_token_ids")) or name == "transformers_version"
+
+
+def beyond_the_file(sampler: Sampler) -> list[str]:
+    """Return the settings that are on and that no `generation_config.json` can hold: a request must send them."""
+    return [name for name in _BEYOND if getattr(sampler, name)]
+
+
+def _share(figures: Figures, cell: Cell) -> str:
+    return percent(figures.estimates[cell.name][LEAKING])
+
+
+def percent(one: Estimate) -> str:
+    """Return a share with its interval: `4.5 % [3.1, 6.2]`."""
+    shown = f"{100 * one.value:.1f} %"
+    if one.low is None or one.high is None:
+        return shown
+    return f"{shown} [{100 * one.low:.1f}, {100 * one.high:.1f}]"
+
+
+def _difference(change: Against | None) -> str:
+    if change is None or change.low is None or change.high is None:
+        return ""
+    ends = f"[{100 * change.low:+.1f}, {100 * change.high:+.1f}]"
+    return f": {100 * change.value:+.1f} points {ends}, p = {change.p:.2g} over all cells"
+
+
+def _quality(figures: Figures, front: Front, least: Cell, default: Cell) -> str:
+    ours = figures.estimates[least.name][front.quality]
+    theirs = figures.estimates[default.name][front.quality]
+    if front.quality == SOUND:
+        return f"Sound responses: {percent(ours)}, default {percent(theirs)}."
+    return f"The judge's rating: {ours.value:.2f}, default {theirs.value:.2f}."
+
+
+def _tied(front: Front, least: Cell, good: list[Cell]) -> str:
+    names = {cell.name for cell in good}
+    others = [name for name in front.not_apart if name in names and name != least.name]
+    if not others:
+        return "Every other cell that is good enough is told apart from it." if len(good) > 1 else ""
+    shown = "; ".join(others[:4]) + ("; ..." if len(others) > 4 else "")
+    return f"Not told apart from the least leaking cell: {len(others)} of {len(good)} ({shown})."
