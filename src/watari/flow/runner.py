@@ -1,23 +1,14 @@
 """Run a recipe's graph: what is ready is started, what is cached is linked. When a stage fails, those that are
 running go on to their end and nothing new is started.
-
-Each stage runs in a process of its own (forked from a server process that has imported the heavy libraries once), so
-that its memory is given back, a crash of it is not ours, and independent stages can run side by side.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 from watari.artifact.manifest import Manifest, now
 from watari.artifact.stage import InputArtifact, Inputs
@@ -26,17 +17,15 @@ from watari.flow import memory
 from watari.flow.asking import check_endpoints
 from watari.flow.display import Display, duration, make_display, size
 from watari.flow.folder import Events, RunFolder, register_run
+from watari.flow.interrupts import Interrupts
 from watari.flow.keys import fingerprints, input_entries, key_of, read_made
 from watari.flow.plan import Chosen, check_reachable, plan
-from watari.flow.processes import ended, server
+from watari.flow.processes import server
 from watari.flow.report import copy_report
+from watari.flow.running import Ended, RunningStages
 from watari.flow.stages import TABLE, StageTable
-from watari.flow.worker import NO_SPACE_MEND, Failed, Finished, Line, Update, Work, work
+from watari.flow.worker import NO_SPACE_MEND, Finished, Work
 from watari.recipe.graph import Node, Recipe
-
-_EVENT_EVERY = 5.0
-_PARTING = 10.0
-"""Seconds that a process gets between its last word and its end."""
 
 
 @dataclass
@@ -47,20 +36,6 @@ class Outcome:
     cached: list[str] = field(default_factory=list)
     seconds: float = 0.0
     report: Path | None = None
-
-
-@dataclass
-class _Running:
-    node: Node
-    process: BaseProcess
-    connection: Connection
-    life: Connection
-    started: float
-    needs: int
-    key: str
-    result: Finished | Failed | None = None
-    told: float = 0.0
-    asked: bool = False
 
 
 class Runner:
@@ -87,9 +62,9 @@ class Runner:
         self.jobs = jobs
         self.display = display or make_display()
         self.made: dict[str, Manifest] = {}
-        self._running: dict[str, _Running] = {}
+        self._running = RunningStages(self.display)
         self._keys: dict[str, tuple[str, dict[str, str]]] = {}
-        self._interrupts = 0
+        self._interrupts = Interrupts()
         self._outcome = Outcome()
 
     def run(self, chosen: Chosen | None = None) -> Outcome:
@@ -129,11 +104,11 @@ class Runner:
         with closing(Events(self.folder.root)) as events:
             events.write("run_started", recipe=self.recipe.name, stages=len(wanted), process=os.getpid())
             try:
-                with self._signals():
+                with self._interrupts.heard():
                     try:
                         self._loop(wanted, chosen.forced(self.recipe), events)
                     finally:
-                        self._kill_all()
+                        self._running.kill_all()
                     self._report(started, events)
             except WatariError as error:
                 kind = "run_interrupted" if isinstance(error, Interrupted) else "run_failed"
@@ -170,10 +145,12 @@ class Runner:
         while True:
             if failure is None and not self._interrupts:
                 waiting, failure = self._start_ready(waiting, wanted, forced, events)
-            self._ask_to_stop()
+            if self._interrupts:
+                self._running.ask_to_stop()
             if not self._running:
                 break
-            failure = self._listen(events) or failure
+            for ended in self._running.listen(events):
+                failure = self._settle_ended(ended, events) or failure
         if self._interrupts:
             raise Interrupted("stopped; what was finished is kept", "run the same command to go on")
         if failure is not None:
@@ -210,10 +187,8 @@ class Runner:
         Outside files are hashed when a node is first looked at and again when it starts, not while it waits.
         """
         may_start = self._may_start(node)
-        if node.name in self._keys:
-            building = {running.key for running in self._running.values()}
-            if not may_start or self._keys[node.name][0] in building:
-                return False
+        if node.name in self._keys and (not may_start or self._running.building(self._keys[node.name][0])):
+            return False
         try:
             outside = fingerprints(node)
         except UserError:
@@ -227,7 +202,7 @@ class Runner:
             return True
         if node.name not in wanted:
             return True
-        if not may_start or any(running.key == key for running in self._running.values()):
+        if not may_start or self._running.building(key):
             return False
         self._start(node, key, outside, forced, events)
         return True
@@ -237,7 +212,7 @@ class Runner:
             return True
         if len(self._running) >= self.jobs:
             return False
-        return memory.fits(self._needs(node), sum(r.needs for r in self._running.values()))
+        return memory.fits(self._needs(node), self._running.needs())
 
     def _needs(self, node: Node) -> int:
         if node.stage.memory is None:
@@ -256,8 +231,6 @@ class Runner:
 
     def _start(self, node: Node, key: str, outside: dict[str, str], forced: set[str], events: Events) -> None:
         context = server(node.stage.kind for node in self.recipe.nodes.values())
-        mine, theirs = context.Pipe()
-        life_read, life_write = context.Pipe(duplex=False)
         entries = input_entries(node, self.made)
         task = Work(
             name=node.name,
@@ -274,61 +247,11 @@ class Runner:
             log=self.folder.log_path(node.name),
             force=node.name in forced,
         )
-        process = context.Process(target=work, args=(theirs, life_read, task), name=f"watari-{node.name}")
-        process.start()
-        theirs.close()
-        life_read.close()
-        self._running[node.name] = _Running(
-            node, process, mine, life_write, time.monotonic(), self._needs(node), key
-        )
-        self.display.start(node.name, node.stage.kind)
-        events.write("stage_started", stage=node.name, uses=node.stage.kind, key=key, process=process.pid)
+        self._running.start(node, task, context, needs=self._needs(node), events=events)
 
-    def _listen(self, events: Events) -> WatariError | None:
-        """Take in what the running stages say; return the failure of one that ended, if any."""
-        failure = None
-        # Also wakes up when a process ends without a word.
-        handles = [r.connection for r in self._running.values()] + [
-            r.process.sentinel for r in self._running.values()
-        ]
-        wait(handles, timeout=0.5)
-        for running in list(self._running.values()):
-            # Asked before draining: what a process sent before its end is then surely in the pipe.
-            alive = running.process.is_alive()
-            try:
-                while running.connection.poll():
-                    self._take(running, running.connection.recv(), events)
-            except (EOFError, OSError):
-                alive = False
-            if running.result is not None or not alive:
-                failure = self._end(running, events) or failure
-        return failure
-
-    def _take(self, running: _Running, message: object, events: Events) -> None:
-        name = running.node.name
-        if isinstance(message, Update):
-            self.display.update(name, message)
-            if time.monotonic() - running.told >= _EVENT_EVERY:
-                running.told = time.monotonic()
-                events.write("stage_progress", stage=name, **vars(message))
-        elif isinstance(message, Line):
-            # A field of a stage's own that has one of these names must not end the run.
-            events.write("log", **{**message.fields, "stage": name, "message": message.message})
-        elif isinstance(message, Finished | Failed):
-            running.result = message
-
-    def _end(self, running: _Running, events: Events) -> WatariError | None:
-        node = running.node
-        running.process.join(timeout=_PARTING)
-        # A library's thread can keep a process from its end; its work is told, so it is ended.
-        running.process.kill()
-        running.process.join(timeout=_PARTING)
-        del self._running[node.name]
-        running.connection.close()
-        running.life.close()
-        result = running.result
-        if result is None:
-            result = Failed(ended(running.process.exitcode or 0, self.folder.log_path(node.name)))
+    def _settle_ended(self, ended: Ended, events: Events) -> WatariError | None:
+        """Link what a stage has made; return its failure if it has one that is not the user's wish to stop."""
+        node, result = ended.node, ended.result
         if isinstance(result, Finished):
             manifest = read_made(self.store, node, result.path.name)
             self._accept(node, manifest, cached=not result.built, events=events)
@@ -342,12 +265,12 @@ class Runner:
             stage=node.name,
             error=result.error.message,
             mend=result.error.mend,
-            seconds=round(time.monotonic() - running.started, 3),
+            seconds=round(ended.seconds, 3),
         )
         if isinstance(result.error, DryRun):
             return DryRun(f"stage '{node.name}': {result.error.message}")
         if stopped:
-            self._interrupts = max(self._interrupts, 1)
+            self._interrupts.note()
             return None
         told = f"stage '{node.name}': {result.error.message}"
         made = UserError if result.error.exit_code == EXIT_INPUT else StageFailed
@@ -367,44 +290,3 @@ class Runner:
         )
         detail = "" if cached else f"{duration(manifest.seconds)}, {size(manifest.bytes)}"
         self.display.end(node.name, "cached" if cached else "done", detail)
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """First Ctrl-C (or SIGTERM): stages stop at their next safe point. Second: at once."""
-
-        def on_signal(number: int, frame: FrameType | None) -> None:
-            self._interrupts += 1
-            if self._interrupts == 2:
-                raise Interrupted("stopped at once", "run the same command to go on")
-
-        before: dict[int, Any] = {}
-        try:
-            for number in (int(signal.SIGINT), int(signal.SIGTERM)):
-                before[number] = signal.signal(number, on_signal)
-        except ValueError:
-            # Not in the main thread (a library's use): signals are the caller's business.
-            yield
-            return
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _ask_to_stop(self) -> None:
-        asked = [r for r in self._running.values() if self._interrupts and not r.asked]
-        if not asked:
-            return
-        names = ", ".join(running.node.name for running in asked)
-        self.display.say(f"stopping at the next safe point: {names}; Ctrl-C again to stop at once")
-        for running in asked:
-            running.asked = True
-            with suppress(OSError):
-                running.connection.send("stop")
-
-    def _kill_all(self) -> None:
-        for running in self._running.values():
-            running.process.kill()
-        for running in list(self._running.values()):
-            running.process.join(timeout=10)
-        self._running.clear()
