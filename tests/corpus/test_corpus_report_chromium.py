@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 import pytest
 
-from in_chromium import dump, needs_chromium
+from in_chromium import dump, needs_chromium, said_in
 from made_corpus import small_rows, write_corpus
 from watari.corpus.report.page import page
 
@@ -18,13 +17,6 @@ pytestmark = needs_chromium
 @pytest.fixture(scope="module")
 def html(tmp_path_factory: pytest.TempPathFactory) -> str:
     return page(write_corpus(tmp_path_factory.mktemp("corpus"), small_rows()))
-
-
-def said_in(dom: str) -> list[object]:
-    found = re.search(r'data-said="([^"]*)"', dom)
-    assert found is not None
-    said: list[object] = json.loads(found[1].replace("&quot;", '"').replace("&amp;", "&"))
-    return said
 
 
 def test_its_script_runs_under_its_policy(html: str, tmp_path: Path) -> None:
@@ -75,13 +67,7 @@ def test_nothing_is_wider_than_a_phone(html: str, tmp_path: Path) -> None:
     """At 360 px nothing but the scrolling boxes reaches past the edge, with everything unfolded, in both languages."""
     script = """
       const said = [];
-      const source = "<!DOCTYPE html>" + document.documentElement.outerHTML.replace(/<script>[^]*?<\\/script>/g, "");
-      const frame = document.createElement("iframe");
-      frame.style.cssText = "width:360px;height:800px;border:0";
-      document.body.replaceChildren(frame);
-      const inside = frame.contentDocument;
-      inside.open(); inside.write(source); inside.close();
-      for (const part of inside.querySelectorAll("details")) part.open = true;
+      const inside = onPhone();
       for (const lang of ["en", "ja"]) {
         inside.documentElement.dataset.lang = lang;
         said.push(inside.documentElement.scrollWidth);

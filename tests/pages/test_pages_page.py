@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 from jinja2 import TemplateRuntimeError, UndefinedError
 
-from in_chromium import BROWSER, needs_chromium
+from in_chromium import dump, needs_chromium, said_in
 from watari.pages.labels import FRAME, Labels
 from watari.pages.page import Template, environment, policy, writable
 
@@ -108,29 +106,8 @@ def test_switches(template: Template, tmp_path: Path, fragment: str) -> None:
         document.querySelector("nav").getAttribute("aria-label"), root.dataset.ready);
       root.dataset.said = JSON.stringify(said);
     """
-    html = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", template.render(said="", n=1))
-    path = tmp_path / "page.html"
-    path.write_text(html.replace("</body>", f"<script>{script}</script></body>"), "utf-8")
-    options = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--lang=en-US",
-        "--dump-dom",
-    ]
-    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    assert BROWSER is not None
-    dom = subprocess.run(
-        [BROWSER, *options, *quiet, f"--user-data-dir={tmp_path / 'profile'}", f"{path.as_uri()}{fragment}"],
-        capture_output=True,
-        timeout=60,
-        check=True,
-    ).stdout.decode("utf-8")
-    found = re.search(r'data-said="([^"]*)"', dom)
-    assert found is not None
-    first, second, *rest = json.loads(found[1].replace("&quot;", '"'))
+    html = template.render(said="", n=1)
+    first, second, *rest = said_in(dump(html, tmp_path, fragment, extra=script))
     theme = "dark" if "dark" in fragment else ""
     asked = fragment.startswith("#ja")
     assert first == (

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 import pytest
 
-from in_chromium import dump, needs_chromium
+from in_chromium import dump, needs_chromium, said_in
 from watari.report.page import Page, build, with_run_times
 
 pytestmark = needs_chromium
@@ -54,12 +53,14 @@ def test_switches_work(page: Page, tmp_path: Path) -> None:
       said.push(document.querySelectorAll("details.stage:not([open])").length);
       document.body.dataset.said = JSON.stringify(said);
     """
-    dom = dump(page.html, tmp_path, extra=script)
-    found = re.search(r'data-said="([^"]*)"', dom)
-    assert found is not None
-    assert found[1].replace("&quot;", '"') == (
-        '[true,false,false,true,"#ja",true,"#ja/dark",1,"#ja/dark/stage-text-en",true,true,0]'
-    )
+    assert said_in(dump(page.html, tmp_path, extra=script)) == [
+        *(True, False),
+        *(False, True, "#ja"),
+        *(True, "#ja/dark"),
+        *(1, "#ja/dark/stage-text-en"),
+        *(True, True),
+        0,
+    ]
 
 
 def test_the_course_is_read_stage_by_stage(page: Page, tmp_path: Path) -> None:
@@ -85,10 +86,7 @@ def test_the_course_is_read_stage_by_stage(page: Page, tmp_path: Path) -> None:
       said.push(norm.querySelector(".readout").textContent.includes("勾配ノルム"));
       document.body.dataset.said = JSON.stringify(said);
     """
-    dom = dump(page.html, tmp_path, extra=script)
-    found = re.search(r'data-said="([^"]*)"', dom)
-    assert found is not None
-    said = json.loads(found[1].replace("&quot;", '"'))
+    said = said_in(dump(page.html, tmp_path, extra=script))
     assert said[:2] == [True, False]
     assert said[2].startswith("base · 8,192 tokens" + "base loss ")
     assert "bits/char" not in said[2]
@@ -103,18 +101,10 @@ def test_nothing_is_wider_than_a_phone(which: str, request: pytest.FixtureReques
     """At 360 px nothing but the scrolling boxes reaches past the edge, with everything unfolded."""
     page = build(request.getfixturevalue(which))
     script = """
-      const frame = document.createElement("iframe");
-      frame.style.cssText = "width:360px;height:800px;border:0";
-      const html = "<!DOCTYPE html>" + document.documentElement.outerHTML.replace(/<script>[^]*?<\\/script>/g, "");
-      document.body.replaceChildren(frame);
-      frame.contentDocument.open(); frame.contentDocument.write(html); frame.contentDocument.close();
-      for (const part of frame.contentDocument.querySelectorAll("details")) part.open = true;
-      document.body.dataset.said = String(frame.contentDocument.documentElement.scrollWidth);
+      const inside = onPhone();
+      document.body.dataset.said = JSON.stringify(inside.documentElement.scrollWidth);
     """
-    dom = dump(page.html, tmp_path, extra=script)
-    found = re.search(r'data-said="(\d+)"', dom)
-    assert found is not None
-    assert int(found[1]) <= 360
+    assert said_in(dump(page.html, tmp_path, extra=script)) <= 360
 
 
 def test_times_are_shown_when_given(page: Page, tmp_path: Path) -> None:

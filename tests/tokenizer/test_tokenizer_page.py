@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from in_chromium import dump
+from in_chromium import dump, said_in
 from small_japanese import ODD, japanese
 from watari.errors import UserError
 from watari.pretrained.graft import GRAFT, read_graft
@@ -133,10 +133,12 @@ def test_learning_curve_adds_up_what_each_piece_saved(
     assert learning_of(older) is None
 
 
-def test_measured_gain_is_that_of_the_cut_tokenizers(nested: Nested, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_measured_gain_is_that_of_the_cut_tokenizers(
+    nested: Nested, measured: Measured, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("watari.tokenizer.page.gain.STEP", 100)
     sizes = sizes_up_to(len(nested))
-    (measured,) = measure_sizes(nested, HELD_OUT, sizes, 0)
+    assert list(measured.sizes) == sizes
     assert measured.name == "held out.jsonl"
     assert not measured.part
     for size, figures in list(zip(sizes, measured.figures, strict=True))[::3]:
@@ -466,14 +468,8 @@ def test_switches_work_and_a_phone_is_wide_enough(page: str, tmp_path: Path) -> 
       said.push(shown("en"), shown("ja"), location.hash);
       document.getElementById("theme").click();
       said.push(location.hash);
-      const frame = document.createElement("iframe");
-      frame.style.cssText = "width:360px;height:800px;border:0";
-      const html = "<!DOCTYPE html>" + document.documentElement.outerHTML.replace(/<script>[^]*?<\\/script>/g, "");
-      document.body.replaceChildren(frame);
-      frame.contentDocument.open(); frame.contentDocument.write(html); frame.contentDocument.close();
-      said.push(frame.contentDocument.documentElement.scrollWidth <= 360);
+      said.push(onPhone().documentElement.scrollWidth <= 360);
       document.body.dataset.said = JSON.stringify(said);
     """
-    found = re.search(r'data-said="([^"]*)"', dump(page, tmp_path, extra=script))
-    assert found is not None
-    assert json.loads(found[1].replace("&quot;", '"')) == [True, False, False, True, "#ja", "#ja/dark", True]
+    expected = [True, False, False, True, "#ja", "#ja/dark", True]
+    assert said_in(dump(page, tmp_path, extra=script)) == expected

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import html as markup
-import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from in_chromium import dump, needs_chromium
+from in_chromium import dump, needs_chromium, said_in
 from made_evaluations import ATTACK, HOSTILE, MODELS, QUESTIONS, write_evaluations
 from watari.evals.page import report
 
@@ -26,13 +24,6 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> str:
         write_evaluations(folder), out, spec="fastchat-mt-bench", title=f"<i>mine</i>{ATTACK}", plots=False
     )
     return (out / "index.html").read_text("utf-8")
-
-
-def said_in(dom: str) -> list[Any]:
-    found = re.search(r'data-said="([^"]*)"', dom)
-    assert found is not None
-    said: list[Any] = json.loads(markup.unescape(found[1]))
-    return said
 
 
 def script(body: str) -> str:
@@ -191,13 +182,7 @@ def test_tables_sort_and_chips_choose(html: str, tmp_path: Path) -> None:
 def test_nothing_is_wider_than_a_phone(html: str, tmp_path: Path) -> None:
     """At 360 px nothing but the scrolling boxes reaches past the edge, in both languages, with a question opened."""
     body = """
-      const source = "<!DOCTYPE html>" + document.documentElement.outerHTML.replace(/<script>[^]*?<\\/script>/g, "");
-      const frame = document.createElement("iframe");
-      frame.style.cssText = "width:360px;height:800px;border:0";
-      document.body.replaceChildren(frame);
-      const inside = frame.contentDocument;
-      inside.open(); inside.write(source); inside.close();
-      for (const part of inside.querySelectorAll("details")) part.open = true;
+      const inside = onPhone();
       for (const lang of ["en", "ja"]) {
         inside.documentElement.dataset.lang = lang;
         said.push(inside.documentElement.scrollWidth <= 360);
