@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import torch
 
+from hub_stand_in import run_python, serving, settings
 from tiny_llama import make_folder
 from watari.artifact.manifest import digest_of, list_files
 from watari.artifact.outside import packaged_file
@@ -26,7 +21,6 @@ from watari.pretrained import load_model, load_tokenizer
 from watari.pretrained.sentencepiece import read_spm
 
 torch.set_num_threads(1)
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 def run(path: Path | str, out: Path, revision: str | None = None) -> StageResult:
@@ -168,59 +162,6 @@ def test_missing_folder_and_pointless_revision(source: Path, tmp_path: Path) -> 
         run(source, tmp_path / "out2", revision="main")
 
 
-class Hub(BaseHTTPRequestHandler):
-    """As much of the hub as a download needs: repository info, the file list, and files with their hash."""
-
-    folder: Path
-    asked: list[str]
-
-    def _send(self, body: bytes, headers: dict[str, str], status: int = 200) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def do_GET(self) -> None:
-        path = self.path.split("?")[0]
-        type(self).asked.append(path)
-        names = sorted(p.name for p in self.folder.iterdir())
-        as_json = {"Content-Type": "application/json"}
-        if path in ("/api/models/org/tiny", f"/api/models/org/tiny/revision/{COMMIT}"):
-            info = {"id": "org/tiny", "sha": COMMIT, "siblings": [{"rfilename": name} for name in names]}
-            self._send(json.dumps(info).encode(), as_json)
-        elif path.startswith(f"/api/models/org/tiny/tree/{COMMIT}"):
-            tree = [
-                {"type": "file", "path": n, "size": (self.folder / n).stat().st_size, "oid": "0" * 40}
-                for n in names
-            ]
-            self._send(json.dumps(tree).encode(), as_json)
-        elif path.startswith(f"/org/tiny/resolve/{COMMIT}/") and path.rsplit("/", 1)[1] in names:
-            body = (self.folder / path.rsplit("/", 1)[1]).read_bytes()
-            etag = hashlib.sha256(body).hexdigest()
-            self._send(body, {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT})
-        else:
-            self._send(b"{}", {**as_json, "X-Error-Code": "RepoNotFound"}, 404)
-
-    do_HEAD = do_GET
-
-    def log_message(self, *_: object) -> None:
-        """Be silent."""
-
-
-@pytest.fixture
-def hub(source: Path) -> Iterator[tuple[str, list[str]]]:
-    handler = type("ThisHub", (Hub,), {"folder": source, "asked": []})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", handler.asked
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
 _SCRIPT = """
 import json, sys
 from pathlib import Path
@@ -235,45 +176,32 @@ except UserError as error:
 """
 
 
-def in_new_process(endpoint: str, tmp_path: Path, path: str, out: str) -> str:
-    """The hub's address is read when its library is imported, so this needs a process of its own."""
-    import watari
-
-    settings = {
-        "HF_ENDPOINT": endpoint,
-        "HF_HOME": str(tmp_path / "hub-home"),
-        "HF_HUB_OFFLINE": "0",
-        "HF_HUB_DISABLE_XET": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "PYTHONPATH": str(Path(watari.__file__).parents[1]),
-        "NO_PROXY": "127.0.0.1",
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", _SCRIPT, path, str(tmp_path / out)],
-        env={**os.environ, **settings},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+def in_new_process(environment: dict[str, str], path: str, out: Path) -> str:
+    done = run_python(["-c", _SCRIPT, path, str(out)], environment)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip().splitlines()[-1]
 
 
-def test_from_the_hub(source: Path, hub: tuple[str, list[str]], tmp_path: Path) -> None:
-    endpoint, asked = hub
-    metrics = json.loads(in_new_process(endpoint, tmp_path, "hf://org/tiny", "out"))
-    assert metrics["commit"] == COMMIT
-    run(source, tmp_path / "local")
-    assert digest_of(list_files(tmp_path / "out")) == digest_of(list_files(tmp_path / "local"))
-    fetched = {path.rsplit("/", 1)[1] for path in asked if "/resolve/" in path}
-    assert "model.safetensors" in fetched
-    assert not fetched & {"pytorch_model.bin", "optimizer.pt", "modeling_evil.py", "README.md"}
-    told = in_new_process(endpoint, tmp_path, "org/other", "none")
-    assert told.startswith("UserError: org/other: not a local path, and the hub does not answer")
+def test_from_the_hub(source: Path, tmp_path: Path) -> None:
+    with serving() as hub:
+        commit = hub.push("models/org/tiny", source)
+        environment = hub.settings(tmp_path / "home")
+        metrics = json.loads(in_new_process(environment, "hf://org/tiny", tmp_path / "out"))
+        assert metrics["commit"] == commit
+        run(source, tmp_path / "local")
+        assert digest_of(list_files(tmp_path / "out")) == digest_of(list_files(tmp_path / "local"))
+        assert "model.safetensors" in hub.fetched()
+        never = {"pytorch_model.bin", "optimizer.pt", "modeling_evil.py", "README.md"}
+        assert not never & set(hub.fetched())
+        offline = hub.settings(tmp_path / "home", offline=True)
+        assert json.loads(in_new_process(offline, "org/tiny", tmp_path / "offline")) == metrics
+        told = in_new_process(environment, "org/other", tmp_path / "none")
+        assert told.startswith("UserError: org/other: not a local path, and the hub has no such model")
+        assert "HF_TOKEN" in told
 
 
 def test_a_hub_that_cannot_be_reached(tmp_path: Path) -> None:
-    told = in_new_process("http://127.0.0.1:9", tmp_path, "org/tiny", "out")
+    environment = settings("http://127.0.0.1:9", tmp_path / "home")
+    told = in_new_process(environment, "org/tiny", tmp_path / "out")
     assert told.startswith("UserError: org/tiny: not a local path, and the hub does not answer")
     assert "with no network, download it first" in told

@@ -15,7 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
-from watari.artifact.outside import is_url, local_files, looks_like_repository
+from watari.artifact.hub import hub_place
+from watari.artifact.hub_files import hub_files, open_hub_file, streamed_path
+from watari.artifact.outside import dataset_location as dataset_location
+from watari.artifact.outside import is_url, local_files
 from watari.artifact.records import Fault, Place, Record, first_line
 from watari.artifact.rows import Row
 from watari.errors import UserError
@@ -68,15 +71,6 @@ class RowFile:
     def record(self, where: str, row: Row) -> Record:
         """Return the row of a place in it."""
         return Record(Place(self.path, self.name, where), row)
-
-
-def dataset_location(location: str) -> str:
-    """Return a location as it is read and hashed: `org/name` and `hf://org/name` mean a dataset of the hub."""
-    if location.startswith("hf://") and location.split("/")[2] not in ("datasets", "spaces", "buckets"):
-        return f"hf://datasets/{location.removeprefix('hf://')}"
-    if looks_like_repository(location):
-        return f"hf://datasets/{location}"
-    return location
 
 
 def row_files_of(location: str, stated: FileFormat) -> list[RowFile]:
@@ -170,6 +164,9 @@ def open_file(path: str, *, any_order: bool = False) -> IO[bytes]:
     Raises:
         UserError: if it cannot be opened; also from a later read, if a connection breaks.
     """
+    if hub_place(path) is not None:
+        kept = open_hub_file(path)
+        return kept if kept is not None else cast(IO[bytes], RemoteFile(path, any_order=any_order))
     if is_url(path):
         return cast(IO[bytes], RemoteFile(path, any_order=any_order))
     try:
@@ -187,7 +184,7 @@ class RemoteFile(io.RawIOBase):
         self._path = path
         self._raw: Any = None
         with self._troubles():
-            system, inside = fsspec.core.url_to_fs(path)
+            system, inside = fsspec.core.url_to_fs(streamed_path(path) if hub_place(path) else path)
             stream = path.startswith(_WEB) and not any_order
             self._raw = system.open(inside, "rb", block_size=0) if stream else system.open(inside, "rb")
 
@@ -240,6 +237,8 @@ def full_url(location: str) -> str:
 
 
 def _remote_files(location: str) -> list[str]:
+    if hub_place(location) is not None:
+        return hub_files(location)
     import fsspec
 
     try:

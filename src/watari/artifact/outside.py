@@ -10,6 +10,7 @@ from pathlib import Path
 
 import watari
 from watari.artifact.hashing import hash_path, hash_text
+from watari.artifact.hub import HUB, hub_commit
 from watari.errors import UserError
 
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://")
@@ -38,6 +39,15 @@ def is_hub_id(location: str) -> bool:
 def looks_like_repository(location: str) -> bool:
     """True for `org/name` that is no local path and has no file's suffix."""
     return is_hub_id(location) and not _FILE_SUFFIX.search(location)
+
+
+def dataset_location(location: str) -> str:
+    """Return a location as it is read and hashed: `org/name` and `hf://org/name` mean a dataset of the hub."""
+    if location.startswith(HUB) and location.split("/")[2] not in ("datasets", "spaces", "buckets"):
+        return f"{HUB}datasets/{location.removeprefix(HUB)}"
+    if looks_like_repository(location):
+        return f"{HUB}datasets/{location}"
+    return location
 
 
 def locate(location: str, folder: Path) -> str:
@@ -77,8 +87,8 @@ def fingerprint(location: str, revision: str | None = None) -> str:
         return hash_text(f"{code} {location}")
     if location.startswith(_PACKAGE):
         return hash_path(packaged_file(location))
-    if location.startswith("hf://") or is_hub_id(location):
-        return hub_commit(location.removeprefix("hf://"), revision)
+    if (location.startswith(HUB) and not location.startswith(f"{HUB}buckets/")) or is_hub_id(location):
+        return hub_commit(location.removeprefix(HUB), revision)
     if is_url(location):
         return _remote_fingerprint(location)
     path = Path(location)
@@ -139,45 +149,6 @@ def local_files(location: str) -> list[str]:
     if not found:
         raise UserError(f"{location}: no such file", "check the path; it is relative to the recipe file")
     return found
-
-
-def hub_commit(repository: str, revision: str | None = None, *, repo_type: str | None = None) -> str:
-    """Return the commit hash of a hub repository.
-
-    Offline, the commit that the local cache holds is taken.
-
-    Raises:
-        UserError: if the hub does not answer and the cache does not hold it.
-    """
-    from huggingface_hub import HfApi, constants
-    from huggingface_hub.file_download import repo_folder_name
-
-    kind, name = (
-        ("dataset", repository.removeprefix("datasets/"))
-        if repository.startswith("datasets/")
-        else (
-            repo_type or "model",
-            repository,
-        )
-    )
-    name = "/".join(name.split("/")[:2])
-    cached = (
-        Path(constants.HF_HUB_CACHE)
-        / repo_folder_name(repo_id=name, repo_type=kind)
-        / "refs"
-        / (revision or "main")
-    )
-    try:
-        sha = HfApi().repo_info(name, repo_type=kind, revision=revision, timeout=10).sha
-    except Exception as error:
-        if cached.is_file():
-            return cached.read_text("utf-8").strip()
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(
-            f"{repository}: not a local path, and the hub does not answer: {reason}",
-            "check the name, or give a folder; with no network, download it first",
-        ) from None
-    return str(sha)
 
 
 def _remote_fingerprint(location: str) -> str:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -30,6 +31,7 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from watari.artifact.kinds import Kind
+from watari.artifact.outside import dataset_location
 
 _COUNT = re.compile(r"^\s*([0-9][0-9_]*(?:\.[0-9]+)?)\s*([kKMBT]?)\s*$")
 _SUFFIX = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
@@ -147,8 +149,10 @@ class EndpointMark:
 RUNTIME = RuntimeMark()
 OUTSIDE = OutsideMark()
 
-OutsidePath = Annotated[str, OUTSIDE]
-"""A path (relative ones are relative to the recipe file that holds them), a URL, or a hub id `org/name`."""
+ModelPath = Annotated[str, OUTSIDE]
+"""Where a model is: a path (relative ones are relative to the recipe file that holds them) or a hub id `org/name`."""
+OutsidePath = Annotated[ModelPath, AfterValidator(dataset_location)]
+"""Where a file is, or a dataset: a path, a URL, or a hub id `org/name`, which then stands as `hf://datasets/org/name`."""
 
 
 class _NameOrSelection:

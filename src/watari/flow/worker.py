@@ -25,6 +25,7 @@ from typing import Any
 
 from watari.artifact import atomic
 from watari.artifact.hashing import canonical_json
+from watari.artifact.hub import pin
 from watari.artifact.manifest import LOGS, InputEntry, Manifest, digest_of, list_files, now, read_manifest
 from watari.artifact.outside import fingerprint, is_hub_id, is_url
 from watari.artifact.params import Selection, StageParams, key_parameters, runtime_parameters
@@ -153,6 +154,7 @@ def _build(task: Work, progress: PipeProgress) -> Finished:
         (folder / LOGS).mkdir(exist_ok=True)
         started, clock = now(), time.monotonic()
         params = in_run(task.params, task.run, task.name)
+        pin(task.outside)  # what was pushed to a hub since the key was made is not read
         result = stage.run(params, _inputs(task), folder, progress)
         _unchanged_outside(task)
         files = list_files(folder)

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from pydantic import Field
 
+from watari.artifact.hub import HubPlace, model_place, remember, resolved
 from watari.artifact.kinds import Kind
-from watari.artifact.outside import hub_commit, is_hub_id
-from watari.artifact.params import OutsidePath, StageParams
+from watari.artifact.outside import is_hub_id
+from watari.artifact.params import ModelPath, StageParams
 from watari.artifact.stage import Inputs, Progress, Stage, StageResult, stop_if_asked
 from watari.errors import UserError
 from watari.pretrained.folder import TOKENIZER_FILES, check_model_folder
@@ -29,7 +30,7 @@ WANTED = [*_CONFIGS, *TOKENIZER_FILES, "*.safetensors"]
 class Params(StageParams):
     """Where the model is."""
 
-    path: OutsidePath = Field(
+    path: ModelPath = Field(
         description="a model folder, a hub id `org/name`, or `hf://org/name`; weights must be safetensors"
     )
     revision: str | None = Field(None, description="branch, tag or commit on the hub; default: main")
@@ -51,8 +52,9 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
     if remote:
         name = location.removeprefix("hf://")
         progress.update(0, None, unit="files", note=f"fetching {name}")
-        metrics["commit"] = commit = hub_commit(name, params.revision)
-        source = _fetch(name, commit)
+        place = model_place(name, params.revision)
+        metrics["commit"] = commit = resolved(place).commit
+        source = _fetch(place, commit)
     else:
         source = Path(location)
         if params.revision is not None:
@@ -82,7 +84,7 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
     return StageResult(metrics=metrics)
 
 
-def _fetch(name: str, commit: str) -> Path:
+def _fetch(place: HubPlace, commit: str) -> Path:
     """Return the folder in the hub's cache that holds the wanted files of a repository."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
@@ -90,13 +92,15 @@ def _fetch(name: str, commit: str) -> Path:
 
     disable_progress_bars()
     try:
-        return Path(snapshot_download(name, revision=commit, allow_patterns=WANTED))
+        folder = Path(snapshot_download(place.name, revision=commit, allow_patterns=WANTED))
     except (LocalEntryNotFoundError, OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(
-            f"path: {name}: cannot be fetched from the hub: {reason}",
+            f"path: {place.name}: cannot be fetched from the hub: {reason}",
             "run again to go on where it broke off; or give a local folder",
         ) from None
+    remember(place, commit)
+    return folder
 
 
 def _shards(source: Path, location: str) -> list[Path]:

@@ -7,8 +7,6 @@ name their sets themselves; each also packed (.gz, .zst).
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 from watari.artifact.files import DAMAGED, RowFile, dataset_location, open_unpacked, row_files_of
 from watari.artifact.reading import ReadOptions, read_records
 from watari.artifact.records import Fault, first_line
+from watari.artifact.separated import is_separated, separated_rows
 from watari.errors import UserError
 
 Split = Literal["train", "test"]
@@ -124,10 +123,7 @@ def task_name(path: str) -> str:
 
 
 def _files(location: str) -> list[RowFile]:
-    suffix = re.sub(r"\.(?:gz|zst)$", "", location.lower()).rpartition(".")[2]
-    if suffix in ("csv", "tsv"):
-        return row_files_of(location, "txt")
-    return row_files_of(location, "auto")
+    return row_files_of(location, "txt" if is_separated(location) else "auto")
 
 
 def _texts(
@@ -151,9 +147,8 @@ def _texts(
 
 def _rows(found: RowFile, split: Split) -> Iterator[tuple[str, dict[str, Any], Split]]:
     """Yield (item id or "", fields, split) of each item of a file."""
-    low = re.sub(r"\.(?:gz|zst)$", "", found.path.lower())
-    if low.endswith((".csv", ".tsv")):
-        yield from (("", row, split) for row in _separated(found, "\t" if low.endswith(".tsv") else ","))
+    if is_separated(found.path):
+        yield from (("", record.row, split) for record in separated_rows(found))
         return
     document = _json_object(found) if found.format == "json" else None
     if document is None:
@@ -208,23 +203,6 @@ def _squad(articles: list[Any]) -> Iterator[tuple[str, dict[str, Any]]]:
                 name = _item_id(question) or f"{title} p{number} q{index}"
                 # Its answers stand in the context.
                 yield name, {"question": question.get("question")}
-
-
-def _separated(found: RowFile, delimiter: str) -> list[dict[str, Any]]:
-    try:
-        with closing(open_unpacked(found)) as stream:
-            text = stream.read().decode("utf-8-sig")
-    except DAMAGED as error:
-        raise UserError(f"{found.path}: damaged file: {first_line(error)}") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{found.path}: not UTF-8: byte 0x{error.object[error.start]:02x}") from None
-    csv.field_size_limit(1 << 30)
-    source = io.StringIO(text, newline="")
-    if delimiter == "\t":
-        rows = csv.DictReader(source, delimiter=delimiter, quoting=csv.QUOTE_NONE)
-    else:
-        rows = csv.DictReader(source, delimiter=delimiter)
-    return [{str(name): value for name, value in row.items() if name} for row in rows]
 
 
 def _item_id(row: dict[str, Any]) -> str:

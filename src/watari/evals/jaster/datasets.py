@@ -11,19 +11,31 @@ Every one may be packed (.gz). What a file holds is told by its content, the spl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from watari.artifact.hub import hub_place
+from watari.artifact.hub_files import hub_copy, hub_files
+from watari.artifact.outside import dataset_location
 from watari.errors import UserError
 from watari.evals.jaster import datasets_nli as nli
 from watari.evals.jaster import datasets_qa as qa
-from watari.evals.jaster.datasets_files import Found, Rows, Table, Tree, Value, read_file
+from watari.evals.jaster.datasets_files import (
+    SUFFIXES,
+    Found,
+    Rows,
+    Table,
+    Tree,
+    Value,
+    read_file,
+    suffix_of,
+)
 from watari.evals.jaster.datasets_kinds import kind_of, part_of, plain_name, split_of
 from watari.evals.jaster.items import Dataset, JasterItem, Split, datasets_of
+from watari.evals.params import BUNDLED
 
-BUNDLED = "bundled"
 _HOLDS_ALL = ("janli", "jsem", "rows")
 
 
@@ -61,6 +73,8 @@ def _load(place: str) -> dict[str, Dataset]:
         folder = resources.files("watari.evals") / "bundled" / "jaster"
         with resources.as_file(folder) as path:
             return _of_files(sorted(path.glob("*.jsonl")))
+    if (repository := hub_place(dataset_location(place))) is not None:
+        return _of_hub(dataset_location(place), f"{repository.kind}s")
     path = Path(place)
     if path.is_file():
         return _of_files([path], alone=True)
@@ -69,12 +83,22 @@ def _load(place: str) -> dict[str, Dataset]:
     return _of_rows(_remote(place), place)
 
 
+def _of_hub(location: str, kind: str) -> dict[str, Dataset]:
+    """Return the datasets of a repository: its files, fetched into the hub's cache, told of as they are called there."""
+    found: dict[Path, Path] = {}
+    listed = hub_files(location)
+    for url in listed:
+        name = Path(url.removeprefix(f"hf://{kind}/"))
+        if suffix_of(name) in SUFFIXES:
+            found[name] = hub_copy(url)
+    return _of_files(list(found), alone=listed == [location], lie=found)
+
+
 def _remote(place: str) -> Iterator[tuple[Any, str]]:
-    from watari.artifact.files import dataset_location
     from watari.artifact.reading import ReadOptions, read_records
     from watari.artifact.records import Record
 
-    for record in read_records(dataset_location(place), ReadOptions()):
+    for record in read_records(place, ReadOptions()):
         if not isinstance(record, Record):
             raise UserError(str(record))
         yield record.row, str(record.place)
@@ -94,11 +118,19 @@ def _of_rows(rows: Iterable[tuple[Any, str]], place: str) -> dict[str, Dataset]:
     return datasets_of(items, [place])
 
 
-def _of_files(paths: Sequence[Path], *, alone: bool = False) -> dict[str, Dataset]:
-    """Return the datasets of some files; where several are the same part of one, the plainest name counts."""
+def _of_files(
+    paths: Sequence[Path], *, alone: bool = False, lie: Mapping[Path, Path] | None = None
+) -> dict[str, Dataset]:
+    """Return the datasets of some files; where several are the same part of one, the plainest name counts.
+
+    Args:
+        paths: Of the files, as they are told of.
+        alone: One that was named, so it is to be a dataset.
+        lie: Where their bytes are, if elsewhere.
+    """
     parts: dict[tuple[str, str], list[tuple[Path, Found]]] = {}
     for path in paths:
-        found = read_file(path, must=alone)
+        found = read_file(path, must=alone, lies=(lie or {}).get(path))
         kind = kind_of(found) if found is not None else None
         if found is None or kind is None:
             if alone:

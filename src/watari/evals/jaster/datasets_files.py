@@ -1,4 +1,4 @@
-"""The files that datasets come in: JSON, JSON lines, TSV, XML, packed or not; every row with its place."""
+"""The files that datasets come in: JSON, JSON lines, parquet, TSV, XML, packed or not; every row with its place."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from watari.artifact.records import first_line
 from watari.errors import UserError
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-_SUFFIXES = (".json", ".jsonl", ".ndjson", ".tsv", ".xml")
+SUFFIXES = (".json", ".jsonl", ".ndjson", ".parquet", ".tsv", ".xml")
 _DAMAGED = (OSError, EOFError, zlib.error)
 
 
@@ -51,25 +52,33 @@ class Tree:
 Found = Rows | Value | Table | Tree
 
 
-def read_file(path: Path, *, must: bool = False) -> Found | None:
+def suffix_of(path: Path) -> str:
+    """Return what a file's name says of its form."""
+    return Path(path.name.removesuffix(".gz")).suffix.lower()
+
+
+def read_file(path: Path, *, must: bool = False, lies: Path | None = None) -> Found | None:
     """Return what a file holds; None for one whose suffix says that it is no dataset.
 
     Args:
-        path: The file.
+        path: The file, as it is told of.
+        lies: Where its bytes are, if not there.
         must: A suffix that is not known is an error.
 
     Raises:
         UserError: naming the file and line that is broken.
     """
-    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
-    if suffix not in _SUFFIXES:
+    suffix = suffix_of(path)
+    if suffix not in SUFFIXES:
         if must:
             raise UserError(
-                f"{path}: no form that is known by its name", f"one of {', '.join(_SUFFIXES)} (.gz)"
+                f"{path}: no form that is known by its name", f"one of {', '.join(SUFFIXES)} (.gz)"
             )
         return None
+    if suffix == ".parquet":
+        return _parquet(path, lies or path)
     try:
-        data = path.read_bytes()
+        data = (lies or path).read_bytes()
         if path.name.endswith(".gz"):
             data = gzip.decompress(data)
     except _DAMAGED as error:
@@ -83,6 +92,17 @@ def read_file(path: Path, *, must: bool = False) -> Found | None:
     if suffix == ".tsv":
         return _table(text, path)
     return _json(text, path, lines=suffix != ".json")
+
+
+def _parquet(path: Path, lies: Path) -> Rows:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        rows = pq.read_table(lies).to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{path}: cannot be read: {first_line(error)}", "is it whole? get it again") from None
+    return Rows([(row, f"{path}[{n}]") for n, row in enumerate(rows)])
 
 
 def _json(text: str, path: Path, *, lines: bool) -> Rows | Value:

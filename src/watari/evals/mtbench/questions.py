@@ -15,8 +15,8 @@ from typing import Any
 
 from watari.artifact.hashing import hash_json
 from watari.errors import UserError
+from watari.evals.params import BUNDLED
 
-BUNDLED = "bundled"
 CATEGORIES = ("writing", "roleplay", "reasoning", "math", "coding", "extraction", "stem", "humanities")
 """MT-Bench's, in the order of its tables."""
 TURNS = 2

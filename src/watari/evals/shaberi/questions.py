@@ -9,16 +9,22 @@ says, else it is a question of one's own, rated from 1 to 10.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from watari.artifact.hashing import hash_json
+from watari.artifact.hub import hub_place
+from watari.artifact.hub_files import hub_copy, hub_files
+from watari.artifact.outside import dataset_location, is_url, local_files
 from watari.errors import UserError
+from watari.evals.params import BUNDLED
 from watari.evals.shaberi.spec import Benchmark, ShaberiSpec
 
-BUNDLED = "bundled"
+if TYPE_CHECKING:
+    from watari.artifact.records import Record
+
 OWN = "own"
 _QUESTION = ("question", "Question", "input", "text", "prompt")
 _REFERENCE = ("reference", "output", "Answer")
@@ -174,10 +180,8 @@ def _rows(
     spec: ShaberiSpec, location: str, dataset: str | None
 ) -> Iterable[tuple[str, Mapping[str, Any], str]]:
     """Yield (name of the benchmark, row, place)."""
-    from watari.artifact.files import dataset_location
-    from watari.artifact.reading import ReadOptions, read_records
-    from watari.artifact.records import Fault
-
+    location = dataset_location(location)
+    repository = hub_place(location)
     whole = _object_of_lists(location)
     if whole is not None:
         for name, rows in whole.items():
@@ -188,10 +192,8 @@ def _rows(
                 if any(field in row for field in (*_QUESTION, "turns")):
                     yield (known.short if known else name), row, f"{location}: {name}, item {at}"
         return
-    named = spec.dataset(location.removeprefix("hf://").removeprefix("datasets/"))
-    for record in read_records(dataset_location(location), ReadOptions()):
-        if isinstance(record, Fault):
-            raise UserError(str(record))
+    named = spec.dataset(repository.name) if repository is not None else None
+    for record in _records(location):
         stated = record.row.get("dataset")
         stem = Path(record.place.file).name.split(".")[0]
         found = spec.dataset(stated) if isinstance(stated, str) else named or spec.dataset(stem)
@@ -202,10 +204,37 @@ def _rows(
         yield label, record.row, str(record.place)
 
 
+def _records(location: str) -> Iterator[Record]:
+    """Yield the rows of a location; ELYZA-tasks-100 is a .csv file."""
+    from watari.artifact.files import row_files_of
+    from watari.artifact.reading import ReadOptions, read_records
+    from watari.artifact.records import Fault
+    from watari.artifact.separated import is_separated, separated_rows
+
+    if hub_place(location) is not None:
+        files = hub_files(location)
+    else:
+        files = [location] if is_url(location) else local_files(location)
+    tables = [file for file in files if is_separated(file)]
+    if tables:
+        others = [file for file in files if file.endswith((".jsonl", ".parquet"))]
+        if others:
+            raise UserError(f"{location}: holds {tables[0]} and {others[0]}", "name the file that is meant")
+        for found in (found for table in tables for found in row_files_of(table, "txt")):
+            yield from separated_rows(found)
+        return
+    for record in read_records(location, ReadOptions()):
+        if isinstance(record, Fault):
+            raise UserError(str(record))
+        yield record
+
+
 def _object_of_lists(location: str) -> dict[str, list[Any]] | None:
     """Return the content of a JSON file {benchmark: [items]}; None if it is none."""
-    path = Path(location)
-    if path.suffix != ".json" or not path.is_file():
+    if Path(location).suffix != ".json":
+        return None
+    path = hub_copy(location) if hub_place(location) is not None else Path(location)
+    if not path.is_file():
         return None
     try:
         content = json.loads(path.read_text("utf-8-sig"))
