@@ -71,7 +71,7 @@ def _bundled(spec: str) -> Iterator[EvaluationText]:
     """Yield what a spec asks where no other questions are named."""
     family = load_spec(spec).family
     if family == "jaster":
-        from watari.evals.jaster.datasets import BUNDLED
+        from watari.evals.params import BUNDLED
 
         yield from _datasets(BUNDLED) or []
     elif family == "mtbench":
@@ -92,7 +92,8 @@ def _questions(location: str, language: str) -> Iterator[EvaluationText]:
 
 def _datasets(name: str) -> list[EvaluationText] | None:
     """Return the test items of datasets that the family jaster can load; None if there is none of them."""
-    from watari.evals.jaster.datasets import BUNDLED, load_datasets
+    from watari.evals.jaster.datasets import load_datasets
+    from watari.evals.params import BUNDLED
 
     path = Path(name)
     if name != BUNDLED and not path.exists():

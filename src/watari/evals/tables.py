@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from watari.evals.page.board import Board, Entry
-from watari.evals.page.words import name_pair
+from watari.evals.page.words import WORDS, name_pair
 from watari.evals.result import Figure
 from watari.pages.labels import Pair
 from watari.pages.visible import visible
@@ -29,12 +29,12 @@ _WORDS: dict[str, Pair] = {
         "`watari eval report` で作成しました。区間は問題単位のブートストラップによる95%信頼区間です。"
         "判定モデルや仕様が異なる値は比較できません。",
     ),
-    "judge": ("judge: {judge}", "判定モデル：{judge}"),
+    "judge": WORDS["judged_by"],
     "no_judge": ("no judge", "判定モデルなし"),
-    "model": ("Model", "モデル"),
-    "average": ("Average", "平均"),
+    "model": WORDS["model"],
+    "average": name_pair("average"),
     "score": ("Score", "スコア"),
-    "overall": ("Overall", "総合"),
+    "overall": name_pair("overall"),
     "turn 1": ("First Turn", "1ターン目"),
     "turn 2": ("Second Turn", "2ターン目"),
     "swallow": (

@@ -226,6 +226,23 @@ def seed_of(draw: int) -> int:
     return draw >> 33
 
 
+@dataclass(frozen=True)
+class Answering:
+    """What `answerer_of` wants of a stage, where its parameters are not that themselves.
+
+    Args:
+        sampler: Laid over the endpoint's own settings, or the model's.
+        send_seed, batch, device: As `watari.generate.answering_params` says.
+        longest_answer: Tokens to which the limit of an answer may be raised; 1: it never is.
+    """
+
+    sampler: EndpointSampler
+    send_seed: bool
+    batch: int
+    device: str
+    longest_answer: int = 1
+
+
 def answerer_of(
     model: Any,
     asking: Asking,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from watari.endpoint import performance
 from watari.errors import StageFailed
 
 
@@ -39,10 +40,4 @@ def performance_of(spending: Mapping[str, Any], rows: int, seconds: float) -> di
     Returns:
         requests_sent, recorded (found on record, nothing sent), seconds, rows_per_second, endpoints (`spending`).
     """
-    return {
-        "requests_sent": sum(one.get("requests", 0) for one in spending.values()),
-        "recorded": sum(one.get("recorded", 0) for one in spending.values()),
-        "seconds": round(seconds, 3),
-        "rows_per_second": round(rows / seconds, 3) if seconds else 0.0,
-        "endpoints": spending,
-    }
+    return performance.performance_of(spending, seconds, rate="rows", done=rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -10,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from watari.artifact.params import Count, OutsidePath
 from watari.endpoint.params import AskingParams, ModelOrEndpoint
 from watari.endpoint.settings import Endpoint, EndpointSampler
-from watari.evals.jaster.datasets import BUNDLED
+from watari.evals.params import ON_BOS, OnBos, check_one_limit, is_bundled
 from watari.generate.answering_params import Batch, Device, Sampler
 
 KIND = "eval.jaster"
@@ -69,11 +68,7 @@ class Params(AskingParams):
         description="a BOS written into the prompt behind the instruction mark, as Shisa's patch of llm-jp-eval did"
         " (`<s>`): it makes their figures comparable, and is no good idea otherwise",
     )
-    on_bos: Literal["stop", "tell"] = Field(
-        default="stop",
-        description="what is done where the prompt's BOS is lost or doubled: stop, or tell and go on (a model that was"
-        " trained so)",
-    )
+    on_bos: OnBos = Field(default="stop", description=ON_BOS)
     sampler: Sampler = EndpointSampler(temperature=0.0)
     batch: Batch = 64
     device: Device = "auto"
@@ -85,16 +80,11 @@ class Params(AskingParams):
         places = [value] if isinstance(value, str) else value
         if not isinstance(places, list):
             return value
-        return [
-            one
-            for one in places
-            if not (isinstance(one, str) and Path(one).name == BUNDLED and not Path(one).exists())
-        ]
+        return [one for one in places if not is_bundled(one)]
 
     @model_validator(mode="after")
     def _limit_is_one(self) -> Params:
-        if self.sampler.max_tokens is not None:
-            raise ValueError("sampler: the limit of an answer is `max_tokens:` of the stage")
+        check_one_limit(self.sampler)
         if self.chats and self.bos_in_prompt:
             raise ValueError("bos_in_prompt: a BOS in a message is text, no token; ask in completion style")
         return self

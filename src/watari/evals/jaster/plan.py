@@ -9,12 +9,14 @@ from pathlib import Path
 
 from watari.artifact.hashing import hash_json
 from watari.errors import UserError
-from watari.evals.jaster.datasets import BUNDLED, load_datasets
+from watari.evals.jaster.datasets import load_datasets
 from watari.evals.jaster.items import Dataset, JasterItem
 from watari.evals.jaster.params import Params
 from watari.evals.jaster.postprocess import gold
 from watari.evals.jaster.prompts import Book, Template, label_of, read_book, template_of
 from watari.evals.jaster.spec import JasterSpec
+from watari.evals.params import BUNDLED
+from watari.evals.recording import named
 from watari.evals.spec import load_spec
 from watari.generate.prompting import Prompt
 
@@ -116,7 +118,7 @@ def plan_of(params: Params) -> Plan:
         templates,
         limits,
         (),
-        tuple("bundled" if one == BUNDLED else Path(one).name for one in places),
+        tuple(map(named, places)),
         params.chats,
         params.bos_in_prompt,
     )

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 from watari.artifact import draws
 from watari.artifact.hashing import hash_json
 from watari.artifact.stage import InputArtifact
+from watari.endpoint.performance import bill_of
 from watari.endpoint.request import AskFailed
 from watari.evals.folder import About, Evaluation, Generation, Item
 from watari.evals.jaster.params import KIND, Params
 from watari.evals.jaster.plan import Plan
 from watari.evals.jaster.postprocess import prediction
 from watari.evals.preflight import Sent
+from watari.evals.recording import figures_json
 from watari.generate.answerer import Answerer, seed_of
 
 if TYPE_CHECKING:
@@ -93,27 +95,12 @@ def _generation(plan: Plan, params: Params, digest: str, who: Answerer, asked: A
 
 def metrics_of(result: Result, answers: Sequence[Asked], cut: int) -> dict[str, Any]:
     """Return what a manifest says: label, figures, how many answers are missing or cut off, tokens, cost."""
-    from watari.evals.scores import rounded
-
     said = [one.said for one in answers if not isinstance(one.said, AskFailed)]
     return {
         "spec": result.spec,
         "model": result.model,
-        "figures": {
-            name: {
-                "value": rounded(figure.value),
-                "n": figure.n,
-                "invalid": figure.invalid,
-                "ci_low": rounded(figure.low),
-                "ci_high": rounded(figure.high),
-            }
-            for name, figure in result.figures.items()
-        },
+        "figures": figures_json(result),
         "answers": {"asked": len(answers), "cut_off": cut, "missing": len(answers) - len(said)},
         "notes": list(result.notes),
-        "tokens": {
-            "prompt": sum(one.prompt_tokens for one in said),
-            "completion": sum(one.completion_tokens for one in said),
-        },
-        "cost": round(sum(one.cost for one in said), 9),
+        **bill_of(said),
     }

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from watari.artifact.stage import InputArtifact, Inputs, Progress, Stage, StageR
 from watari.endpoint.request import AskFailed
 from watari.endpoint.settings import Endpoint
 from watari.errors import StageFailed, UserError
+from watari.evals.evaluated import Evaluated, write_and_score
 from watari.evals.jaster.items import JasterItem
 from watari.evals.jaster.params import KIND, Params
 from watari.evals.jaster.plan import Plan, plan_of
@@ -28,9 +30,8 @@ from watari.generate.answerer import Answerer, Question, Said, seed_of
 
 if TYPE_CHECKING:
     from watari.evals.preflight import Sent
-    from watari.evals.result import Result
 
-__all__ = ["KIND", "STAGE", "Params", "check", "evaluate", "look", "run"]
+__all__ = ["KIND", "STAGE", "Evaluated", "Params", "check", "evaluate", "look", "run"]
 
 GAVE_UP = "gave up"
 METRIC = "score"
@@ -44,21 +45,6 @@ class Asked:
     item: JasterItem
     run: int
     said: Said | AskFailed
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """What came of an evaluation.
-
-    Args:
-        result: The figures of the model.
-        metrics: For a manifest.
-        performance: Likewise; differs from run to run.
-    """
-
-    result: Result
-    metrics: dict[str, Any]
-    performance: dict[str, Any]
 
 
 def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageResult:
@@ -78,7 +64,7 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
 
 def evaluate(params: Params, artifact: InputArtifact | None, out: Path, progress: Progress) -> Evaluated:
     """Do the work of the stage; `artifact` is the model where it runs in this process."""
-    from watari.evals.folder import write_evaluation, write_results
+    from watari.endpoint.performance import performance_of
     from watari.evals.jaster.recording import evaluation_of, metrics_of
     from watari.evals.jaster.scoring import score_files
 
@@ -90,31 +76,18 @@ def evaluate(params: Params, artifact: InputArtifact | None, out: Path, progress
     answers, who, spending = asyncio.run(_ask(plan, params, artifact, progress))
     cut = sum(isinstance(one.said, Said) and one.said.finish_reason == "length" for one in answers)
     evaluation = evaluation_of(plan, params, artifact, who, answers, sent)
-    write_evaluation(out, evaluation, metric=METRIC)
-    (result,) = score_files(plan.spec, [out], seed=params.seed)
-    result = replace(result, notes=(*plan.notes, *result.notes))
-    write_results(out, [result], metric=METRIC)
+    score = partial(score_files, plan.spec, seed=params.seed)
+    result = write_and_score(out, evaluation, score, notes=plan.notes, metric=METRIC)
     seconds = time.monotonic() - started
-    sent_requests = sum(one.get("requests", 0) for one in spending.values())
-    performance = {
-        "requests_sent": sent_requests,
-        "recorded": sum(one.get("recorded", 0) for one in spending.values()),
-        "seconds": round(seconds, 3),
-        "items_per_second": round(len(answers) / seconds, 3) if seconds else 0.0,
-        "endpoints": spending,
-    }
-    return Evaluated(result, metrics_of(result, answers, cut), performance)
+    performance = performance_of(spending, seconds, rate="items", done=len(answers))
+    return Evaluated(result, evaluation, metrics_of(result, answers, cut), performance)
 
 
 def look(plan: Plan, params: Params, artifact: InputArtifact | None) -> list[Sent]:
     """Return the prompt of the first item of each dataset as it is sent."""
-    from watari.evals.preflight import preflight
+    from watari.evals.preflight import look_at
 
-    inside = 1 if params.bos_in_prompt else 0
-    if isinstance(params.model, Endpoint):
-        return preflight(params.model, plan.probes(), allowed_inside=inside)
-    assert artifact is not None  # the graph check has made sure that there is one
-    return preflight(artifact.path, plan.probes(), allowed_inside=inside)
+    return look_at(params.model, artifact, plan.probes(), allowed_inside=1 if params.bos_in_prompt else 0)
 
 
 def check(
@@ -126,19 +99,14 @@ def check(
         UserError: if one of the prompts loses or doubles BOS, unless that is to be told only, or if none of them fits
             into the model's context.
     """
-    from watari.evals.preflight import refuse
+    from watari.evals.preflight import heed
 
     sent = look(plan, params, artifact)
     if artifact is not None:
         for note in _room(sent, artifact, plan):
             if progress is not None:
                 progress.log(note)
-    if params.on_bos == "stop":
-        refuse(sent, artifact.name if artifact is not None else "")
-    elif progress is not None:
-        for one in sent:
-            if one.verdict == "fail":
-                progress.log(f"{one.name}: {one.found}")
+    heed(sent, params.on_bos, artifact, progress)
     return sent
 
 

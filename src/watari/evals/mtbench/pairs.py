@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from watari.evals.intervals import figures_of
-from watari.evals.mtbench.notes import counted
 from watari.evals.mtbench.rows import Pair
 from watari.evals.mtbench.spec import MTBenchSpec
 from watari.evals.mtbench.units import Asked, category_of, split_names
+from watari.evals.noted import Note, counted
 from watari.evals.refusal import LIMIT, refusal
 from watari.evals.result import Result, Unit
 
@@ -147,9 +147,21 @@ def _result(
     outcomes = Counter(side.outcome for side in sides)
     again = sum(side.again > 0 for side in sides)
     turned = sum(set(side.pair.verdicts) == {"model_1", "model_2"} for side in sides)
-    notes = [f"{counted(turned, 'winner')} changed with the order of the answers: ties"] if turned else []
+    notes: list[str] = []
+    if turned:
+        notes.append(
+            Note(
+                f"{counted(turned, 'winner')} changed with the order of the answers: ties",
+                f"回答の順序で勝者が変わった {turned:,} 組は、引き分けとしています",
+            )
+        )
     if again:
-        notes.append(f"{counted(again, 'pair')} judged again: counted as well")
+        notes.append(
+            Note(
+                f"{counted(again, 'pair')} judged again: counted as well",
+                f"再度判定された {again:,} 組も数えています",
+            )
+        )
     return Result(
         spec=spec.label,
         model=model,

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Literal
-
 from pydantic import Field, field_validator, model_validator
 
 from watari.artifact.params import Count, OutsidePath
-from watari.endpoint.params import AskingParams, EndpointRef, ModelOrEndpoint
+from watari.endpoint.params import AskingParams
 from watari.endpoint.settings import EndpointSampler
-from watari.evals.mtbench.questions import BUNDLED
+from watari.evals.params import ON_BOS, Chat, Judge, OnBos, check_one_limit, none_if_bundled
 from watari.generate.answering_params import Batch, Device, Sampler, SendSeed
 
 KIND = "eval.mtbench"
@@ -20,10 +17,8 @@ _DEFAULTS = {"ja": "nejumi-mt-bench-ja", "en": "fastchat-mt-bench"}
 class Params(AskingParams):
     """Parameters of `eval.mtbench`."""
 
-    model: ModelOrEndpoint = Field(
-        description="who is examined: an endpoint, or a stage that makes a chat model (it then runs in this process)"
-    )
-    judge: EndpointRef = Field(description="who rates: any OpenAI-compatible endpoint")
+    model: Chat
+    judge: Judge
     spec: str | None = Field(
         default=None,
         description="fastchat-mt-bench, stability-ja-mt-bench or nejumi-mt-bench-ja; default: by `language`, Nejumi's for ja"
@@ -67,11 +62,7 @@ class Params(AskingParams):
         ge=1,
         description="tokens of an answer at most; one that is cut off stays so, and is told. Default: the spec's",
     )
-    on_bos: Literal["stop", "tell"] = Field(
-        default="stop",
-        description="what is done where the prompt's BOS is lost or doubled: stop, or tell and go on (a model that was"
-        " trained so)",
-    )
+    on_bos: OnBos = Field(default="stop", description=ON_BOS)
     sampler: Sampler = EndpointSampler()
     reask: int = Field(
         default=0,
@@ -83,20 +74,13 @@ class Params(AskingParams):
     batch: Batch = 64
     device: Device = "auto"
 
-    @field_validator("questions", mode="before")
-    @classmethod
-    def _bundled_is_the_default(cls, value: Any) -> Any:
-        """A recipe makes a path of the word `bundled`, relative to its file."""
-        if isinstance(value, str) and Path(value).name == BUNDLED and not Path(value).exists():
-            return None
-        return value
+    _bundled_is_the_default = field_validator("questions", mode="before")(none_if_bundled)
 
     @model_validator(mode="after")
     def _spec_is_known(self) -> Params:
         if self.spec is None and self.language not in _DEFAULTS:
             raise ValueError("spec: name one, or give `language` (ja or en)")
-        if self.sampler.max_tokens is not None:
-            raise ValueError("sampler: the limit of an answer is `max_tokens:` of the stage")
+        check_one_limit(self.sampler)
         return self
 
     @property

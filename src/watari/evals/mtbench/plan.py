@@ -9,8 +9,10 @@ from watari.endpoint.settings import EndpointSampler
 from watari.errors import UserError
 from watari.evals.mtbench.params import Params
 from watari.evals.mtbench.prompts import JudgePrompt, JudgePrompts, own_prompts, read_prompts
-from watari.evals.mtbench.questions import BUNDLED, Question, QuestionSet, check_references, read_questions
+from watari.evals.mtbench.questions import Question, QuestionSet, check_references, read_questions
 from watari.evals.mtbench.spec import MTBenchSpec
+from watari.evals.params import BUNDLED
+from watari.evals.recording import named
 from watari.evals.spec import load_spec
 from watari.generate.answerer import Messages
 
@@ -70,11 +72,6 @@ class Plan:
         """Return the settings of a category's answers: the spec's, under those that the stage was given."""
         pinned = {"temperature": self.spec.answers.temperature_of(category), "max_tokens": self.max_tokens}
         return EndpointSampler(**{**pinned, **laid.body()})
-
-
-def named(location: str) -> str:
-    """Return a location without folders of this machine: what is written down is then the same everywhere."""
-    return location if "://" in location else location.rsplit("/", 1)[-1]
 
 
 def plan_of(params: Params) -> Plan:

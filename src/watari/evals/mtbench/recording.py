@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from watari.artifact.hashing import hash_json
 from watari.artifact.stage import InputArtifact
+from watari.endpoint.performance import bill_of
 from watari.endpoint.request import TRUNCATED
 from watari.evals.folder import About, Evaluation, Generation, Item, Judgment
 from watari.evals.mtbench.answering import Answering, Conversation
 from watari.evals.mtbench.judging import Judged
 from watari.evals.mtbench.params import Params
-from watari.evals.mtbench.plan import Plan, named
+from watari.evals.mtbench.plan import Plan
 from watari.evals.preflight import Sent
+from watari.evals.recording import figures_json, named, ratings_json
 from watari.evals.refusal import refusal
 from watari.evals.result import Result
-from watari.evals.scores import rounded
 from watari.generate.answerer import Said
 from watari.judge.single import Opinion, SingleJudge
 
@@ -34,14 +34,23 @@ def evaluation_of(
     sent: Sequence[Sent],
 ) -> Evaluation:
     """Return what is written down of an evaluation. Nothing in it depends on time or on what failed on the way."""
+    ids = {(talk.question.id, talk.run): _generation_ids(plan, answering, talk) for talk in talks}
     return Evaluation(
         about=_about(plan, params, answering, artifact, judge),
         items=tuple(
             Item(one.id, one.category, one.turns[: plan.turns], one.reference)
             for one in plan.questions.questions
         ),
-        generations=tuple(generation for talk in talks for generation in _generations(plan, answering, talk)),
-        judgments=tuple(judgment for one in judged for judgment in _judgments(plan, answering, judge, one)),
+        generations=tuple(
+            generation
+            for talk in talks
+            for generation in _generations(plan, answering, talk, ids[talk.question.id, talk.run])
+        ),
+        judgments=tuple(
+            judgment
+            for one in judged
+            for judgment in _judgments(plan, answering, judge, one, ids[one.talk.question.id, one.talk.run])
+        ),
         prompts=tuple(sent),
     )
 
@@ -49,40 +58,19 @@ def evaluation_of(
 def metrics_of(result: Result, talks: Sequence[Conversation], judged: Sequence[Judged]) -> dict[str, Any]:
     """Return the metrics of the stage: see `watari.evals.mtbench.stage.run`."""
     said = [one for talk in talks for one in talk.said]
-    problems = Counter(one.opinion.problem for one in judged if one.opinion.problem)
-    opinions = [opinion for one in judged for opinion in one.opinions]
-    asked: list[Said | Opinion] = [*said, *opinions]
+    asked: list[Said | Opinion] = [*said, *(opinion for one in judged for opinion in one.opinions)]
     metrics: dict[str, Any] = {
         "spec": result.spec,
         "model": result.model,
         "judge": result.judge,
-        "figures": {
-            name: {
-                "value": rounded(figure.value),
-                "n": figure.n,
-                "invalid": figure.invalid,
-                "ci_low": rounded(figure.low),
-                "ci_high": rounded(figure.high),
-                "run_sd": rounded(figure.run_sd),
-            }
-            for name, figure in result.figures.items()
-        },
+        "figures": figures_json(result, run_sd=True),
         "answers": {
             "asked": len(said),
             "cut_off": sum(one.finish_reason == TRUNCATED for one in said),
             "missing": sum(bool(talk.problem) for talk in talks),
         },
-        "judgments": {
-            "rated": len(judged) - problems.total(),
-            "unreadable": problems.total(),
-            "reasons": dict(sorted(problems.items())),
-            "asked_again": len(opinions) - len(judged),
-        },
-        "tokens": {
-            "prompt": sum(one.prompt_tokens for one in asked),
-            "completion": sum(one.completion_tokens for one in asked),
-        },
-        "cost": round(sum(one.cost for one in asked), 9),
+        "judgments": ratings_json([one.opinions for one in judged], again="asked_again"),
+        **bill_of(asked),
         "notes": list(result.notes),
     }
     if why := refusal(result):
@@ -123,7 +111,9 @@ def _about(
     )
 
 
-def _generations(plan: Plan, answering: Answering, talk: Conversation) -> list[Generation]:
+def _generations(
+    plan: Plan, answering: Answering, talk: Conversation, ids: Sequence[str]
+) -> list[Generation]:
     question = talk.question
     sampler = json.dumps(answering.samplers[question.category].body(), sort_keys=True)
     found = []
@@ -133,7 +123,7 @@ def _generations(plan: Plan, answering: Answering, talk: Conversation) -> list[G
             rendered = answering.local.local.encode(plan.messages(question, talk.answers[:place])).rendered
         found.append(
             Generation(
-                id=_generation_id(answering, talk, place + 1),
+                id=ids[place],
                 item_id=question.id,
                 group=question.category,
                 model=answering.model,
@@ -151,7 +141,7 @@ def _generations(plan: Plan, answering: Answering, talk: Conversation) -> list[G
     if talk.problem:
         found += [
             Generation(
-                id=_generation_id(answering, talk, turn),
+                id=ids[turn - 1],
                 item_id=question.id,
                 group=question.category,
                 model=answering.model,
@@ -168,20 +158,25 @@ def _generations(plan: Plan, answering: Answering, talk: Conversation) -> list[G
     return found
 
 
-def _generation_id(answering: Answering, talk: Conversation, turn: int) -> str:
-    said = talk.answers[:turn]
-    return hash_json(
-        [answering.model, talk.question.id, list(talk.question.turns[:turn]), talk.run, turn, said]
+def _generation_ids(plan: Plan, answering: Answering, talk: Conversation) -> tuple[str, ...]:
+    """Return the ids of a conversation's answers, turn by turn: of those that are missing, too."""
+    return tuple(
+        hash_json(
+            [answering.model, talk.question.id, list(talk.question.turns[:turn]), talk.run, turn, answers]
+        )
+        for turn in range(1, plan.turns + 1)
+        for answers in (talk.answers[:turn],)
     )
 
 
-def _judgments(plan: Plan, answering: Answering, judge: SingleJudge, one: Judged) -> list[Judgment]:
+def _judgments(
+    plan: Plan, answering: Answering, judge: SingleJudge, one: Judged, ids: Sequence[str]
+) -> list[Judgment]:
     talk = one.talk
-    shown = tuple(_generation_id(answering, talk, turn) for turn in range(1, one.turn + 1))
     return [
         Judgment(
             id=opinion.id,
-            generation_ids=shown,
+            generation_ids=tuple(ids[: one.turn]),
             spec=plan.label,
             judge=judge.model,
             turn=one.turn,

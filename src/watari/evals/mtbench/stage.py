@@ -10,45 +10,26 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from watari.artifact.kinds import Kind
 from watari.artifact.stage import InputArtifact, Inputs, Progress, Stage, StageResult
 from watari.endpoint.settings import Endpoint
+from watari.evals.evaluated import Evaluated, write_and_score
 from watari.evals.mtbench.params import KIND, Params
 
 if TYPE_CHECKING:
     from watari.endpoint.asking import Asking
-    from watari.evals.folder import Evaluation
     from watari.evals.mtbench.plan import Plan
     from watari.evals.preflight import Sent
-    from watari.evals.result import Result
 
-__all__ = ["KIND", "STAGE", "Params", "check", "evaluate", "look", "run"]
+__all__ = ["KIND", "STAGE", "Evaluated", "Params", "check", "evaluate", "look", "run"]
 
 METRIC = "rating"
 _STAND_IN = "…"
 """In place of the first answer where only the prompt's frame is looked at, before anything is asked."""
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """What came of an evaluation.
-
-    Args:
-        result: The figures; one model, one judge.
-        evaluation: Everything that they rest on, as it was written.
-        metrics: For a manifest.
-        performance: Likewise; differs from run to run.
-    """
-
-    # asyncio.run has its finished task, and so this, written out as text, twice: for 1,600 ratings that is 0.2 s.
-    result: Result = field(repr=False)
-    evaluation: Evaluation = field(repr=False)
-    metrics: dict[str, Any]
-    performance: dict[str, Any]
 
 
 class _Phase:
@@ -97,7 +78,7 @@ async def _evaluate(
 ) -> Evaluated:
     from watari.artifact.ahead import import_ahead
     from watari.endpoint.asking import open_asking
-    from watari.evals.folder import write_evaluation, write_results
+    from watari.endpoint.performance import performance_of
     from watari.evals.mtbench.answering import Answering
     from watari.evals.mtbench.judging import judge_all, judge_of
     from watari.evals.mtbench.plan import plan_of
@@ -127,28 +108,11 @@ async def _evaluate(
         await ahead
         spending = asking.spending()
     evaluation = evaluation_of(plan, params, answering, artifact, judge, talks, judged, sent)
-    write_evaluation(out, evaluation, metric=METRIC)
-    (result,) = score_files(plan.spec, [out], seed=params.seed)
-    result = replace(result, notes=(*plan.notes, *result.notes))
-    write_results(out, [result], metric=METRIC)
-    return Evaluated(
-        result,
-        evaluation,
-        metrics_of(result, talks, judged),
-        _performance(spending, time.monotonic() - started),
-    )
-
-
-def _performance(spending: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """Return what differs from run to run: requests sent, answers found on record, seconds, by endpoint."""
-    sent = sum(one.get("requests", 0) for one in spending.values())
-    return {
-        "requests_sent": sent,
-        "recorded": sum(one.get("recorded", 0) for one in spending.values()),
-        "seconds": round(seconds, 3),
-        "requests_per_second": round(sent / seconds, 3) if seconds else 0.0,
-        "endpoints": spending,
-    }
+    score = partial(score_files, plan.spec, seed=params.seed)
+    result = write_and_score(out, evaluation, score, notes=plan.notes, metric=METRIC)
+    seconds = time.monotonic() - started
+    performance = performance_of(spending, seconds, rate="requests")
+    return Evaluated(result, evaluation, metrics_of(result, talks, judged), performance)
 
 
 def look(
@@ -162,7 +126,7 @@ def look(
         artifact: The model, where it is one; its weights are not read.
         answers: To that question, for the turns after the first; a stand-in where there are none yet.
     """
-    from watari.evals.preflight import preflight
+    from watari.evals.preflight import look_at
 
     question = plan.questions.questions[0]
     said = [*answers, *[_STAND_IN] * plan.turns]
@@ -170,10 +134,7 @@ def look(
         f"turn {turn}": (question.id, plan.messages(question, said[: turn - 1]))
         for turn in range(1, plan.turns + 1)
     }
-    if isinstance(params.model, Endpoint):
-        return preflight(params.model, prompts)
-    assert artifact is not None  # the graph check has made sure that there is one
-    return preflight(artifact.path, prompts)
+    return look_at(params.model, artifact, prompts)
 
 
 def check(
@@ -184,15 +145,10 @@ def check(
     Raises:
         UserError: if one of the prompts loses or doubles BOS, unless that is to be told only.
     """
-    from watari.evals.preflight import refuse
+    from watari.evals.preflight import heed
 
     sent = look(plan, params, artifact)
-    if params.on_bos == "stop":
-        refuse(sent, artifact.name if artifact is not None else "")
-    elif progress is not None:
-        for one in sent:
-            if one.verdict == "fail":
-                progress.log(f"{one.name}: {one.found}")
+    heed(sent, params.on_bos, artifact, progress)
     return sent
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from watari.evals.noted import japanese_of
 from watari.evals.page.blocks import blocks_of, readable
 from watari.evals.page.board import Board, Entry, bins_of, spread
 from watari.evals.page.drawing import (
@@ -181,6 +182,14 @@ def refused(entry: Entry) -> Markup:
     return both(english.format(reason=entry.refused or ""), japanese.format(reason=entry.refused_in_japanese))
 
 
+def noted(note: str) -> Markup:
+    """Return a note in both languages; one that there is in one only, as it is."""
+    texts = [
+        Markup("<bdi>{}</bdi>").format(visible(said, lines=False)) for said in (str(note), japanese_of(note))
+    ]
+    return texts[0] if texts[0] == texts[1] else both(*texts)
+
+
 def as_text(value: Any) -> str:
     """Return a setting as text."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
@@ -197,5 +206,6 @@ _TEMPLATE = Template(
         "told": told,
         "as_text": as_text,
         "refused": refused,
+        "noted": noted,
     },
 )

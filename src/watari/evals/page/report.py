@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from watari.artifact import atomic
+from watari.evals.noted import rewritten
 from watari.evals.page.board import Board, boards_of
 from watari.evals.page.gathering import Gathered, gather
 from watari.evals.refusal import LIMIT
@@ -105,11 +107,21 @@ def folder_page(folder: Path, *, title: str = "", seed: int = 0) -> str:
 
     gathered = gather([folder], seed=seed)
     results = [
-        replace(result, notes=tuple(note.replace(str(folder), result.model) for note in result.notes))
+        replace(
+            result,
+            notes=tuple(
+                rewritten(note, partial(_renamed, place=str(folder), name=result.model))
+                for note in result.notes
+            ),
+        )
         for result in gathered.results
     ]
     named = replace(gathered, sources=[(result.model, result.spec) for result in results])
     return page(boards_of(results, scales(gathered), seed=seed), named, title=title)
+
+
+def _renamed(text: str, *, place: str, name: str) -> str:
+    return text.replace(place, name)
 
 
 def without_places(gathered: Gathered, paths: Sequence[Path]) -> Gathered:
@@ -134,7 +146,7 @@ def without_places(gathered: Gathered, paths: Sequence[Path]) -> Gathered:
     results = [
         replace(
             result,
-            notes=tuple(map(hidden, result.notes)),
+            notes=tuple(rewritten(note, hidden) for note in result.notes),
             sources=tuple(map(hidden, result.sources)),
         )
         for result in gathered.results

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from watari.artifact.files import DAMAGED
 from watari.artifact.outside import local_files
 from watari.artifact.reading import ReadOptions, read_records
 from watari.artifact.records import Fault
@@ -13,6 +15,7 @@ from watari.errors import UserError
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".feather")
 READ = ", ".join(SUFFIXES[:-1]) + f" or {SUFFIXES[-1]}, also packed (.gz, .zst)"
+_LARGEST_ITEMS = 64 << 20
 _PACKED = (".gz", ".zst")
 _ASIDE = ("readme", "license", "licence", "notice", "changelog")
 
@@ -80,3 +83,16 @@ def _is_ours(row: Mapping[str, Any], path: Path) -> bool:
     if "score" in row:
         return upstream_place(path) or ("judge" in row and "dataset" in row)
     return "answer" in row and "dataset" in row
+
+
+def items_of(path: Path) -> dict[str, Any] | None:
+    """Return the content of a file of items; None if it is none: one JSON object of lists."""
+    if path.suffix != ".json" or not path.is_file() or path.stat().st_size > _LARGEST_ITEMS:
+        return None
+    try:
+        content = json.loads(path.read_text("utf-8-sig"))
+    except (ValueError, RecursionError, *DAMAGED):
+        return None
+    if not isinstance(content, dict) or not content or not all(isinstance(v, list) for v in content.values()):
+        return None
+    return content

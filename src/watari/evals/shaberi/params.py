@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Literal
-
 from pydantic import Field, field_validator, model_validator
 
 from watari.artifact.params import Count, OutsidePath
-from watari.endpoint.params import AskingParams, EndpointRef, ModelOrEndpoint
+from watari.endpoint.params import AskingParams
 from watari.endpoint.settings import EndpointSampler
-from watari.evals.shaberi.questions import BUNDLED
+from watari.evals.params import Chat, Judge, OnBos, check_one_limit, none_if_bundled
 from watari.generate.answering_params import Batch, Device, Sampler, SendSeed
 
 KIND = "eval.shaberi"
@@ -20,10 +17,8 @@ SPEC = "shaberi"
 class Params(AskingParams):
     """Parameters of `eval.shaberi`."""
 
-    model: ModelOrEndpoint = Field(
-        description="who is examined: an endpoint, or a stage that makes a chat model (it then runs in this process)"
-    )
-    judge: EndpointRef = Field(description="who rates: any OpenAI-compatible endpoint")
+    model: Chat
+    judge: Judge
     questions: OutsidePath | None = Field(
         default=None,
         description="a file, a folder of files named after the benchmarks, or a hub id; rows {question, category?,"
@@ -58,7 +53,7 @@ class Params(AskingParams):
         description="ask the judge once more, for the number alone, where its text holds no rating (as upstream since"
         " 2025-11; what was asked and said is kept)",
     )
-    on_bos: Literal["stop", "tell"] = Field(
+    on_bos: OnBos = Field(
         default="stop",
         description="what a prompt that loses or doubles its BOS does: stops the evaluation before it begins, or is told",
     )
@@ -67,16 +62,9 @@ class Params(AskingParams):
     batch: Batch = 64
     device: Device = "auto"
 
-    @field_validator("questions", mode="before")
-    @classmethod
-    def _bundled_is_the_default(cls, value: Any) -> Any:
-        """A recipe makes a path of the word `bundled`, relative to its file."""
-        if isinstance(value, str) and Path(value).name == BUNDLED and not Path(value).exists():
-            return None
-        return value
+    _bundled_is_the_default = field_validator("questions", mode="before")(none_if_bundled)
 
     @model_validator(mode="after")
     def _one_limit(self) -> Params:
-        if self.sampler.max_tokens is not None:
-            raise ValueError("sampler: the limit of an answer is `max_tokens:` of the stage")
+        check_one_limit(self.sampler)
         return self

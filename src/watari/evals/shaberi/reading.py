@@ -13,18 +13,17 @@ question's text, in upstream's own files) says which they are.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from watari.artifact.files import DAMAGED
 from watari.artifact.reading import ReadOptions, read_records
 from watari.artifact.records import Fault, Record
 from watari.errors import UserError
 from watari.evals import folder
-from watari.evals.shaberi.files import check_suffix, sorted_out, upstream_place
+from watari.evals.noted import Note
+from watari.evals.shaberi.files import check_suffix, items_of, sorted_out, upstream_place
 from watari.evals.shaberi.pending import (
     Pending,
     Problem,
@@ -40,7 +39,6 @@ from watari.evals.shaberi.questions import own_benchmark
 from watari.evals.shaberi.sheets import Answers, Read, Sheet
 from watari.evals.shaberi.spec import Benchmark, ShaberiSpec
 
-_LARGEST_ITEMS = 64 << 20
 _FORMS = "rows {judge, dataset, model, scores} or upstream's judge_<judge>/<dataset>/<model>.json are wanted"
 
 
@@ -59,7 +57,12 @@ def read_files(spec: ShaberiSpec, paths: Sequence[Path]) -> Read:
             for file in files:
                 reader.file(file)
             if left:
-                reader.note(f"{path}: no ratings of this family in {', '.join(left)}: left out")
+                reader.note(
+                    Note(
+                        f"{path}: no ratings of this family in {', '.join(left)}: left out",
+                        f"{path}：この系統の評点を含まないファイルを除きました：{'、'.join(left)}",
+                    )
+                )
         else:
             reader.file(path)
     return reader.done()
@@ -95,7 +98,7 @@ class _Reader:
 
     def file(self, path: Path) -> None:
         """Take a file, of items or of rows."""
-        if (items := _items(path)) is not None:
+        if (items := items_of(path)) is not None:
             self.items(path, items)
         else:
             self.rows(path)
@@ -196,7 +199,11 @@ class _Reader:
             names = plain_names(len(scores))
             if len(scores) < dataset.items:
                 self._read.note(
-                    model, f"{dataset.short}: {len(scores)} of {dataset.items} items, judge {judge}"
+                    model,
+                    Note(
+                        f"{dataset.short}: {len(scores)} of {dataset.items} items, judge {judge}",
+                        f"{dataset.short}：{dataset.items} 問のうち {len(scores)} 問です（判定モデル：{judge}）",
+                    ),
                 )
         else:
             if not isinstance(order, list) or len(order) != len(scores):
@@ -249,7 +256,11 @@ class _Reader:
             self._whole[key] = sheet
         elif (before.items, before.ratings) == (sheet.items, sheet.ratings):
             self._read.note(
-                sheet.model, f"{sheet.dataset.short}, judge {sheet.judge}: given twice, counted once"
+                sheet.model,
+                Note(
+                    f"{sheet.dataset.short}, judge {sheet.judge}: given twice, counted once",
+                    f"{sheet.dataset.short}（判定モデル：{sheet.judge}）：2度渡されたため、1度だけ数えています",
+                ),
             )
         else:
             raise UserError(
@@ -264,19 +275,6 @@ class _Reader:
             known = ", ".join(one.id for one in self._spec.datasets)
             raise UserError(f"{place}: {self._spec.label} has no benchmark {name!r:.80}", f"it has {known}")
         return found
-
-
-def _items(path: Path) -> dict[str, Any] | None:
-    """Return the content of a file of items; None if it is none: one JSON object of lists."""
-    if path.suffix != ".json" or not path.is_file() or path.stat().st_size > _LARGEST_ITEMS:
-        return None
-    try:
-        content = json.loads(path.read_text("utf-8-sig"))
-    except (ValueError, RecursionError, *DAMAGED):
-        return None
-    if not isinstance(content, dict) or not content or not all(isinstance(v, list) for v in content.values()):
-        return None
-    return content
 
 
 def _text(row: dict[str, Any], field: str, place: str, *, empty: bool = False) -> str:

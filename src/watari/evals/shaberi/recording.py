@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from watari.artifact.hashing import hash_json
+from watari.endpoint.performance import bill_of
 from watari.endpoint.request import TRUNCATED
 from watari.evals.folder import About, Evaluation, Generation, Item, Judgment
 from watari.evals.preflight import Sent
+from watari.evals.recording import figures_json, named, ratings_json
 from watari.evals.result import Result
 from watari.evals.scores import rounded
 from watari.evals.shaberi.judging import Rated
@@ -75,25 +76,13 @@ def evaluation_of(
 
 def metrics_of(result: Result, rated: Sequence[Rated]) -> dict[str, Any]:
     """Return the metrics of the stage: see `watari.evals.shaberi.stage.run`."""
-    problems = Counter(one.opinion.problem for one in rated if one.opinion.problem)
     said = [one.said for one in rated if one.said is not None]
-    opinions = [opinion for one in rated for opinion in one.opinions]
-    asked: list[Said | Opinion] = [*said, *opinions]
+    asked: list[Said | Opinion] = [*said, *(opinion for one in rated for opinion in one.opinions)]
     metrics: dict[str, Any] = {
         "spec": result.spec,
         "model": result.model,
         "judge": result.judge,
-        "figures": {
-            name: {
-                "value": rounded(figure.value),
-                "n": figure.n,
-                "invalid": figure.invalid,
-                "ci_low": rounded(figure.low),
-                "ci_high": rounded(figure.high),
-                "run_sd": rounded(figure.run_sd),
-            }
-            for name, figure in result.figures.items()
-        },
+        "figures": figures_json(result, run_sd=True),
         "japanese_share": {
             name: rounded(share) for name, share in result.settings.get("japanese_share", {}).items()
         },
@@ -102,17 +91,8 @@ def metrics_of(result: Result, rated: Sequence[Rated]) -> dict[str, Any]:
             "cut_off": sum(one.finish_reason == TRUNCATED for one in said),
             "missing": len(rated) - len(said),
         },
-        "judgments": {
-            "rated": len(rated) - problems.total(),
-            "unreadable": problems.total(),
-            "reasons": dict(sorted(problems.items())),
-            "second_calls": len(opinions) - len(rated),
-        },
-        "tokens": {
-            "prompt": sum(one.prompt_tokens for one in asked),
-            "completion": sum(one.completion_tokens for one in asked),
-        },
-        "cost": round(sum(one.cost for one in asked), 9),
+        "judgments": ratings_json([one.opinions for one in rated], again="second_calls"),
+        **bill_of(asked),
         "notes": list(result.notes),
     }
     if (why := refused(result)) is not None:
@@ -132,13 +112,13 @@ def _about(setting: Setting) -> About:
         model_digest=setting.model_digest,
         runs=params.runs,
         sampler=setting.plan.sampler.body(),
-        questions=_named(setting.plan.questions.name),
+        questions=named(setting.plan.questions.name),
         questions_digest=setting.plan.questions.digest,
         seed=params.seed,
         settings={
             "system": params.system,
             "judge": setting.judge_settings,
-            "judge_prompts": _named(setting.plan.prompts.name),
+            "judge_prompts": _prompts_name(setting),
             "judge_prompts_digest": setting.plan.prompts.digest,
             "second_call": params.second_call,
             "notes": list(setting.plan.notes),
@@ -146,9 +126,9 @@ def _about(setting: Setting) -> About:
     )
 
 
-def _named(location: str) -> str:
-    """Return a location without folders of this machine: they would change the digest of the same evaluation."""
-    return location.rsplit("/", 1)[-1] if location.startswith(("/", ".")) else location
+def _prompts_name(setting: Setting) -> str:
+    prompts = setting.plan.prompts
+    return prompts.name if prompts.own else named(prompts.name)
 
 
 def _item(one: Question) -> Item:
@@ -189,7 +169,8 @@ def _generation_id(setting: Setting, one: Rated) -> str:
 def _judgments(setting: Setting, one: Rated) -> list[Judgment]:
     # Two runs with the same answer have the same judgment: their rows are told apart by the run.
     ids = [hash_json([opinion.id, one.run]) for opinion in one.opinions]
-    names = (setting.plan.prompts.name, f"{setting.plan.prompts.name}, number alone")
+    name = _prompts_name(setting)
+    names = (name, f"{name}, number alone")
     return [
         Judgment(
             id=ids[place],
@@ -203,7 +184,7 @@ def _judgments(setting: Setting, one: Rated) -> list[Judgment]:
             model=setting.model,
             category=one.question.category or one.question.dataset.short,
             run=one.run,
-            prompt_name=_named(names[place]),
+            prompt_name=names[place],
             user_prompt=one.prompts[place],
             reference=bool(one.question.reference),
             problem=opinion.problem,

@@ -18,6 +18,7 @@ from typing import Literal
 from watari.errors import UserError
 from watari.evals.result import Figure, Result, Unit
 from watari.evals.shaberi.drawing import Column, draw
+from watari.evals.shaberi.notes import notes_of
 from watari.evals.shaberi.reading import read_files
 from watari.evals.shaberi.sheets import MINUS_ONE, Read, Sheet, japanese_share
 from watari.evals.shaberi.spec import OVERALL, Benchmark, ShaberiSpec
@@ -208,7 +209,11 @@ def _result(
         units=tuple(units),
         runs=runs,
         settings=_settings(spec, read, model, present, policy),
-        notes=tuple(_notes(spec, read, judge, model, present)),
+        notes=tuple(
+            notes_of(
+                spec, [(one.dataset, one.items, one.runs, one.out_of_scale) for one in present], read, model
+            )
+        ),
         sources=tuple(dict.fromkeys(one.sheet.source for one in present)),
     )
 
@@ -256,30 +261,3 @@ def _settings(
         "excluded": {one.short: list(one.excluded) for one in spec.datasets if one.excluded},
     }
     return settings | ({"japanese_share": shares} if shares else {})
-
-
-def _notes(spec: ShaberiSpec, read: Read, judge: str, model: str, present: Sequence[_Scored]) -> list[str]:
-    notes = []
-    there = {one.dataset.short for one in present}
-    lacking = [one.short for one in spec.datasets if one.short not in there]
-    if len(lacking) == len(spec.datasets):
-        notes.append(f"questions of one's own, none of {spec.name}'s benchmarks")
-    elif lacking:
-        notes.append(
-            f"no ratings on {', '.join(lacking)}: the average is over {', '.join(sorted(there))} alone"
-        )
-    for one in present:
-        others = sum(item.startswith("other ") for item in one.items)
-        short = one.dataset.short
-        if others:
-            notes.append(
-                f"{short}: {others} of {len(one.items)} ratings are of questions outside of the benchmark"
-            )
-        if (twice := len(one.items) - len(set(zip(one.items, one.runs, strict=True)))) > 0:
-            notes.append(f"{short}: {twice} ratings of a question that has one already, averaged in")
-        if one.out_of_scale:
-            low, high = one.dataset.scale
-            notes.append(
-                f"{short}: {one.out_of_scale} ratings outside of {low:g} to {high:g}, averaged in as upstream does"
-            )
-    return notes + read.notes.get(model, []) + read.notes.get("", [])

@@ -8,53 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from watari.artifact.kinds import Kind
 from watari.artifact.stage import InputArtifact, Inputs, Progress, Stage, StageResult
-from watari.endpoint.settings import Endpoint, EndpointSampler
+from watari.endpoint.settings import Endpoint
+from watari.evals.evaluated import Evaluated, write_and_score
 from watari.evals.shaberi.params import KIND, Params
 
 if TYPE_CHECKING:
-    from watari.evals.folder import Evaluation
     from watari.evals.preflight import Sent
-    from watari.evals.result import Result
     from watari.evals.shaberi.plan import Plan
     from watari.evals.shaberi.questions import Question
 
-__all__ = ["KIND", "STAGE", "Params", "evaluate", "look", "run"]
+__all__ = ["KIND", "STAGE", "Evaluated", "Params", "evaluate", "look", "run"]
 
 METRIC = "rating"
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """What came of an evaluation.
-
-    Args:
-        result: The figures; one model, one judge.
-        evaluation: Everything that they rest on, as it was written.
-        metrics: For a manifest.
-        performance: Likewise; differs from run to run.
-    """
-
-    result: Result
-    evaluation: Evaluation
-    metrics: dict[str, Any]
-    performance: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class _Answering:
-    """What `answerer_of` wants of a stage: the limit of an answer is never raised, upstream does not."""
-
-    sampler: EndpointSampler
-    longest_answer: int
-    send_seed: bool
-    batch: int
-    device: str
 
 
 def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageResult:
@@ -82,13 +53,13 @@ async def _evaluate(
     params: Params, artifact: InputArtifact | None, out: Path, progress: Progress
 ) -> Evaluated:
     from watari.endpoint.asking import open_asking
-    from watari.evals.folder import write_evaluation, write_results
-    from watari.evals.preflight import refuse
+    from watari.endpoint.performance import performance_of
+    from watari.evals.preflight import heed
     from watari.evals.shaberi.judging import Judging, check_outages
     from watari.evals.shaberi.plan import plan_of
     from watari.evals.shaberi.recording import Setting, evaluation_of, metrics_of
     from watari.evals.shaberi.scoring import score_files
-    from watari.generate.answerer import answerer_of, work_rows
+    from watari.generate.answerer import Answering, answerer_of, work_rows
     from watari.generate.local_answerer import LocalAnswerer, Rounds
 
     started = time.monotonic()
@@ -96,13 +67,12 @@ async def _evaluate(
     for note in plan.notes:
         progress.log(note)
     sent = look(plan, params, artifact)
-    if params.on_bos == "stop":
-        refuse(sent, artifact.name if artifact is not None else "")
-    for one in sent:
-        if one.verdict == "fail":
-            progress.log(f"{one.name}: {one.found}: {one.meaning}")
+    heed(sent, params.on_bos, artifact, progress, why=True)
     rounds = None if isinstance(params.model, Endpoint) else Rounds()
-    settings = _Answering(plan.sampler, plan.max_tokens, params.send_seed, params.batch, params.device)
+    # The limit of an answer is never raised: upstream does not.
+    settings = Answering(
+        plan.sampler, params.send_seed, params.batch, params.device, longest_answer=plan.max_tokens
+    )
     async with open_asking(params, progress) as asking:
         answerer = answerer_of(params.model, asking, settings, artifact, rounds)
         judging = Judging(
@@ -130,16 +100,10 @@ async def _evaluate(
         return local.encode(plan.messages(question)).rendered if local is not None else ""
 
     evaluation = evaluation_of(setting, rated, sent, judging.seed, rendered)
-    write_evaluation(out, evaluation, metric=METRIC)
-    (result,) = score_files(plan.spec, [out], seed=params.seed)
-    result = replace(result, notes=(*plan.notes, *result.notes))
-    write_results(out, [result], metric=METRIC)
-    return Evaluated(
-        result,
-        evaluation,
-        metrics_of(result, rated),
-        _performance(spending, time.monotonic() - started),
-    )
+    score = partial(score_files, plan.spec, seed=params.seed)
+    result = write_and_score(out, evaluation, score, notes=plan.notes, metric=METRIC)
+    performance = performance_of(spending, time.monotonic() - started)
+    return Evaluated(result, evaluation, metrics_of(result, rated), performance)
 
 
 def look(plan: Plan, params: Params, artifact: InputArtifact | None) -> list[Sent]:
@@ -148,26 +112,13 @@ def look(plan: Plan, params: Params, artifact: InputArtifact | None) -> list[Sen
     Raises:
         UserError: for a model without a tokenizer or a chat template.
     """
-    from watari.evals.preflight import preflight
+    from watari.evals.preflight import look_at
 
     first: dict[str, Question] = {}
     for question in plan.questions.questions:
         first.setdefault(question.dataset.short, question)
     prompts = {name: (one.id, plan.messages(one)) for name, one in first.items()}
-    if isinstance(params.model, Endpoint):
-        return preflight(params.model, prompts)
-    assert artifact is not None  # the graph check has made sure that there is one
-    return preflight(artifact.path, prompts)
-
-
-def _performance(spending: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """Return what differs from run to run: requests sent, answers found on record, seconds, by endpoint."""
-    return {
-        "requests_sent": sum(one.get("requests", 0) for one in spending.values()),
-        "recorded": sum(one.get("recorded", 0) for one in spending.values()),
-        "seconds": round(seconds, 3),
-        "endpoints": spending,
-    }
+    return look_at(params.model, artifact, prompts)
 
 
 STAGE = Stage(kind=KIND, version=1, output=Kind.SCORES, params=Params, run=run)

@@ -74,7 +74,7 @@ def question_of(engine: Engine, cell: Cell, prompt: Prompt, repeat: int, seed: i
         row=f"{prompt.id}/{repeat}",
         purpose=PURPOSE,
         seed=seed_for(seed, prompt.id, repeat),
-        settings=engine.settings(cell.sampler),
+        settings=engine.settings(cell.sampler, cell.extra),
         shared_draws=True,
     )
 

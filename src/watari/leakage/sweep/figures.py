@@ -187,13 +187,29 @@ def figures_of(
             counts[metric.name] = count
     estimates: dict[str, dict[str, Estimate]] = {cell.name: {} for cell in cells}
     for name, own in sums.items():
-        ends = _ends(own, len(prompts), seed, rounds)
-        for column, cell in enumerate(cells):
-            if counts[name][column]:
-                estimates[cell.name][name] = _estimate(
-                    BY_NAME[name], own, column, int(counts[name][column]), ends
-                )
+        found = estimates_of(BY_NAME[name], own, counts[name], seed=seed, rounds=rounds)
+        for cell, estimate in zip(cells, found, strict=True):
+            if estimate is not None:
+                estimates[cell.name][name] = estimate
     return Figures(tuple(cells), prompts, estimates, sums)
+
+
+def estimates_of(
+    metric: Metric, sums: Sums, counts: Floats, *, seed: int = 0, rounds: int = ROUNDS
+) -> list[Estimate | None]:
+    """Return one metric's figure in each cell with its interval; None where no response says anything.
+
+    Args:
+        metric: Which.
+        sums: Of it, prompt by prompt.
+        counts: How many responses of each cell say something.
+        seed, rounds: Of the draws.
+    """
+    ends = _ends(sums, len(sums.above), seed, rounds)
+    return [
+        _estimate(metric, sums, column, int(count), ends) if count else None
+        for column, count in enumerate(counts)
+    ]
 
 
 def drawn(sums: Sums, *, seed: int, rounds: int = ROUNDS) -> Floats:

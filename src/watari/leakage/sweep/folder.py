@@ -11,6 +11,7 @@ from watari.artifact import atomic
 from watari.artifact.hashing import hash_json
 from watari.artifact.kinds import Kind
 from watari.artifact.rows import ROWS, Row, write_rows
+from watari.generate.preflight import write_preflight
 from watari.leakage.sweep.page.page import page_of
 from watari.leakage.sweep.recommendation import generation_config
 from watari.leakage.sweep.result import Sweep
@@ -23,20 +24,20 @@ PAGE = "sweep.html"
 CONFIG = "generation_config.json"
 
 
-def write_sweep(out: Path, sweep: Sweep, rendered: dict[str, str]) -> None:
+def write_sweep(out: Path, sweep: Sweep) -> None:
     """Write the folder.
 
     Args:
         out: It is there.
         sweep: What was found.
-        rendered: Each prompt's text as it went into a model of this process; empty for an endpoint.
     """
     write_rows(out / ROWS, Kind.SCORES, list(score_rows(sweep)))
-    write_rows(out / GENERATIONS, Kind.GENERATIONS, generation_rows(sweep, rendered))
+    write_rows(out / GENERATIONS, Kind.GENERATIONS, generation_rows(sweep))
     whole = json.loads(json.dumps(sweep.as_json()))
     atomic.write_json(out / SWEEP, whole)
     atomic.write_text(out / TABLE, "\n".join(as_lines(whole)) + "\n")
     atomic.write_text(out / PAGE, page_of(whole))
+    write_preflight(out, sweep.plan.sending.sent)
     atomic.write_json(out / CONFIG, generation_config(sweep.recommendation.cell.sampler, sweep.plan.own))
 
 
@@ -61,12 +62,12 @@ def score_rows(sweep: Sweep) -> Iterator[Row]:
             }
 
 
-def generation_rows(sweep: Sweep, rendered: dict[str, str]) -> Iterator[Row]:
+def generation_rows(sweep: Sweep) -> Iterator[Row]:
     """Yield every answer: the schema's columns, and those that `watari leakage scan` reads (prompt, expected_lang, ...)."""
     for one in sweep.responses:
         asked = one.asked
         assert asked.said is not None
-        settings: dict[str, Any] = sweep.plan.engine.settings(asked.cell.sampler)
+        settings: dict[str, Any] = sweep.plan.engine.settings(asked.cell.sampler, asked.cell.extra)
         yield {
             "id": hash_json([asked.prompt.id, asked.repeat, settings, sweep.model]),
             "item_id": asked.prompt.id,
@@ -75,7 +76,7 @@ def generation_rows(sweep: Sweep, rendered: dict[str, str]) -> Iterator[Row]:
             "turn": 1,
             "sampler": json.dumps(settings, ensure_ascii=False, sort_keys=True),
             "seed": asked.seed,
-            "rendered_prompt": rendered.get(asked.prompt.id, ""),
+            "rendered_prompt": sweep.plan.sending.rendered.get(asked.prompt.id, ""),
             "response": asked.said.text,
             "finish_reason": asked.said.finish_reason,
             "prompt_tokens": asked.said.prompt_tokens,

@@ -73,6 +73,10 @@ class Params(AskingParams):
         default="stop",
         description="a setting that the engine is shown not to apply stops the sweep, is told, or is not looked for",
     )
+    on_bos: Literal["stop", "tell"] = Field(
+        default="stop",
+        description="a prompt that loses or doubles its BOS in this process: `stop` the sweep, or `tell` (kept in prompts.json)",
+    )
     send_seed: SendSeed = True
     batch: Batch = 64
     device: Device = "auto"

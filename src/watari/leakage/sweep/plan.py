@@ -8,12 +8,13 @@ from typing import Any
 
 from watari.endpoint.settings import Endpoint, Price
 from watari.errors import UserError
-from watari.leakage.sweep.asking import jobs_of
+from watari.generate.preflight import refuse
 from watari.leakage.sweep.engine import Engine, engine_of
 from watari.leakage.sweep.grid import Grid, read_grid
 from watari.leakage.sweep.params import DEFAULT_GRID, Params, effect_of
 from watari.leakage.sweep.prompts import Prompt, read_prompts
 from watari.leakage.sweep.recommendation import left_out
+from watari.leakage.sweep.sending import Sending, sending_to
 from watari.stats.proportions import design_effect, power_of_proportions, repeats_for, two_proportions
 
 ANSWER_TOKENS = 400
@@ -90,6 +91,7 @@ class Plan:
         size: Why so many.
         engine: How settings are said to whoever is asked.
         own: The model's `generation_config.json`; empty for an endpoint.
+        sending: The prompts as they go into the model.
         notes: What a reader must be told.
     """
 
@@ -99,12 +101,13 @@ class Plan:
     size: Size
     engine: Engine
     own: dict[str, Any]
+    sending: Sending
     notes: tuple[str, ...]
 
     @property
     def requests(self) -> int:
         """Answers of all cells."""
-        return len(jobs_of(self.grid.cells, self.prompts, self.repeats))
+        return len(self.prompts) * sum(1 if cell.greedy else self.repeats for cell in self.grid.cells)
 
 
 def plan_of(params: Params, folder: Path | None) -> Plan:
@@ -115,7 +118,8 @@ def plan_of(params: Params, folder: Path | None) -> Plan:
         folder: The model that runs in this process.
 
     Raises:
-        UserError: for a grid or prompts that cannot be used, or a setting that the engine has not.
+        UserError: for a grid or prompts that cannot be used, a setting that the engine has not, a prompt that loses or
+            doubles its BOS.
     """
     own = _own(folder)
     grid = read_grid(params.grid or DEFAULT_GRID, own=own, max_tokens=params.max_tokens)
@@ -123,7 +127,11 @@ def plan_of(params: Params, folder: Path | None) -> Plan:
     engine = engine_of(endpoint, grid)
     prompts = read_prompts(params.prompts, language=params.language, limit=params.limit)
     size = size_of(len(prompts), params.repeats, params.effect, params.icc, params.shared)
-    notes = list(grid.notes)
+    asked = endpoint or folder
+    sending = sending_to(asked, prompts) if asked is not None else Sending((), {})
+    if params.on_bos == "stop":
+        refuse(sending.sent, str(folder))
+    notes = [*grid.notes, *sending.notes]
     if any(cell.greedy for cell in grid.cells) and size.repeats > 1:
         notes.append("a greedy cell gives the same each time: each prompt is asked once there")
     if size.power is not None and size.power < 0.8 - 1e-9:
@@ -135,9 +143,11 @@ def plan_of(params: Params, folder: Path | None) -> Plan:
         )
     if endpoint is not None and not params.send_seed:
         notes.append("no seeds are sent: cells share their prompts, not their draws")
-    if size.prompts < 20:
+    if size.prompts == 1:
+        notes.append("one prompt: no intervals, since they are over prompts, and nothing is told apart")
+    elif size.prompts < 20:
         notes.append(f"{size.prompts} prompts: intervals clustered by prompt are too short below about 20")
-    return Plan(grid, prompts, size.repeats, size, engine, own, tuple(notes))
+    return Plan(grid, prompts, size.repeats, size, engine, own, sending, tuple(notes))
 
 
 def size_of(prompts: int, repeats: int | None, effect: str | None, icc: float, shared: float) -> Size:
@@ -199,8 +209,9 @@ class Cost:
 
 def cost_of(plan: Plan, params: Params) -> Cost:
     """Return what a plan takes; nothing is asked."""
-    from watari.leakage.sweep.canary import TOKENS, requests_of
+    from watari.leakage.sweep.canary import requests_of
     from watari.leakage.sweep.judging import SETTINGS
+    from watari.leakage.sweep.probing import TOKENS
 
     price = params.model.price if isinstance(params.model, Endpoint) else Price()
     judge = params.judge.price if params.judge is not None else Price()
@@ -214,8 +225,7 @@ def cost_of(plan: Plan, params: Params) -> Cost:
         limit = cell.sampler.max_new_tokens
         said_tokens += times * len(plan.prompts) * min(ANSWER_TOKENS, limit)
         most_tokens += times * len(plan.prompts) * limit
-    samplers = [cell.sampler for cell in plan.grid.cells]
-    proofs = 0 if params.canary == "skip" else requests_of(samplers, plan.prompts)
+    proofs = 0 if params.canary == "skip" else requests_of(plan.grid.cells, plan.prompts)
     judged = answers if params.judge is not None else 0
 
     def money(said: int, judgment: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,26 @@ from watari.text.leakage import Licensed, expected_language
 _TEXTS = ("prompt", "user", "question", "instruction")
 _IDS = ("id", "question_id", "i")
 _LICENSED: dict[str, Licensed] = {"none": "none", "names": "names", "any": "any"}
+_LONGEST_ID = 200
+_CODE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+_LONG_CODES = {
+    "jpn": "ja",
+    "eng": "en",
+    "zho": "zh",
+    "chi": "zh",
+    "kor": "ko",
+    "fra": "fr",
+    "fre": "fr",
+    "deu": "de",
+    "ger": "de",
+    "spa": "es",
+    "rus": "ru",
+    "tha": "th",
+    "vie": "vi",
+    "ara": "ar",
+    "por": "pt",
+    "ita": "it",
+}
 _ROLES = ("system", "user", "assistant")
 
 
@@ -56,14 +77,22 @@ def read_prompts(
     Raises:
         UserError: for a row that is no prompt, an id that occurs twice, no rows; names file and row.
     """
+    if language is not None and (wrong := _no_code(language)):
+        raise UserError(f"language: {wrong[0]}", wrong[1])
     found: dict[str, Prompt] = {}
+    places: dict[str, str] = {}
     for place, row in _rows(location):
         prompt = _prompt(place, row, language)
         if prompt.id in found:
+            same = found[prompt.id].messages == prompt.messages
             raise UserError(
-                f"{place}: prompt {prompt.id} occurs twice", "give each its own `id`: seeds are keyed by it"
+                f"{place}: prompt {prompt.id:.40} occurs twice: it stands at {places[prompt.id]} too",
+                "leave one of them out; --repeats asks a prompt more often"
+                if same
+                else "give each its own `id`: seeds are keyed by it",
             )
         found[prompt.id] = prompt
+        places[prompt.id] = place
         if limit is not None and len(found) >= limit:
             break
     if not found:
@@ -88,8 +117,8 @@ def _prompt(place: str, row: dict[str, Any], language: str | None) -> Prompt:
     if licensed is None:
         raise UserError(f"{place}: licensed is {row['licensed']!r:.40}", f"one of {', '.join(_LICENSED)}")
     expected = row.get("expected_lang")
-    if expected is not None and not (isinstance(expected, str) and expected.strip()):
-        raise UserError(f"{place}: expected_lang is {expected!r:.40}", "an ISO 639 code such as ja")
+    if expected is not None and (wrong := _no_code(expected)):
+        raise UserError(f"{place}: expected_lang: {wrong[0]}", wrong[1])
     asked = [{"role": role, "content": text} for role, text in messages]
     return Prompt(
         _id(place, row, messages),
@@ -97,6 +126,17 @@ def _prompt(place: str, row: dict[str, Any], language: str | None) -> Prompt:
         expected.strip() if expected else expected_language(asked, language),
         licensed,
     )
+
+
+def _no_code(value: Any) -> tuple[str, str] | None:
+    """Return what is wrong with a language's code and the mend; None: nothing.
+
+    A language that the detector does not know, such as `Japanese` or `jpn`, would make a leak of every answer in it.
+    """
+    if not isinstance(value, str) or not _CODE.fullmatch(value.strip()):
+        return f"{value!r:.40} is no code of a language", "an ISO 639 code such as ja"
+    short = _LONG_CODES.get(value.strip().partition("-")[0].lower())
+    return (f"{value!r:.40} is not known by its long code", f"write {short}") if short else None
 
 
 def _messages(place: str, row: dict[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -139,5 +179,6 @@ def _id(place: str, row: dict[str, Any], messages: tuple[tuple[str, str], ...]) 
             continue
         if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
             raise UserError(f"{place}: {name} is {value!r:.40}", "a number or a text")
-        return str(value)[:200]
+        text = str(value)
+        return text if len(text) <= _LONGEST_ID else f"{text[: _LONGEST_ID - 9]}~{hash_json(text)[:8]}"
     return hash_json([list(turn) for turn in messages])

@@ -45,7 +45,7 @@ class Recommendation:
             "cell": self.cell.name,
             "least_leaking": self.least.name,
             "keeps_default": self.keeps_default,
-            "settings": self.cell.sampler.model_dump(mode="json"),
+            "settings": self.cell.settings,
             "reason": list(self.reason),
         }
 
@@ -136,9 +136,10 @@ def _stays(name: str) -> bool:
     return name.endswith(("_token_id", "_token_ids")) or name == "transformers_version"
 
 
-def beyond_the_file(sampler: Sampler) -> list[str]:
-    """Return the settings that are on and that no `generation_config.json` can hold: a request must send them."""
-    return [name for name in _BEYOND if getattr(sampler, name)]
+def beyond_the_file(cell: Cell) -> list[str]:
+    """Return the settings that are on and that the written `generation_config.json` does not hold: requests send them."""
+    stop = ["stop"] if cell.sampler.stop else []
+    return [*(name for name in _BEYOND if getattr(cell.sampler, name)), *stop, *cell.extra]
 
 
 def _share(figures: Figures, cell: Cell) -> str:

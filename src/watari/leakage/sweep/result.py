@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from watari.artifact.hashing import hash_json
-from watari.leakage.sweep.canary import Check
 from watari.leakage.sweep.figures import LEAKING, METRICS, Figures
 from watari.leakage.sweep.front import Against, Front
 from watari.leakage.sweep.plan import Plan
 from watari.leakage.sweep.recommendation import Recommendation, beyond_the_file
 from watari.leakage.sweep.responses import Response
+from watari.leakage.sweep.verdicts import Check
 from watari.stats.intervals import Estimate
 from watari.stats.proportions import intraclass
 from watari.stats.resampling import Floats
@@ -77,7 +77,10 @@ class Sweep:
             "alike": self._alike(),
             "recommended": {
                 **self.recommendation.as_json(),
-                "not_in_the_file": beyond_the_file(self.recommendation.cell.sampler),
+                "not_in_the_file": beyond_the_file(self.recommendation.cell),
+                "request": self.plan.engine.settings(
+                    self.recommendation.cell.sampler, self.recommendation.cell.extra
+                ),
             },
             "worst": worst(self.responses),
             "notes": list(self.notes),
@@ -88,7 +91,7 @@ class Sweep:
         standing = self.front.standings.get(cell.name)
         found: dict[str, Any] = {
             "name": cell.name,
-            "settings": cell.sampler.model_dump(mode="json"),
+            "settings": cell.settings,
             "marks": list(cell.marks),
             "missing": self.missing.get(cell.name, {}),
             "figures": {

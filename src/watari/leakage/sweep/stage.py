@@ -38,19 +38,8 @@ class Swept:
     performance: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class _Answering:
-    """What `answerer_of` wants of a stage. The limit of an answer is never raised: being cut off is a figure here."""
-
-    sampler: EndpointSampler
-    send_seed: bool
-    batch: int
-    device: str
-    longest_answer: int = 1
-
-
 def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageResult:
-    """Sweep: scores by cell (rows.parquet), generations.parquet, sweep.json, sweep.txt, generation_config.json in `out`.
+    """Sweep: scores by cell (rows.parquet), generations.parquet, sweep.json, sweep.txt, prompts.json, generation_config.json in `out`.
 
     Metrics: model, cells, answers {asked, missing}, default, recommended, keeps_default, leaking {recommended, default},
     reason, alike {icc, shared}, tokens, cost.
@@ -70,8 +59,9 @@ def sweep(params: Params, artifact: InputArtifact | None, out: Path, progress: P
 
 async def _sweep(params: Params, artifact: InputArtifact | None, out: Path, progress: Progress) -> Swept:
     from watari.endpoint.asking import open_asking
-    from watari.generate.answerer import answerer_of
-    from watari.generate.local_answerer import LocalAnswerer, Rounds
+    from watari.endpoint.performance import performance_of
+    from watari.generate.answerer import Answering, answerer_of
+    from watari.generate.local_answerer import Rounds
     from watari.leakage.sweep.asking import ask_all, jobs_of
     from watari.leakage.sweep.canary import canary, refuse
     from watari.leakage.sweep.figures import figures_of
@@ -89,8 +79,9 @@ async def _sweep(params: Params, artifact: InputArtifact | None, out: Path, prog
         progress.log(note)
     notes = list(plan.notes)
     rounds = None if isinstance(params.model, Endpoint) else Rounds()
-    settings = _Answering(EndpointSampler(), params.send_seed, params.batch, params.device)
-    cells, samplers = plan.grid.cells, [cell.sampler for cell in plan.grid.cells]
+    # The limit of an answer is never raised: being cut off is a figure here.
+    settings = Answering(EndpointSampler(), params.send_seed, params.batch, params.device)
+    cells = plan.grid.cells
     async with open_asking(params, progress) as asking:
         answerer = answerer_of(params.model, asking, settings, artifact, rounds)
         checks = []
@@ -99,8 +90,8 @@ async def _sweep(params: Params, artifact: InputArtifact | None, out: Path, prog
                 answerer,
                 plan.engine,
                 asking,
-                samplers,
-                plan.prompts,
+                cells,
+                [one for one in plan.prompts if not plan.sending.rendered or one.id in plan.sending.rendered],
                 progress,
                 rounds=rounds,
                 seed=params.seed,
@@ -145,10 +136,8 @@ async def _sweep(params: Params, artifact: InputArtifact | None, out: Path, prog
         judge_problems=problems,
         notes=tuple(notes),
     )
-    local = answerer.local if isinstance(answerer, LocalAnswerer) else None
-    rendered = {one.id: local.encode(one.asked()).rendered for one in plan.prompts} if local else {}
-    write_sweep(out, found, rendered)
-    return Swept(found, _metrics(found, answers), _performance(spending, time.monotonic() - started))
+    write_sweep(out, found)
+    return Swept(found, _metrics(found, answers), performance_of(spending, time.monotonic() - started))
 
 
 def _missing(answers: list[Asked]) -> dict[str, dict[str, int]]:
@@ -192,16 +181,6 @@ def _metrics(found: Sweep, answers: list[Asked]) -> dict[str, Any]:
             "completion": sum(one.completion_tokens for one in said),
         },
         "cost": round(sum(one.cost for one in said), 6),
-    }
-
-
-def _performance(spending: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """Return what differs from run to run: requests sent, answers found on record, seconds, by endpoint."""
-    return {
-        "requests_sent": sum(one.get("requests", 0) for one in spending.values()),
-        "recorded": sum(one.get("recorded", 0) for one in spending.values()),
-        "seconds": round(seconds, 3),
-        "endpoints": spending,
     }
 
 

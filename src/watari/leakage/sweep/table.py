@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Mapping
 from typing import Any
+
+from watari.leakage.sweep.verdicts import told_claim
 
 WIDTH = 80
 _NAME = 34
@@ -13,7 +16,7 @@ _NAME = 34
 def as_lines(sweep: Mapping[str, Any]) -> list[str]:
     """Return the table, what its signs mean, the canary, and the recommendation.
 
-    Cells are sorted by leakage, then quality; a long name is cut.
+    Cells are sorted by leakage, then quality; a long name goes on in the next line.
     """
     quality = sweep["objectives"]["high"]
     lines = _wrapped(
@@ -28,7 +31,7 @@ def as_lines(sweep: Mapping[str, Any]) -> list[str]:
     best = set(sweep["not_told_apart_from_best"])
     cells = sorted(sweep["cells"], key=lambda cell: _order(cell, quality))
     for cell in cells:
-        lines.append(_row(cell, quality, sweep["recommended"]["cell"], best).rstrip())
+        lines += [line.rstrip() for line in _row(cell, quality, sweep["recommended"]["cell"], best)]
     lines += ["", "> recommended   * on the Pareto front   = not told apart from the least leaking"]
     lines += _wrapped(
         f"leaking: share of responses with any leak, 95 % interval; /1k: leaks per 1,000 characters; {head}:"
@@ -44,11 +47,15 @@ def as_lines(sweep: Mapping[str, Any]) -> list[str]:
     for sentence in sweep["recommended"]["reason"]:
         lines += _wrapped(sentence)
     if beyond := sweep["recommended"]["not_in_the_file"]:
-        lines += _wrapped(f"{', '.join(beyond)}: no generation_config.json holds it; send it with requests.")
+        pronoun = "it" if len(beyond) == 1 else "them"
+        lines += _wrapped(
+            f"{', '.join(beyond)}: generation_config.json cannot hold {pronoun}; send with each request:"
+        )
+        lines += _wrapped(json.dumps(sweep["recommended"]["request"], ensure_ascii=False))
     return lines
 
 
-def _row(cell: Mapping[str, Any], quality: str, recommended: str, best: set[str]) -> str:
+def _row(cell: Mapping[str, Any], quality: str, recommended: str, best: set[str]) -> list[str]:
     figures = cell["figures"]
     signs = (
         (">" if cell["name"] == recommended else " ")
@@ -56,10 +63,10 @@ def _row(cell: Mapping[str, Any], quality: str, recommended: str, best: set[str]
         + ("=" if cell["name"] in best else " ")
     )
     name = cell["name"] + (" +" if cell["marks"] else "")
-    if len(name) > _NAME - 1:
-        name = name[: _NAME - 2] + "…"
+    name, *more = textwrap.wrap(name, _NAME - 2, break_on_hyphens=False)
+    below = [f"      {part}" for part in more]
     if "leaking" not in figures:
-        return f"{signs} {name:<{_NAME}}{'no answers':>18}"
+        return [f"{signs} {name:<{_NAME}}{'no answers':>18}", *below]
     leaking = figures["leaking"]
     shown = f"{100 * leaking['value']:.1f}"
     if leaking["low"] is not None:
@@ -69,10 +76,11 @@ def _row(cell: Mapping[str, Any], quality: str, recommended: str, best: set[str]
         scored = "-"
     else:
         scored = f"{good:.2f}" if quality == "judge" else f"{100 * good:.0f}%"
-    return (
+    row = (
         f"{signs} {name:<{_NAME}}{shown:>18}{_number(figures, 'events', 1, 2):>6}{scored:>6}"
         f"{_number(figures, 'loops', 100, 0):>6}{_number(figures, 'truncated', 100, 0):>6}"
     )
+    return [row, *below]
 
 
 def _number(figures: Mapping[str, Any], name: str, times: float, digits: int) -> str:
@@ -88,15 +96,12 @@ def _order(cell: Mapping[str, Any], quality: str) -> tuple[float, float]:
 
 def _proved(checks: list[Mapping[str, Any]]) -> list[str]:
     if not checks:
-        return ["canary: not asked for"]
+        return ["canary: not asked for: that settings are applied is not shown"]
     applied = list(dict.fromkeys(check["setting"] for check in checks if check["verdict"] == "applied"))
     lines = _wrapped("canary: applied: " + (", ".join(applied) or "nothing shown"))
     for check in checks:
         if check["verdict"] != "applied":
-            lines += _wrapped(
-                f"canary: {check['setting']} {check['verdict']}: {check['claim']}: the same in"
-                f" {check['agree']} of {check['prompts']} prompts"
-            )
+            lines += _wrapped(f"canary: {check['setting']} {check['verdict']}: {told_claim(check)}")
     return lines
 
 

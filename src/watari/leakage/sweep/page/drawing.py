@@ -14,7 +14,7 @@ from watari.pages.svg import chart, level, number, path, text, upright
 from watari.pages.visible import visible
 
 WIDTH, HEIGHT = 900.0, 430.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58.0, 18.0, 14.0, 50.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58.0, 18.0, 34.0, 50.0
 _BARS = 16
 """Settings up to which all have bars; above it only those on the front, the recommended one and the default."""
 
@@ -74,7 +74,7 @@ def front_chart(
         )
     )
     unit = "" if quality == "judge" else " (%)"
-    body.append(text("axis", _LEFT + 6, _TOP + 12, Markup("{}{}").format(LABELS.t_svg(quality), unit)))
+    body.append(text("axis", 8, 16, Markup("{}{}").format(LABELS.t_svg(quality), unit)))
     line = sorted(point for point, cell in zip(points, cells, strict=True) if cell["on_front"])
     body.append(Markup('<path class="front" d="{}"/>').format(path((x(a), y(b)) for a, b in line)))
     for cell, (a, b), (level_ends, upright_ends), bars in zip(cells, points, ends, shown, strict=True):

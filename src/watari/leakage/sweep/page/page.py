@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,6 +42,7 @@ def page_of(sweep: Mapping[str, Any]) -> str:
         tied=set(sweep["not_told_apart_from_best"]),
         drawing=front_chart(drawn, quality, best, default, "front-title"),
         told=told,
+        request=json.dumps(sweep["recommended"]["request"], ensure_ascii=False),
         language=language_name,
     )
 

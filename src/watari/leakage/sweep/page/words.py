@@ -19,11 +19,16 @@ WORDS: dict[str, Pair] = FRAME | {
     "no_default": ("none is marked", "指定なし"),
     "leaking": ("responses that leak", "混入のある応答"),
     "why": ("Why", "理由"),
+    "request": ("What requests send", "リクエストに含める設定"),
+    "request_note": (
+        "generation_config.json cannot hold all of it: the rest works only where each request sends it.",
+        "generation_config.json には一部しか書けません。残りは、リクエストのたびに送る必要があります。",
+    ),
     "front": ("Leakage and quality", "混入と品質"),
     "front_note": (
         "A point is a setting; bars are 95% intervals (bootstrap over prompts). The line joins the Pareto front: settings that no "
         "other one beats in both. Ringed: recommended. Diamond: default.",
-        "点は設定、棒は95%信頼区間（プロンプト単位のブートストラップ）です。線はパレート前線、すなわち両方で上回る設定が"
+        "点は設定、棒は95%信頼区間（プロンプト単位のブートストラップ）です。線はパレートフロント、すなわち両方で上回る設定が"
         "ほかにないものを結びます。丸囲みは推奨、菱形は既定の設定です。",
     ),
     "sound": ("sound responses", "問題のない応答"),
@@ -37,12 +42,12 @@ WORDS: dict[str, Pair] = FRAME | {
         "Sorted by leakage. “=” marks settings not told apart from the least leaking one (paired by prompt, 5% over all settings at "
         "once). On front: share of bootstrap draws in which a setting is on the Pareto front.",
         "混入の少ない順です。「=」は最も少ない設定と差があるとはいえないもの（プロンプトごとの対応、全体で5%水準）です。"
-        "「前線」は、再標本のうち前線にある割合です。",
+        "「フロント」は、再標本のうちパレートフロントに載った割合です。",
     ),
     "cell": ("Setting", "設定"),
     "interval": ("95% interval", "95%信頼区間"),
     "rate": ("per 1,000 characters", "1,000文字あたり"),
-    "on_front": ("On front", "前線"),
+    "on_front": ("On front", "フロント"),
     "loops": ("Loops", "繰り返し"),
     "cut": ("Cut off", "途中切れ"),
     "distinct": ("distinct-2", "distinct-2"),
