@@ -1,8 +1,7 @@
-"""The bodies of `watari corpus ...`."""
+"""The body of `watari corpus build`."""
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from watari.cli.options import held
 from watari.errors import UserError
 
 if TYPE_CHECKING:
@@ -128,28 +128,25 @@ def _dry_run(params: Params, *, as_json: bool) -> None:
 
 def _build(params: Params, out: Path, tokenizer: Path | None, *, quiet: bool, as_json: bool) -> None:
     from watari.artifact import atomic
-    from watari.artifact.manifest import LOGS, WORK
-    from watari.artifact.store import locked
+    from watari.artifact.alone import identity_of, write_manifest_alone
+    from watari.artifact.manifest import LOGS, WORK, list_files, now
     from watari.cli.options import print_json
     from watari.cli.training import StoppableProgress, resumable
     from watari.corpus import build
 
     inputs = _inputs(tokenizer)
-    identity = _identity(params, inputs)
+    tokenizers = [artifact.manifest.digest for artifact in inputs.many("tokenizer")]
+    identity = identity_of(build.STAGE, params, tokenizer=tokenizers)
     progress = StoppableProgress(quiet=quiet)
     if _ended(out, identity):
         # Killed while its work folder was being removed: what is left of that is no state to go on from.
         _tell_ended(out, as_json=as_json)
         return
     resumed = resumable(out, identity)
-    with locked(out / WORK / ".lock", wait=1.0) as free:
-        if not free:
-            raise UserError(
-                f"--out: {out} is being written by another process", "wait for it, or give another"
-            )
+    with held(out):
         atomic.write_json(out / WORK / RUN, identity)
         (out / LOGS).mkdir(exist_ok=True)
-        started, began = _now(), time.monotonic()
+        started, began = now(), time.monotonic()
         try:
             with progress.listening():
                 result = build.run(params, inputs, out, progress)
@@ -158,7 +155,17 @@ def _build(params: Params, out: Path, tokenizer: Path | None, *, quiet: bool, as
                 _empty(out)
             raise
         progress.clear()
-        digest = _write_manifest(out, params, identity, result, started, time.monotonic() - began)
+        seconds = time.monotonic() - began
+        digest = write_manifest_alone(
+            out,
+            build.STAGE,
+            params,
+            identity,
+            list_files(out),
+            result,
+            started=started,
+            seconds=seconds,
+        )
         shutil.rmtree(out / WORK)
     if as_json:
         print_json(_told(out, result.metrics, result.performance, digest, resumed=resumed))
@@ -235,138 +242,9 @@ def _inputs(tokenizer: Path | None) -> Inputs:
     return Inputs({"tokenizer": [as_input(tokenizer.name, tokenizer, Kind.TOKENIZER)]})
 
 
-def _identity(params: Params, inputs: Inputs) -> dict[str, Any]:
-    """Return what must be equal for an interrupted build to go on."""
-    from watari.artifact.outside import fingerprint
-    from watari.artifact.params import key_parameters, outside_paths
-    from watari.corpus.build import STAGE
-
-    outside = {path: fingerprint(path) for path in outside_paths(params)}
-    identity = {
-        "stage": KIND,
-        "version": STAGE.version,
-        "parameters": key_parameters(params, outside),
-        "tokenizer": [artifact.manifest.digest for artifact in inputs.many("tokenizer")],
-    }
-    return dict(json.loads(json.dumps(identity)))
-
-
-def _write_manifest(
-    out: Path, params: Params, identity: dict[str, Any], result: Any, started: str, seconds: float
-) -> str:
-    from watari.artifact.hashing import hash_json
-    from watari.artifact.kinds import Kind
-    from watari.artifact.manifest import Manifest, digest_of, list_files, write_manifest
-    from watari.artifact.params import runtime_parameters
-    from watari.artifact.versions import versions
-
-    files = list_files(out)
-    manifest = Manifest(
-        kind=Kind.DOCUMENTS,
-        uses=KIND,
-        stage_version=identity["version"],
-        key=hash_json(identity),
-        digest=digest_of(files),
-        parameters=identity["parameters"],
-        runtime=runtime_parameters(params),
-        files=files,
-        metrics=result.metrics,
-        performance=result.performance,
-        versions=versions(),
-        seed=params.seed,
-        started=started,
-        finished=_now(),
-        seconds=round(seconds, 3),
-    )
-    write_manifest(out, manifest)
-    return manifest.digest
-
-
-def _now() -> str:
-    from watari.artifact.manifest import now
-
-    return now()
-
-
 def _empty(folder: Path) -> None:
     for path in folder.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink()
-
-
-def explain_command(folder: Path, doc_id: str, *, as_json: bool) -> None:
-    """Print what became of a row."""
-    from watari.cli.options import print_json
-    from watari.corpus.report.explain import explain
-
-    found = explain(folder, doc_id)
-    if as_json:
-        print_json(found.as_json())
-    else:
-        typer.echo(found.as_text())
-
-
-def sample_command(folder: Path, dropped: str | None, *, count: int, seed: int | None, as_json: bool) -> None:
-    """Print rows that were kept, or dropped for a reason."""
-    from watari.cli.options import print_json
-    from watari.corpus.ledger import KEPT
-    from watari.corpus.report.examples import as_text, sample
-
-    found = sample(folder, dropped or KEPT, count, seed)
-    if as_json:
-        print_json([example.as_json() for example in found])
-    else:
-        typer.echo(as_text(found))
-
-
-def report_command(folder: Path, *, name: str, contact: str, hub_id: str, as_json: bool) -> None:
-    """Write the report and the cards again, and print the account."""
-    from watari.cli.options import print_json
-    from watari.corpus.report import card
-    from watari.corpus.report.page import report
-
-    page = report(folder)
-    cards = card.write(folder, name=name, contact=contact, hub_id=hub_id)
-    record = json.loads((folder / "corpus.json").read_text("utf-8"))
-    if as_json:
-        print_json({"report": str(page), "cards": [str(path) for path in cards], "totals": record["totals"]})
-        return
-    totals = record["totals"]
-    rows = [("read", totals["in"]), ("kept", totals["kept"]), *sorted(totals["dropped"].items())]
-    width = max(len(name) for name, _ in rows)
-    for name, sums in rows:
-        typer.echo(
-            f"{name:<{width}}  {sums['documents']:>11,}  {sums['bytes']:>15,} bytes  {sums['hash_sum']}"
-        )
-    typer.echo(f"report: {page}")
-
-
-def profiles_command(name: str | None, *, as_json: bool) -> None:
-    """Print the profiles, or one's rules."""
-    from watari.cli.options import print_json
-    from watari.corpus.rules.profile import load_profile, profiles
-
-    if name is None:
-        found = [load_profile(each) for each in profiles()]
-        if as_json:
-            print_json(
-                [{"name": one.name, "language": one.language, "rules": len(one.rules)} for one in found]
-            )
-            return
-        width = max(len(one.name) for one in found)
-        for one in found:
-            typer.echo(f"{one.name:<{width}}  {one.language:<3}  {len(one.rules):>2} rules")
-        typer.echo("watari corpus profiles NAME shows one's rules and thresholds")
-        return
-    profile = load_profile(name)
-    if as_json:
-        print_json(profile.model_dump(mode="json"))
-        return
-    typer.echo(f"{profile.name} ({profile.language}): {profile.description}")
-    typer.echo(f"source: {profile.source}")
-    width = max(len(rule.name) for rule in profile.rules)
-    for rule in profile.rules:
-        limits = ", ".join(f"{side} {limit:g}" for side, limit in rule.limits.items())
-        typer.echo(f"  {rule.name:<{width}}  {limits}")

@@ -120,7 +120,7 @@ def explain(
 
     Example: watari corpus explain corpus 0f3c9a
     """
-    from watari.cli.corpora import explain_command
+    from watari.cli.corpora_shown import explain_command
 
     explain_command(folder, doc_id, as_json=json_output)
 
@@ -139,7 +139,7 @@ def sample(
 
     Example: watari corpus sample corpus --dropped "near duplicate" -n 5
     """
-    from watari.cli.corpora import sample_command
+    from watari.cli.corpora_shown import sample_command
 
     sample_command(folder, dropped, count=count, seed=seed, as_json=json_output)
 
@@ -158,7 +158,7 @@ def report(
 
     Example: watari corpus report corpus
     """
-    from watari.cli.corpora import report_command
+    from watari.cli.corpora_shown import report_command
 
     report_command(folder, name=name, contact=contact, hub_id=hub_id, as_json=json_output)
 
@@ -172,6 +172,6 @@ def profiles(
 
     Example: watari corpus profiles ja-swallow
     """
-    from watari.cli.corpora import profiles_command
+    from watari.cli.corpora_shown import profiles_command
 
     profiles_command(name, as_json=json_output)

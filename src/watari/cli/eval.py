@@ -20,6 +20,18 @@ FilesArgument = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read (docs/cli.md).")]
 SeedOption = Annotated[int, typer.Option("--seed", help="Of the bootstrap.")]
+LookedLikeOption = Annotated[str | None, typer.Option("--spec", help="Default: what the files look like.")]
+OneJudgeOption = Annotated[str | None, typer.Option(help="Only what this judge rated.")]
+InvalidOption = Annotated[
+    str | None,
+    typer.Option(help="Invalid ratings: drop, or as-is (-1 is averaged in). Given: no refusal."),
+]
+MaxInvalidOption = Annotated[
+    float, typer.Option(min=0, max=1, help="Refuse a model with a larger share of invalid rows.")
+]
+QuestionsOption = Annotated[
+    str, typer.Option("--questions", help="bundled, a file, a folder of datasets, or a hub id.")
+]
 
 
 @eval_app.callback()
@@ -46,14 +58,9 @@ def score(
         str | None,
         typer.Option(help="String ratio of llm-jp-eval's char_f1: levenshtein (default) or difflib."),
     ] = None,
-    invalid: Annotated[
-        str | None,
-        typer.Option(help="Invalid ratings: drop, or as-is (-1 is averaged in). Given: no refusal."),
-    ] = None,
-    max_invalid: Annotated[
-        float, typer.Option(min=0, max=1, help="Refuse a model with a larger share of invalid rows.")
-    ] = 0.05,
-    judge: Annotated[str | None, typer.Option(help="Only what this judge rated.")] = None,
+    invalid: InvalidOption = None,
+    max_invalid: MaxInvalidOption = 0.05,
+    judge: OneJudgeOption = None,
     questions: Annotated[
         Path | None,
         typer.Option(
@@ -104,9 +111,7 @@ def run(
     judge: Annotated[
         str | None, typer.Option("--judge", help="The judge: name=URL of an OpenAI-compatible server.")
     ] = None,
-    questions: Annotated[
-        str, typer.Option("--questions", help="bundled, a file, a folder of datasets, or a hub id.")
-    ] = "bundled",
+    questions: QuestionsOption = "bundled",
     runs: Annotated[int | None, typer.Option(min=1, help="Answers a question; default: the spec's.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many items (of each dataset).")] = None,
     settings: Annotated[
@@ -124,19 +129,18 @@ def run(
 
     Example: watari eval run llm-jp-eval-1.0 --model runs/demo/stages/dpo --out evals/dpo --limit 20
     """
+    from watari.cli.evaluation.asking import Order
     from watari.cli.evaluation.running import run_command
 
-    run_command(
-        spec, model=model, judge=judge, questions=questions, runs=runs, limit=limit, settings=settings or [],
-        out=out, dry_run=dry_run, as_json=json_output,
-    )  # fmt: skip
+    order = Order(model, judge, limit, settings or [], out, dry_run, json_output)
+    run_command(spec, order, questions=questions, runs=runs)
 
 
 @eval_app.command("compare", cls=VariadicCommand)
 def compare(
     files: FilesArgument,
-    spec: Annotated[str | None, typer.Option("--spec", help="Default: what the files look like.")] = None,
-    judge: Annotated[str | None, typer.Option(help="Only what this judge rated.")] = None,
+    spec: LookedLikeOption = None,
+    judge: OneJudgeOption = None,
     models: Annotated[
         list[str] | None, typer.Option("--model", help="Only these; give it twice or more.")
     ] = None,
@@ -157,21 +161,15 @@ def compare(
     from watari.cli.evaluation.comparing import compare_command
 
     compare_command(
-        files,
-        spec=spec,
-        judge=judge,
-        models=models or [],
-        invalid=invalid,
-        max_invalid=max_invalid,
-        seed=seed,
+        files, spec=spec, judge=judge, models=models or [], invalid=invalid, max_invalid=max_invalid, seed=seed,
         as_json=json_output,
-    )
+    )  # fmt: skip
 
 
 @eval_app.command("judges", cls=VariadicCommand)
 def judges(
     files: FilesArgument,
-    spec: Annotated[str | None, typer.Option("--spec", help="Default: what the files look like.")] = None,
+    spec: LookedLikeOption = None,
     seed: SeedOption = 0,
     json_output: JsonOption = False,
 ) -> None:
@@ -232,15 +230,10 @@ def texts(
 def report(
     files: FilesArgument,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the page, plots and tables go.")],
-    spec: Annotated[str | None, typer.Option("--spec", help="Default: what the files look like.")] = None,
-    invalid: Annotated[
-        str | None,
-        typer.Option(help="Invalid ratings: drop, or as-is (-1 is averaged in). Given: no refusal."),
-    ] = None,
-    max_invalid: Annotated[
-        float, typer.Option(min=0, max=1, help="Refuse a model with a larger share of invalid rows.")
-    ] = 0.05,
-    judge: Annotated[str | None, typer.Option(help="Only what this judge rated.")] = None,
+    spec: LookedLikeOption = None,
+    invalid: InvalidOption = None,
+    max_invalid: MaxInvalidOption = 0.05,
+    judge: OneJudgeOption = None,
     title: Annotated[str, typer.Option(help="Stands above the page.")] = "",
     plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Write PNG and SVG files too.")] = True,
     seed: SeedOption = 0,
@@ -266,9 +259,7 @@ def harness_tasks(
     spec: Annotated[
         str, typer.Option("--spec", help="Whose prompts and rules: a spec of llm-jp-eval.")
     ] = "llm-jp-eval-1.3",
-    questions: Annotated[
-        str, typer.Option("--questions", help="bundled, a file, a folder of datasets, or a hub id.")
-    ] = "bundled",
+    questions: QuestionsOption = "bundled",
     model: Annotated[
         Path | None, typer.Option("--model", metavar="MODEL", help="Look at its BOS, and say how to call.")
     ] = None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -70,6 +72,24 @@ def check_new_folder(out: Path) -> None:
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"--out: {out} is there already", "give a new folder, or empty this one")
+
+
+@contextmanager
+def held(out: Path) -> Iterator[None]:
+    """Hold `--out` for as long as the block runs; its work folder is made.
+
+    Raises:
+        UserError: if another process holds it.
+    """
+    from watari.artifact.manifest import WORK
+    from watari.artifact.store import locked
+
+    with locked(out / WORK / ".lock", wait=1.0) as free:
+        if not free:
+            raise UserError(
+                f"--out: {out} is being written by another process", "wait for it, or give another"
+            )
+        yield
 
 
 def checked(model: type[Checked], given: dict[str, Any], names: dict[str, str] | None = None) -> Checked:

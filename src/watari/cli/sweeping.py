@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from watari.cli.evaluation.keeping import LEDGER, check_prices, model_artifact, party, run_kept
-from watari.errors import DryRun, UserError
+from watari.cli.evaluation.asking import Order, end_dry_run, tell_work
+from watari.cli.evaluation.keeping import check_prices, run_kept
+from watari.errors import UserError
 
 if TYPE_CHECKING:
     from watari.artifact.stage import InputArtifact
@@ -40,7 +42,9 @@ def sweep_command(
     """
     from watari.leakage.sweep.plan import plan_of
 
-    params, artifact = _params(model, prompts, grid, repeats, effect, judge, limit, ledger, settings, out)
+    order = Order(model, judge, limit, settings, out, dry_run, as_json)
+    own = {"prompts": prompts, "grid": grid, "repeats": repeats, "effect": effect}
+    params, artifact = _params(order, grid, own, ledger)
     # What cannot be used is told before the folder is begun.
     plan = plan_of(params, artifact.path if artifact is not None else None)
     if dry_run:
@@ -51,42 +55,15 @@ def sweep_command(
 
 
 def _params(
-    model: str,
-    prompts: str,
-    grid: str,
-    repeats: int | None,
-    effect: str | None,
-    judge: str | None,
-    limit: int | None,
-    ledger: Path | None,
-    settings: Sequence[str],
-    out: Path,
+    order: Order, grid: str, own: dict[str, Any], ledger: Path | None
 ) -> tuple[Params, InputArtifact | None]:
-    from watari.cli.training_params import lay
     from watari.leakage.sweep.grid import packaged
     from watari.leakage.sweep.params import KIND, Params
 
-    examined = party("model", model)
-    rater = party("judge", judge) if judge is not None else None
-    if isinstance(rater, Path):
-        raise UserError(f"--judge {judge}: a judge is a server", "give --judge name=URL, up to /v1")
+    parties = order.parties()
     if not Path(grid).is_file() and grid not in packaged():
         raise UserError(f"--grid {grid}: no such file", f"a YAML file, or {', '.join(packaged())}")
-    given: dict[str, Any] = {
-        "model": {"from": "model"} if isinstance(examined, Path) else examined,
-        "prompts": prompts,
-        "grid": grid,
-        "repeats": repeats,
-        "effect": effect,
-        "judge": rater,
-        "limit": limit,
-        "ledger": str(ledger or out / LEDGER),
-        "label": "sweep",
-    }
-    values = {name: value for name, value in given.items() if value is not None}
-    inputs = ("ledger", "label", *(("model",) if isinstance(examined, Path) else ()))
-    params = lay(Params, values, settings, KIND, inputs=inputs)
-    return params, model_artifact(examined) if isinstance(examined, Path) else None
+    return order.lay(Params, KIND, parties, own, label="sweep", ledger=ledger)
 
 
 def _dry_run(plan: Plan, params: Params, *, as_json: bool) -> None:
@@ -101,7 +78,7 @@ def _dry_run(plan: Plan, params: Params, *, as_json: bool) -> None:
                     {
                         "name": cell.name,
                         "marks": list(cell.marks),
-                        "sent": plan.engine.settings(cell.sampler),
+                        "sent": plan.engine.settings(cell.sampler, cell.extra),
                     }
                     for cell in plan.grid.cells
                 ],
@@ -111,25 +88,30 @@ def _dry_run(plan: Plan, params: Params, *, as_json: bool) -> None:
             }
         )
         return
-    typer.echo(f"{len(plan.grid.cells)} cells of {plan.grid.name}:")
+    lines = [f"{len(plan.grid.cells)} cells of {plan.grid.name}:"]
     for cell in plan.grid.cells:
         marks = f"  ({', '.join(cell.marks)})" if cell.marks else ""
-        typer.echo(f"  {cell.name}{marks}")
-    typer.echo(plan.size.line())
+        lines.append(f"  {cell.name}{marks}")
     judged = f", {cost.judgments:,} judgments at most" if cost.judgments else ""
-    typer.echo(f"{cost.answers:,} answers, {cost.canary:,} requests of the canary{judged}")
-    typer.echo(f"about {cost.prompt_tokens:,} prompt tokens, {cost.completion_tokens:,} of answers")
-    typer.echo(f"cost {cost.cost:.2f} as expected, {cost.worst:.2f} at worst (0: no price is given)")
-    for note in plan.notes:
-        typer.echo(f"note: {note}")
-    raise DryRun("dry run: nothing was sent, nothing was written")
+    lines += [
+        plan.size.line(),
+        f"{cost.answers:,} answers, {cost.canary:,} requests of the canary{judged}",
+        f"about {cost.prompt_tokens:,} prompt tokens, {cost.completion_tokens:,} of answers",
+    ]
+    if cost.cost or cost.worst:
+        lines.append(f"cost: about {cost.cost:.2f}, at worst {cost.worst:.2f}")
+    elif params.endpoints():
+        lines.append("cost: not known, no price is given (--set model.price.input=2, per million tokens)")
+    for line in [*lines, *(f"note: {note}" for note in plan.notes)]:
+        for part in textwrap.wrap(line, 80, subsequent_indent="  ", break_on_hyphens=False) or [""]:
+            typer.echo(part)
+    end_dry_run(as_json=as_json)
 
 
 def _run(params: Params, artifact: InputArtifact | None, out: Path, *, as_json: bool) -> None:
     import json
 
     from watari.cli.options import print_json
-    from watari.flow.display import duration
     from watari.leakage.sweep.folder import CONFIG, SWEEP
     from watari.leakage.sweep.stage import STAGE
     from watari.leakage.sweep.table import as_lines
@@ -139,13 +121,9 @@ def _run(params: Params, artifact: InputArtifact | None, out: Path, *, as_json: 
     if as_json:
         print_json({**found, "performance": kept.result.performance, "digest": kept.digest, "out": str(out)})
         return
-    asked, performance = kept.result.metrics["answers"], kept.result.performance
-    typer.echo(
-        f"{asked['asked']:,} answers in {duration(kept.seconds)} ({performance['requests_sent']:,} requests sent,"
-        f" {performance['recorded']:,} on record)"
-    )
-    if asked["missing"]:
-        typer.echo(f"missing: {asked['missing']:,} answers")
+    tell_work(kept)
+    if missing := kept.result.metrics["answers"]["missing"]:
+        typer.echo(f"missing: {missing:,} answers")
     if cost := kept.result.metrics["cost"]:
         typer.echo(f"spent on answers: {cost:.4f}")
     for line in as_lines(found):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from watari.cli.options import held
 from watari.cli.training import StoppableProgress
 from watari.cli.translating_inputs import Asked, conversations, count_of
 from watari.cli.translating_summary import summary
@@ -186,7 +187,6 @@ def _dry_run(params: Params, file: str, limit: int | None, *, as_json: bool) -> 
 def _run(params: Params, file: str, limit: int | None, out: Path, *, quiet: bool, as_json: bool) -> None:
     from watari.artifact import atomic
     from watari.artifact.manifest import WORK, now
-    from watari.artifact.store import locked
     from watari.cli.options import print_json
     from watari.synth.report import report
     from watari.synth.translate import translate_rows
@@ -194,11 +194,7 @@ def _run(params: Params, file: str, limit: int | None, out: Path, *, quiet: bool
     _claim(out)
     rows = conversations(file, source=params.source_language, limit=limit)
     progress = RowsProgress(quiet=quiet)
-    with locked(out / WORK / ".lock", wait=1.0) as free:
-        if not free:
-            raise UserError(
-                f"--out: {out} is being written by another process", "wait for it, or give another"
-            )
+    with held(out):
         making = out / WORK / "made"
         shutil.rmtree(making, ignore_errors=True)
         making.mkdir(parents=True)
@@ -266,42 +262,16 @@ def _tell_of_another(out: Path, file: str, params: Params) -> None:
 
 def _publish(out: Path, making: Path, params: Params, result: Any, started: str, seconds: float) -> str:
     """Put what was made in its place, the manifest last; return its digest."""
-    from watari.artifact.hashing import hash_json
-    from watari.artifact.kinds import Kind
-    from watari.artifact.manifest import MANIFEST, Manifest, digest_of, list_files, now, write_manifest
-    from watari.artifact.outside import fingerprint
-    from watari.artifact.params import key_parameters, outside_paths, runtime_parameters
-    from watari.artifact.versions import versions
+    from watari.artifact.alone import identity_of, put_in_place, write_manifest_alone
     from watari.synth.human import FILE as HUMAN
     from watari.synth.human import carry_over
     from watari.synth.translate import STAGE
 
     # Before anything moves: the human file that was given may be the one that is replaced.
-    outside = {path: fingerprint(path) for path in outside_paths(params)}
+    identity = identity_of(STAGE, params)
     carry_over(out / HUMAN, making / HUMAN)
-    files = list_files(making)
-    (out / MANIFEST).unlink(missing_ok=True)
-    if not (making / HUMAN).exists():
+    human = (making / HUMAN).exists()
+    files = put_in_place(making, out)
+    if not human:
         (out / HUMAN).unlink(missing_ok=True)
-    for entry in files:
-        (making / entry.path).replace(out / entry.path)
-    parameters = key_parameters(params, outside)
-    manifest = Manifest(
-        kind=Kind.CONVERSATIONS,
-        uses=KIND,
-        stage_version=STAGE.version,
-        key=hash_json({"stage": KIND, "version": STAGE.version, "parameters": parameters}),
-        digest=digest_of(files),
-        parameters=parameters,
-        runtime=runtime_parameters(params),
-        files=files,
-        metrics=result.metrics,
-        performance=result.performance,
-        versions=versions(),
-        seed=params.seed,
-        started=started,
-        finished=now(),
-        seconds=round(seconds, 3),
-    )
-    write_manifest(out, manifest)
-    return manifest.digest
+    return write_manifest_alone(out, STAGE, params, identity, files, result, started=started, seconds=seconds)

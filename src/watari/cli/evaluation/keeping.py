@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from watari.cli.options import held
 from watari.cli.translating import RowsProgress
 from watari.errors import UserError
 
@@ -130,18 +131,14 @@ def run_kept(
         StageFailed, Interrupted: as the stage does.
     """
     from watari.artifact import atomic
+    from watari.artifact.alone import identity_of, put_in_place, write_manifest_alone
     from watari.artifact.manifest import WORK, now
     from watari.artifact.stage import Inputs
-    from watari.artifact.store import locked
 
-    identity = _identity(stage, params, model)
+    identity = identity_of(stage, params, model=model.manifest.digest if model is not None else "")
     claim(out, identity)
     progress = EvaluationProgress(quiet=quiet)
-    with locked(out / WORK / ".lock", wait=1.0) as free:
-        if not free:
-            raise UserError(
-                f"--out: {out} is being written by another process", "wait for it, or give another"
-            )
+    with held(out):
         making = out / WORK / "made"
         shutil.rmtree(making, ignore_errors=True)
         making.mkdir(parents=True)
@@ -151,7 +148,10 @@ def run_kept(
         progress.clear()
         atomic.sync_tree(making)
         seconds = time.monotonic() - began
-        digest = _publish(stage, params, identity, out, making, result, started, seconds)
+        files = put_in_place(making, out)
+        digest = write_manifest_alone(
+            out, stage, params, identity, files, result, started=started, seconds=seconds
+        )
     shutil.rmtree(out / WORK, ignore_errors=True)
     return Kept(result, digest, seconds)
 
@@ -186,21 +186,6 @@ def claim(out: Path, identity: Mapping[str, Any]) -> None:
         )
 
 
-def _identity(stage: Stage, params: AskingParams, model: InputArtifact | None) -> dict[str, Any]:
-    """Return what must be equal for a run to go on, as it will be read back."""
-    from watari.artifact.outside import fingerprint
-    from watari.artifact.params import key_parameters, outside_paths
-
-    outside = {path: fingerprint(path) for path in outside_paths(params)}
-    identity = {
-        "stage": stage.kind,
-        "version": stage.version,
-        "parameters": key_parameters(params, outside),
-        "model": model.manifest.digest if model is not None else "",
-    }
-    return dict(json.loads(json.dumps(identity)))
-
-
 def _differences(before: Any, now: Any, path: str = "") -> list[str]:
     """Return in words where two records differ."""
     if isinstance(before, dict) and isinstance(now, dict):
@@ -220,46 +205,3 @@ def _differences(before: Any, now: Any, path: str = "") -> list[str]:
 def _shown(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 40 else f"{text[:37]}..."
-
-
-def _publish(
-    stage: Stage,
-    params: AskingParams,
-    identity: dict[str, Any],
-    out: Path,
-    making: Path,
-    result: StageResult,
-    started: str,
-    seconds: float,
-) -> str:
-    """Put what was made in its place, the manifest last; return its digest."""
-    from watari.artifact.hashing import hash_json
-    from watari.artifact.manifest import MANIFEST, Manifest, digest_of, list_files, now, write_manifest
-    from watari.artifact.params import runtime_parameters
-    from watari.artifact.versions import versions
-
-    files = list_files(making)
-    (out / MANIFEST).unlink(missing_ok=True)
-    for entry in files:
-        target = out / entry.path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        (making / entry.path).replace(target)
-    manifest = Manifest(
-        kind=stage.output_kind(params),
-        uses=stage.kind,
-        stage_version=stage.version,
-        key=hash_json(identity),
-        digest=digest_of(files),
-        parameters=identity["parameters"],
-        runtime=runtime_parameters(params),
-        files=files,
-        metrics=result.metrics,
-        performance=result.performance,
-        versions=versions(),
-        seed=params.seed,
-        started=started,
-        finished=now(),
-        seconds=round(seconds, 3),
-    )
-    write_manifest(out, manifest)
-    return manifest.digest

@@ -2,60 +2,169 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import typer
+
+from watari.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from watari.artifact.stage import InputArtifact, Stage
+    from watari.cli.evaluation.asking import Order
+    from watari.cli.evaluation.keeping import Kept
+    from watari.endpoint.params import AskingParams
+    from watari.errors import CheckFailed
+    from watari.evals.preflight import Sent
 
 
-def run_command(
-    spec: str,
-    *,
-    model: str,
-    judge: str | None,
-    questions: str,
-    runs: int | None,
-    limit: int | None,
-    settings: Sequence[str],
-    out: Path,
-    dry_run: bool,
-    as_json: bool,
-) -> None:
-    """Generate, judge and score into `out`, or go on with it.
+@dataclass(frozen=True)
+class Looked:
+    """What a dry run shows.
+
+    Args:
+        content: For a program.
+        lines: For a person.
+        sent: The prompts.
+        stops: Whether one of them that loses or doubles BOS ends it.
+    """
+
+    content: dict[str, Any]
+    lines: Sequence[str]
+    sent: Sequence[Sent]
+    stops: bool
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What came of a run.
+
+    Args:
+        content: The scores, for a program.
+        table: For a person.
+        failed: Why the model has no scores: too much is invalid.
+    """
+
+    content: dict[str, Any]
+    table: RenderableType
+    failed: CheckFailed | None
+
+
+class Family(Protocol):
+    """How the specs of a family are run."""
+
+    @property
+    def params(self) -> AskingParams:
+        """The stage's parameters."""
+
+    @property
+    def artifact(self) -> InputArtifact | None:
+        """The model where it runs in this process."""
+
+    @property
+    def stage(self) -> Stage:
+        """What runs."""
+
+    def look(self) -> Looked:
+        """Return what a dry run shows."""
+
+    def check(self) -> None:
+        """Tell what cannot be used before the folder is begun."""
+
+    def scored(self, kept: Kept, order: Order) -> Scored:
+        """Return the scores of what stands in the folder."""
+
+    def tell(self, kept: Kept) -> None:
+        """Print what was done and spent."""
+
+
+def run_command(spec: str, order: Order, *, questions: str, runs: int | None) -> None:
+    """Generate, judge and score into a folder, or go on with it.
+
+    Args:
+        spec: Its name, or a file.
+        order: What was asked for.
+        questions: `bundled`, or where they are.
+        runs: Answers to a question; None: the spec's.
 
     Raises:
-        UserError: for an unknown spec, or one that is only read and not run, or an option that cannot be used.
+        UserError: for an unknown spec, or one that is only read and not run, an option that cannot be used, a prompt that
+            loses or doubles BOS, a folder of another evaluation.
         CheckFailed: if too many ratings or answers are invalid; all is written.
         StageFailed, Interrupted: as the stage does.
     """
-    from watari.errors import UserError
+    from watari.cli.evaluation.keeping import check_prices
+
+    found = _family(spec, order, questions, runs)
+    if order.dry_run:
+        _dry_run(found, order)
+        return
+    check_prices(found.params)
+    _run(found, order)
+
+
+def _family(spec: str, order: Order, questions: str, runs: int | None) -> Family:
     from watari.evals.spec import load_spec
 
     family = load_spec(spec).family
-    run: Callable[..., None]
     if family == "jaster":
-        from watari.cli.evaluation.running_jaster import run_jaster
+        from watari.cli.evaluation.running_jaster import Jaster
 
-        run = run_jaster
-    elif family == "mtbench":
-        from watari.cli.evaluation.running_mtbench import run_mtbench
+        return Jaster(spec, order, questions, runs)
+    if family == "mtbench":
+        from watari.cli.evaluation.running_mtbench import MTBench
 
-        run = run_mtbench
-    elif family == "shaberi":
-        from watari.cli.evaluation.running_shaberi import run_shaberi
+        return MTBench(spec, order, questions, runs)
+    if family == "shaberi":
+        from watari.cli.evaluation.running_shaberi import Shaberi
 
-        run = run_shaberi
-    else:
-        raise UserError(
-            f"{spec} is scored here, and run by its own command line", "watari eval harness-tasks --help"
-        )
-    run(
-        spec,
-        model=model,
-        judge=judge,
-        questions=questions,
-        runs=runs,
-        limit=limit,
-        settings=settings,
-        out=out,
-        dry_run=dry_run,
-        as_json=as_json,
+        return Shaberi(order, questions, runs)
+    raise UserError(
+        f"{spec} is scored here, and run by its own command line", "watari eval harness-tasks --help"
     )
+
+
+def _dry_run(found: Family, order: Order) -> None:
+    from watari.cli.evaluation.asking import end_dry_run
+    from watari.cli.options import print_json
+    from watari.evals.preflight import refuse
+
+    looked = found.look()
+    if order.as_json:
+        print_json(looked.content)
+    else:
+        for line in looked.lines:
+            typer.echo(line)
+    if looked.stops:
+        refuse(looked.sent, found.artifact.name if found.artifact is not None else "")
+    end_dry_run(as_json=order.as_json)
+
+
+def _run(found: Family, order: Order) -> None:
+    from watari.cli.evaluation.keeping import run_kept
+    from watari.cli.options import print_json
+
+    found.check()
+    kept = run_kept(found.stage, found.params, found.artifact, order.out, quiet=order.as_json)
+    scored = found.scored(kept, order)
+    if order.as_json:
+        print_json(
+            {
+                **scored.content,
+                "metrics": kept.result.metrics,
+                "performance": kept.result.performance,
+                "evaluation_digest": kept.digest,
+                "out": str(order.out),
+            }
+        )
+    else:
+        from rich.console import Console
+
+        found.tell(kept)
+        Console(width=80, highlight=False).print(scored.table)
+        typer.echo(f"written: {order.out}")
+    if scored.failed is not None:
+        raise scored.failed

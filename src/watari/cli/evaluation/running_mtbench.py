@@ -2,170 +2,106 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from watari.cli.evaluation.keeping import LEDGER, check_prices, model_artifact, party, run_kept
-from watari.errors import CheckFailed, DryRun, UserError
+from watari.cli.evaluation.asking import (
+    Order,
+    failed_ratings,
+    judge_wanted,
+    most_first,
+    plain,
+    tell_judged_work,
+)
+from watari.cli.evaluation.running import Looked, Scored
 
 if TYPE_CHECKING:
-    from watari.artifact.stage import InputArtifact
-    from watari.evals.mtbench.params import Params
+    from watari.cli.evaluation.keeping import Kept
+    from watari.evals.mtbench.plan import Plan
 
 
-def run_mtbench(
-    spec: str,
-    *,
-    model: str,
-    judge: str | None,
-    questions: str,
-    runs: int | None,
-    limit: int | None,
-    settings: Sequence[str],
-    out: Path,
-    dry_run: bool,
-    as_json: bool,
-) -> None:
-    """Answer, judge and score into `out`, or go on with it; print the table.
+class MTBench:
+    """Questions of two turns, each answer rated by a judge.
 
     Raises:
-        UserError: for an option that cannot be used, or a folder of another evaluation.
-        CheckFailed: if more than 5 % of the ratings are invalid; all is written.
-        StageFailed, Interrupted: as the stage does.
+        UserError: for an option that cannot be used.
     """
-    if judge is None:
-        raise UserError("--judge: who rates the answers?", "give --judge name=URL, up to /v1")
-    params, artifact = _params(spec, model, judge, questions, runs, limit, settings, out)
-    if dry_run:
-        _dry_run(params, artifact, as_json=as_json)
-        return
-    check_prices(params)
-    _run(params, artifact, out, as_json=as_json)
 
+    def __init__(self, spec: str, order: Order, questions: str, runs: int | None) -> None:
+        from watari.evals.mtbench.params import KIND, Params
+        from watari.evals.mtbench.stage import STAGE
+        from watari.evals.params import BUNDLED
 
-def _params(
-    spec: str,
-    model: str,
-    judge: str,
-    questions: str,
-    runs: int | None,
-    limit: int | None,
-    settings: Sequence[str],
-    out: Path,
-) -> tuple[Params, InputArtifact | None]:
-    from watari.cli.training_params import lay
-    from watari.evals.mtbench.params import KIND, Params
-    from watari.evals.mtbench.questions import BUNDLED
+        judge_wanted(order)
+        own: dict[str, Any] = {
+            "spec": spec,
+            "questions": None if questions == BUNDLED else questions,
+            "runs": runs,
+        }
+        self.stage = STAGE
+        self.params, self.artifact = order.lay(
+            Params, KIND, order.parties(), own, label="eval", inputs=("spec",)
+        )
 
-    examined, rater = party("model", model), party("judge", judge)
-    if isinstance(rater, Path):
-        raise UserError(f"--judge {judge}: a judge is a server", "give --judge name=URL, up to /v1")
-    given: dict[str, Any] = {
-        "spec": spec,
-        "model": {"from": "model"} if isinstance(examined, Path) else examined,
-        "judge": rater,
-        "runs": runs,
-        "limit": limit,
-        "questions": None if questions == BUNDLED else questions,
-        "ledger": str(out / LEDGER),
-        "label": "eval",
-    }
-    values = {name: value for name, value in given.items() if value is not None}
-    inputs = ("spec", "ledger", "label", *(("model",) if isinstance(examined, Path) else ()))
-    params = lay(Params, values, settings, KIND, inputs=inputs)
-    return params, model_artifact(examined) if isinstance(examined, Path) else None
+    @cached_property
+    def _plan(self) -> Plan:
+        from watari.evals.mtbench.plan import plan_of
 
+        return plan_of(self.params)
 
-def _dry_run(params: Params, artifact: InputArtifact | None, *, as_json: bool) -> None:
-    from watari.cli.options import print_json
-    from watari.endpoint.settings import Endpoint
-    from watari.evals.mtbench.estimate import estimate
-    from watari.evals.mtbench.plan import plan_of
-    from watari.evals.mtbench.stage import look
-    from watari.evals.preflight import refuse
+    def look(self) -> Looked:
+        """Return what would be asked, what it would cost, and the judge's prompt."""
+        from watari.endpoint.settings import Endpoint
+        from watari.evals.mtbench.estimate import estimate
+        from watari.evals.mtbench.stage import look
 
-    plan = plan_of(params)
-    name = params.model.label if isinstance(params.model, Endpoint) else (artifact.name if artifact else "")
-    found = estimate(plan, params, name)
-    question = plan.questions.questions[0]
-    sent = look(plan, params, artifact)
-    judged = plan.prompt(question, 1).messages(question, ["…"] * plan.turns)
-    if as_json:
+        plan, model = self._plan, self.params.model
+        name = model.label if isinstance(model, Endpoint) else (self.artifact.name if self.artifact else "")
+        found = estimate(plan, self.params, name)
+        question = plan.questions.questions[0]
+        sent = look(plan, self.params, self.artifact)
+        judged = plan.prompt(question, 1).messages(question, ["…"] * plan.turns)
         prompts = {one.name: one.as_json() for one in sent}
-        print_json({"label": plan.label, **found.as_json(), "prompts": prompts, "judge_prompt": judged})
-    else:
-        typer.echo(f"scores will be marked {plan.label}")
-        for line in found.lines():
-            typer.echo(line)
+        content = {"label": plan.label, **found.as_json(), "prompts": prompts, "judge_prompt": judged}
+        lines = [f"scores will be marked {plan.label}", *found.lines()]
         for one in sent:
-            typer.echo(f"--- {one.name} of question {one.item}, as it is sent ({one.found}):")
-            typer.echo(one.text if one.text is not None else _plain(one.prompt))
+            lines.append(f"--- {one.name} of question {one.item}, as it is sent ({one.found}):")
+            lines.append(one.text if one.text is not None else plain(one.prompt))
             if one.tokens:
-                typer.echo(f"--- its tokens: {' '.join(f'{t.id}:{t.token}' for t in one.tokens)}")
-        typer.echo("--- the judge is sent:")
-        typer.echo(_plain(judged))
-    if params.on_bos == "stop":
-        refuse(sent, name)
-    if not as_json:
-        raise DryRun("dry run: nothing was sent, nothing was written")
+                lines.append(f"--- its tokens: {' '.join(f'{t.id}:{t.token}' for t in one.tokens)}")
+        lines += ["--- the judge is sent:", plain(judged)]
+        return Looked(content, lines, sent, self.params.on_bos == "stop")
 
+    def check(self) -> None:
+        """Tell what cannot be used before the folder is begun.
 
-def _plain(messages: Any) -> str:
-    return "\n".join(f"[{message['role']}] {message['content']}" for message in messages)
+        Raises:
+            UserError: for a prompt that loses or doubles BOS.
+        """
+        from watari.evals.mtbench.stage import check
 
+        check(self._plan, self.params, self.artifact)
 
-def _run(params: Params, artifact: InputArtifact | None, out: Path, *, as_json: bool) -> None:
-    from watari.cli.options import print_json
-    from watari.evals.mtbench.plan import plan_of
-    from watari.evals.mtbench.scoring import as_json as scores_json
-    from watari.evals.mtbench.scoring import as_table, score_files
-    from watari.evals.mtbench.stage import STAGE, check
-    from watari.flow.display import duration
+    def scored(self, kept: Kept, order: Order) -> Scored:
+        """Return the scores; too many invalid ratings (more than 5 %) fail."""
+        from watari.evals.mtbench.scoring import as_json, as_table, score_files
 
-    plan = plan_of(params)
-    check(plan, params, artifact)  # what cannot be used is told before the folder is begun
-    spec = plan.spec
-    kept = run_kept(STAGE, params, artifact, out, quiet=as_json)
-    results = score_files(spec, [out], seed=params.seed)
-    metrics, performance = kept.result.metrics, kept.result.performance
-    refused = metrics.get("refused")
-    if as_json:
-        print_json(
-            {
-                **scores_json(results, spec, max_invalid=0.05),
-                "metrics": metrics,
-                "performance": performance,
-                "evaluation_digest": kept.digest,
-                "out": str(out),
-            }
-        )
-    else:
-        from rich.console import Console
+        spec = self._plan.spec
+        results = score_files(spec, [order.out], seed=self.params.seed)
+        content = as_json(results, spec, max_invalid=0.05)
+        return Scored(content, as_table(results, spec), failed_ratings(kept, order.out))
 
-        _tell(metrics, performance, duration(kept.seconds))
-        Console(width=80, highlight=False).print(as_table(results, spec))
-        typer.echo(f"written: {out}")
-    if refused:
-        raise CheckFailed(
-            f"{metrics['model']}: {refused}", f"see what the judge said in {out / 'judgments.parquet'}"
-        )
-
-
-def _tell(metrics: dict[str, Any], performance: dict[str, Any], took: str) -> None:
-    answers, judgments = metrics["answers"], metrics["judgments"]
-    typer.echo(
-        f"{answers['asked']:,} answers, {judgments['rated'] + judgments['unreadable']:,} judgments in {took}"
-        f" ({performance['requests_sent']:,} requests sent, {performance['recorded']:,} on record)"
-    )
-    if answers["cut_off"] or answers["missing"]:
-        typer.echo(f"cut off: {answers['cut_off']:,} answers; missing: {answers['missing']:,}")
-    for reason, count in sorted(judgments["reasons"].items(), key=lambda item: (-item[1], item[0])):
-        typer.echo(f"unreadable: {count:,} {reason}")
-    if metrics["cost"]:
-        tokens = metrics["tokens"]
-        typer.echo(
-            f"spent: {metrics['cost']:.4f} for {tokens['prompt']:,} prompt and {tokens['completion']:,} completion tokens"
-        )
+    def tell(self, kept: Kept) -> None:
+        """Print what was done and spent."""
+        metrics = kept.result.metrics
+        tell_judged_work(kept)
+        for reason, count in most_first(metrics["judgments"]["reasons"]):
+            typer.echo(f"unreadable: {count:,} {reason}")
+        if metrics["cost"]:
+            tokens = metrics["tokens"]
+            typer.echo(
+                f"spent: {metrics['cost']:.4f} for {tokens['prompt']:,} prompt and {tokens['completion']:,} completion"
+                " tokens"
+            )
