@@ -7,6 +7,8 @@
 detector   hand labels, clean text, injected words and speed, beside line- and word-level pass rates on the same answers
 published  leakage by temperature, before and after DPO, on the stored runs
 
+By itself, since it trains models first: leakage_repair.py, which prints a table of arms. The sampler sweep: sweep.py.
+
 WATARI_TEST_DATA says where the stored runs are.
 """
 

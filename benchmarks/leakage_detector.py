@@ -2,7 +2,8 @@
 
 - labels: stored answers of six Shisa candidates, 76 of them labelled by one reader (`leak_labels.jsonl`; the uncertain left
   out): precision and recall of "this answer leaks", on all labels, on Japan-neutral English prompts, and on both halves by
-  a hash of the row. Rules were made while looking at all of them, so both halves are in-sample; the second set is not:
+  a hash of the row, with Wilson intervals of 95 %. The first rules were made while looking at all of them, so the second
+  half is in-sample too; nothing was tuned on it since:
 - injection: one foreign word at a random place of an answer in which nothing is found; hit if an event touches the word.
   Words come from `wordfreq` (its own interpreter, WATARI_WORDFREQ_PYTHON). Its first 8,500 English and its first 1,600 Chinese
   words that no Japanese lexicon has were looked at when our lists were completed; those behind them ("rarer") were not.
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import os
 import random
 import re
@@ -129,7 +131,10 @@ def labels(folder: Path, answers: dict[tuple[str, float, int, int], Answer], pee
             precision = right / (right + wrong) if right + wrong else 0.0
             recall = right / (right + missed) if right + missed else 0.0
             figures[name, part] = precision, recall
-            say(f"labels, {part}, {name}: precision {precision:.3f}, recall {recall:.3f} (n = {len(chosen)})")
+            say(
+                f"labels, {part}, {name}: precision {precision:.3f} {_wilson(right, right + wrong)}, "
+                f"recall {recall:.3f} {_wilson(right, right + missed)} (n = {len(chosen)})"
+            )
     for part, chosen in parts.items():
         for place, measure in enumerate(("precision", "recall")):
             tell(
@@ -141,6 +146,14 @@ def labels(folder: Path, answers: dict[tuple[str, float, int, int], Answer], pee
                 sizes=f"{len(chosen)} answers",
                 less_is_better=False,
             )
+
+
+def _wilson(hits: int, n: int) -> str:
+    if not n:
+        return "[-]"
+    z, share = 1.96, hits / n
+    middle, half = share + z * z / (2 * n), z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return f"[{(middle - half) / (1 + z * z / n):.3f}, {(middle + half) / (1 + z * z / n):.3f}]"
 
 
 def _key(row: dict[str, Any]) -> tuple[str, float, int, int]:
@@ -163,7 +176,7 @@ def clean_text(data: Path, quick: bool) -> None:
         ),
         ("en-books", "en", _paragraphs(data / "en-books/docs.jsonl.gz", 2 if quick else 20)),
     )
-    for name, expected, texts in sets:
+    for name, expected, texts in (*sets, *_own_paragraphs()):
         size, found = 0, 0
         for text in islice(texts, few):
             size += len(text)
@@ -178,6 +191,13 @@ def clean_text(data: Path, quick: bool) -> None:
             peer_name="the bar",
             sizes=f"{size} characters",
         )
+
+
+def _own_paragraphs() -> Iterator[tuple[str, str, list[str]]]:
+    """Yield Korean and Chinese paragraphs of ours: short, so that one event weighs 0.4 to 2; `unseen` came after the rules."""
+    folder = Path(__file__).parents[1] / "tests/text/leakage/clean"
+    for path in sorted(folder.glob("*.txt")):
+        yield path.stem, path.stem.removesuffix("-unseen"), path.read_text("utf-8").splitlines()
 
 
 def _paragraphs(path: Path, books: int) -> Iterator[str]:

@@ -16,7 +16,6 @@ from watari.generate.templates import PRESETS
 from watari.pretrained import load_tokenizer
 from watari.train.examples import TOO_LONG, Unusable
 from watari.train.pairs import SAME_CUT, fitted, read_preferences
-from watari.train.preference_leaks import foreign_words
 
 BOS, END = 1, 2
 
@@ -143,27 +142,6 @@ def test_cut_pairs_are_counted(
     assert max(lengths["q"][:2]) == 96
 
 
-@pytest.mark.parametrize(
-    ("language", "prompt", "reply", "expected"),
-    [
-        ("ja", "", "赤いボールで遊んでいました。", []),
-        ("ja", "", "赤いballで遊んでいました。", ["ball"]),
-        ("ja", "", "東京はTokyo、日本はJAPANです。NASAのPDF。", []),
-        ("ja", "what is a ball?", "Ballはballです。", []),
-        ("ja", "", "`print(x)` と書きます。```python\nprint(x)\n``` https://example.com/abc", []),
-        ("ja", "", "это です", ["это"]),
-        ("ja", "", "안녕 です", ["안녕"]),
-        ("en", "", "The red ball 123.", []),
-        ("en", "", "The red ボール is 赤い.", ["ボール", "赤", "い"]),
-        ("ko", "", "안녕 漢字", ["漢字"]),
-        ("und", "", "anything 何でも", None),
-        ("", "", "anything", None),
-    ],
-)
-def test_foreign_words(language: str, prompt: str, reply: str, expected: list[str] | None) -> None:
-    assert foreign_words(reply, prompt, language) == expected
-
-
 def test_leaks_are_marked_by_the_rows_language(
     tiny: InputArtifact, rows_of: Callable[..., InputArtifact]
 ) -> None:
@@ -171,6 +149,15 @@ def test_leaks_are_marked_by_the_rows_language(
     rows = [
         {"id": "a", "prompt": asked, "chosen": "赤い", "rejected": "赤い ball", "language": "ja"},
         {"id": "b", "prompt": asked, "chosen": "赤い", "rejected": "赤い ball", "language": None},
+        {"id": "c", "prompt": asked, "chosen": "赤い", "rejected": "赤い ball", "language": "und"},
+        {"id": "d", "prompt": asked, "chosen": "赤い 한국", "rejected": "赤いボール NASA", "language": "ja"},
+        {
+            "id": "e",
+            "prompt": asked,
+            "chosen": "A red one.",
+            "rejected": "A red 色 or 赤いボール?",
+            "language": "en",
+        },
     ]
     found = read_preferences(
         [rows_of("d", Kind.PREFERENCES, rows)],
@@ -180,4 +167,4 @@ def test_leaks_are_marked_by_the_rows_language(
         seed=0,
         stage="s",
     )
-    assert [pair.leaks for pair in found.pairs] == [(False, True), None]
+    assert [pair.leaks for pair in found.pairs] == [(False, True), None, None, (True, False), (False, True)]

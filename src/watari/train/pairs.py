@@ -17,9 +17,9 @@ from watari.artifact.hashing import hash_json
 from watari.artifact.rows import Ledger, select_rows
 from watari.artifact.stage import InputArtifact
 from watari.generate.masking import Encoded
+from watari.text.leakage import UNDETERMINED, find_events
 from watari.train.batches import Sample
 from watari.train.examples import TOO_LONG, Unusable, checked_messages, control_texts, encoded_reply
-from watari.train.preference_leaks import foreign_words
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -36,8 +36,7 @@ class Pair:
         id: The row's.
         key: Hash of both sequences: what a stored reference log-probability belongs to.
         chosen, rejected: The prompt with each reply; only the reply is supervised.
-        leaks: Whether (chosen, rejected) holds words of a script that is not its language's; None if that is not known
-            of the language.
+        leaks: Whether (chosen, rejected) leaks into another language (`text.leakage`); None if the row names no language.
     """
 
     id: str
@@ -199,6 +198,16 @@ def _pair(row: Mapping[str, Any], fit: Fitted) -> Pair:
     ]
     key = hash_json([[side.ids.tolist() for side in sides], [side.supervised for side in sides]])
     prompt = "\n".join(message["content"] for message in row["prompt"])
-    found = [foreign_words(row[side], prompt, row.get("language") or "") for side in ("chosen", "rejected")]
-    leaks = None if found[0] is None or found[1] is None else (bool(found[0]), bool(found[1]))
+    leaks = _leaks(row, prompt)
     return Pair(name, key, sides[0], sides[1], leaks)
+
+
+def _leaks(row: Mapping[str, Any], prompt: str) -> tuple[bool, bool] | None:
+    """Return whether each reply leaks into another language than the row's; None where the row names none."""
+    language = row.get("language") or UNDETERMINED
+    if language == UNDETERMINED:
+        return None
+    chosen, rejected = (
+        bool(find_events(row[side], language, prompt=prompt)) for side in ("chosen", "rejected")
+    )
+    return chosen, rejected

@@ -13,7 +13,7 @@
     length_correlation
                       correlation of those differences (whole sets only, since the parts of a step must add up)
     leaking_reward, clean_reward
-                      mean rewards of replies with and without words of a foreign script (`preference_leaks`), where there
+                      mean rewards of replies with and without words of another language (`text.leakage`), where there
                       are both; the policy takes to leaking if the first rises above the second
 
 All are symmetric in the order of pairs, and the parts of a step's passes add up to the step's.
@@ -189,7 +189,7 @@ def add_line(path: Path, step: int, figures: dict[str, Any]) -> None:
 
 
 def leaking(pairs: Sequence[Pair]) -> dict[str, int]:
-    """Return how many pairs have a known language, and in how many of them each side leaks (`preference_leaks`)."""
+    """Return how many pairs have a known language, and in how many of them each side leaks (`text.leakage`)."""
     marks = [pair.leaks for pair in pairs if pair.leaks is not None]
     return {
         "judged": len(marks),

@@ -24,9 +24,6 @@ Patterns are regular expressions of Python's `re`; letters match whatever their 
     ends         Ends of a sentence besides punctuation.
     hanging      Ends that no sentence has.
     units        Words in small letters that touch other scripts: units, abbreviations.
-    characters   {other language: characters that it has and this one never has}.
-    foreign      {other language: its words that this one never has, though it could write them}.
-    friends      {other language: {word that this one has in another sense: pattern of the original in that sense}}.
 """
 
 from __future__ import annotations
@@ -70,9 +67,6 @@ class CheckPhrases(BaseModel):
     ends: list[str] = Field(default_factory=list)
     hanging: list[str] = Field(default_factory=list)
     units: str = ""
-    characters: dict[str, str] = Field(default_factory=dict)
-    foreign: dict[str, str] = Field(default_factory=dict)
-    friends: dict[str, dict[str, str]] = Field(default_factory=dict)
 
     @field_validator("*")
     @classmethod

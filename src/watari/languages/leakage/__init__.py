@@ -9,11 +9,13 @@ file is judged by its script alone. Fields:
     latin      Of a language not written in Latin letters: languages whose words in Latin letters leak into it; a word list
                of each stands in `words/`.
     harmless   Words in Latin letters that its texts hold: formats, products.
-    code_words Words that it holds where code is spoken of.
+    code_words Words that it holds where code is spoken of: where a backtick, an identifier or several of them stand.
+    mixes      Whether it mixes English words in where it speaks of technology: lines with names of code or formats are let pass.
     units      Words that it holds behind a number.
     cues       Patterns of what stands before a word that is mentioned, not used ("the term").
     behind     Patterns of what stands behind one ("という").
     foreign    {other language: its words which this one never has, though it could write them}.
+    friends    {other language: {word that this one has in another sense: pattern of that sense in an original}}.
     characters {other language: characters that it has and this one never has}, beside what character sets tell.
     particles  Patterns of grammar in its own script: a run that holds none can be a name.
 """
@@ -41,10 +43,12 @@ class LeakageProfile(BaseModel):
     latin: list[str] = Field(default_factory=list)
     harmless: str = ""
     code_words: str = ""
+    mixes: bool = False
     units: str = ""
     cues: list[str] = Field(default_factory=list)
     behind: list[str] = Field(default_factory=list)
     foreign: dict[str, str] = Field(default_factory=dict)
+    friends: dict[str, dict[str, str]] = Field(default_factory=dict)
     characters: dict[str, str] = Field(default_factory=dict)
     particles: list[str] = Field(default_factory=list)
 

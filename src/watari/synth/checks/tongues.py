@@ -8,7 +8,7 @@ from watari.languages.checks import pattern
 from watari.synth.checks.finding import Check, Conversation, Finding, Meta, Severity
 from watari.synth.checks.text import Turn
 from watari.synth.checks.wording import clip, hard, warn
-from watari.text.leakage import Leak, find_leaks, foreign_characters, own_letters
+from watari.text.leakage import UNDETERMINED, Event, find_events, foreign_characters, own_letters
 
 WRONG = "wrong-language"
 LEAK = "leak"
@@ -78,48 +78,49 @@ def _is_chinese(prose: str, han: int) -> bool:
 def _leaks(
     turn: Turn, mine: Turn | None, number: int, source: Conversation, asked: Conversation, meta: Meta
 ) -> list[Finding]:
-    allowed = "\n".join(one.content for one in source or asked)
-    if own_letters(meta.source).search("a") is None and meta.source != meta.target:
-        # Its own language is the check of untranslated text's, but not what a source of Han letters shares with others.
-        allowed = "" if meta.source not in ("ja", "zh") else allowed
-    leaks = find_leaks(turn.content, meta.target, allowed=allowed, context=mine.content if mine else None)
+    kept = "\n".join(one.content for one in source or asked)
+    if own_letters(meta.source).search("a") is None and meta.source not in ("ja", "zh", meta.target):
+        # Its own language is the check of untranslated text's; Han characters are of both languages.
+        kept = ""
+    events = find_events(turn.content, meta.target, prompt=kept, original=mine.content if mine else None)
     if meta.source != meta.target and source:
-        # Of the source's own letters the check of untranslated text tells; Han characters are of both languages.
-        own = {"ja", "zh"} if meta.source in ("ja", "zh") else {meta.source}
-        leaks = [leak for leak in leaks if leak.language not in own or leak.kind != "script"]
-    if not leaks:
+        events = [event for event in events if event.language not in _own(meta)]
+    if not events:
         return []
-    if share := _other_script(turn, leaks, meta):
+    if share := _other_script(turn, events, meta):
         return [
             hard(WRONG, f"turn {number + 1} is in another script ({share})", number, 0, len(turn.content))
         ]
     # One such word is a name, a café; two are another language.
-    lone = sum(leak.kind == "latin" for leak in leaks) == 1
+    lone = sum(len(event.text.split()) for event in events if _has_accents(event)) == 1
     quotes = not source and any(pattern("tongues", meta.target).search(one.content) for one in (*asked, turn))
-    return [_told(leak, number, lone, quotes) for leak in leaks[:_TOLD]]
+    return [_told(event, number, quotes or (lone and _has_accents(event))) for event in events[:_TOLD]]
 
 
-def _other_script(turn: Turn, leaks: list[Leak], meta: Meta) -> str:
+def _own(meta: Meta) -> frozenset[str]:
+    """Return the languages of which the checks of untranslated text tell."""
+    if meta.target in ("ja", "zh"):
+        return frozenset({meta.source} - {"ja", "zh"})
+    return frozenset({"ja", "zh"}) if meta.source in ("ja", "zh") else frozenset({meta.source})
+
+
+def _has_accents(event: Event) -> bool:
+    return event.language == UNDETERMINED and event.cls == "token"
+
+
+def _other_script(turn: Turn, events: list[Event], meta: Meta) -> str:
     """Return the language of a turn most of whose letters are of scripts that the target's language does not use."""
-    foreign = sum(leak.stop - leak.start for leak in leaks if leak.kind == "script")
-    if foreign >= 4 and foreign > len(own_letters(meta.target).findall(turn.prose)):
-        return max(leaks, key=lambda leak: leak.stop - leak.start).language
+    own = own_letters(meta.target)
+    foreign = sum(not own.match(char) for event in events for char in event.text if char.isalpha())
+    if foreign >= 4 and foreign > len(own.findall(turn.prose)):
+        return max(events, key=lambda event: event.end - event.start).language
     return ""
 
 
-def _told(leak: Leak, number: int, lone: bool, quotes: bool) -> Finding:
-    what = {
-        "script": "letters of another script",
-        "han": "written as in another language",
-        "latin": "a word with another language's letters",
-        "language": "a sentence in another language",
-    }[leak.kind]
-    message = f"turn {number + 1}: {clip(leak.text)!r} is {what} ({leak.language})"
-    if leak.kind == "latin" and leak.language == "und" and lone:
-        return warn(FOREIGN_LETTERS, message, number, leak.start, leak.stop)
-    if quotes:
-        return warn(FOREIGN_LETTERS, message, number, leak.start, leak.stop)
-    return hard(LEAK, message, number, leak.start, leak.stop)
+def _told(event: Event, number: int, mild: bool) -> Finding:
+    message = f"turn {number + 1}: {clip(event.text)!r}: {event.why} ({event.language})"
+    told = warn(FOREIGN_LETTERS, message, number, event.start, event.end) if mild else None
+    return told or hard(LEAK, message, number, event.start, event.end)
 
 
 CHECKS = (

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 
 from watari.languages.leakage import leakage_profile
 from watari.text.leakage.broken import broken
 from watari.text.leakage.event import UNDETERMINED, Event, Licensed
 from watari.text.leakage.expected import expected_language
-from watari.text.leakage.foreign import Run, Variant, foreign_runs, han_runs, variant_runs
+from watari.text.leakage.foreign import Run, foreign_runs
+from watari.text.leakage.han import Variant, han_runs, variant_runs
 from watari.text.leakage.latin import latin_words
 from watari.text.leakage.letters import written_with
 from watari.text.leakage.masks import Masks
@@ -38,7 +40,12 @@ _NAME = 30
 
 
 def find_events(
-    response: str, expected: str, *, prompt: str = "", licensed: Licensed = "none"
+    response: str,
+    expected: str,
+    *,
+    prompt: str = "",
+    licensed: Licensed = "none",
+    original: str | None = None,
 ) -> list[Event]:
     """Return where a response is not in the language that it should be in, sorted, not overlapping.
 
@@ -49,14 +56,17 @@ def find_events(
         prompt: All that the model was given; what stands in it may stand in the response.
         licensed: What the prompt lets a response hold besides: `names` lets short runs pass that can be a name or a title
             (no grammar in them), `any` all but broken characters.
+        original: Of a translation, what it translates: it decides for words that both Han languages have in different
+            senses, and code and quotations of it hold no other East Asian language than the prompt does. It licenses
+            nothing: what may be kept of it is to stand in `prompt`.
     """
     code, *subtags = re.split("[-_]", expected.lower())
     variant = next((_VARIANTS[tag] for tag in subtags if tag in _VARIANTS), None) if code == "zh" else None
     events = list(broken(response))
     if licensed != "any":
         masks = Masks(response, prompt, code)
-        for run in _runs(response, code, prompt, variant):
-            if not _passes(run, masks, licensed):
+        for run in _runs(response, code, prompt, variant, original):
+            if not _passes(run, masks, licensed, original):
                 text = response[run.start : run.end]
                 events.append(Event(run.cls, run.language, run.start, run.end, text, run.severity, run.why))
     if len(events) < 2:
@@ -64,13 +74,13 @@ def find_events(
     return _merged(_apart(events), response)
 
 
-def _runs(text: str, code: str, prompt: str, variant: Variant | None) -> Iterator[Run]:
+def _runs(text: str, code: str, prompt: str, variant: Variant | None, original: str | None) -> Iterator[Run]:
     latin = not written_with(code)
     if not text.isascii():
         yield from foreign_runs(text, code)
         yield from accented_words(text, code)
         if code in ("ja", "zh"):
-            yield from han_runs(text, code)
+            yield from han_runs(text, code, original)
         if variant is not None:
             yield from variant_runs(text, variant)
     if latin:
@@ -80,11 +90,14 @@ def _runs(text: str, code: str, prompt: str, variant: Variant | None) -> Iterato
         yield from latin_words(text, code, prompt)
 
 
-def _passes(run: Run, masks: Masks, licensed: Licensed) -> bool:
+def _passes(run: Run, masks: Masks, licensed: Licensed, original: str | None) -> bool:
     """Return whether a run is no leak where it stands."""
     stretch = masks.text[run.start : run.end]
     if masks.given(stretch):
         return True
+    if original is not None and run.language in ("ja", "zh", "ko"):
+        # Translating adds no comment to code and cites nothing that the original does not.
+        return False
     if masks.covers(run.start, run.end) and not _torn(masks.text, run):
         return True
     if run.cls == "switch" and run.end - run.start > 2 * _NAME:
@@ -145,9 +158,9 @@ def _merged(events: list[Event], text: str) -> list[Event]:
         # The switch names the whole, else the first.
         name = event if event.cls == "switch" and last.cls != "switch" else last
         language = last.language if last.language == event.language else UNDETERMINED
-        whole = text[last.start : event.end]
-        kept[-1] = Event(name.cls, language, last.start, event.end, whole, name.severity, name.why)
-    return kept
+        kept[-1] = Event(name.cls, language, last.start, event.end, "", name.severity, name.why)
+    # Cut out once, or a text of one long leak would be copied for every piece of it.
+    return [event if event.text else replace(event, text=text[event.start : event.end]) for event in kept]
 
 
 def _belongs(last: Event, event: Event, gap: str) -> bool:

@@ -104,7 +104,8 @@ class Masks:
             foreign: Pattern for one letter of its language.
         """
         text = self.text
-        first = max(text.rfind("\n", 0, start) + 1, start - _REACH)
+        nearest = max(0, start - _REACH)
+        first = max(text.rfind("\n", nearest, start) + 1, nearest)
         last = text.find("\n", end, end + _REACH)
         last = min(len(text), end + _REACH) if last < 0 else last
         before, after = text[first:start], text[end:last]
@@ -123,12 +124,11 @@ class Masks:
     def quotes(self, start: int, end: int) -> bool:
         """Return whether a stretch is a citation: quotation marks on its line hold it and little else, however long."""
         text = self.text
-        first = text.rfind("\n", 0, start) + 1
-        last = text.find("\n", end)
-        before, after = (
-            text[first:start].rstrip(),
-            text[end : len(text) if last < 0 else last].lstrip(" .!?…"),
-        )
+        nearest = max(0, start - _REACH)
+        first = max(text.rfind("\n", nearest, start) + 1, nearest)
+        last = text.find("\n", end, end + _REACH)
+        before = text[first:start].rstrip()
+        after = text[end : min(len(text), end + _REACH) if last < 0 else last].lstrip(" .!?…")
         return any(
             before.endswith(opener) and after.startswith(closer)
             for opener, closer in (("「", "」"), ("『", "』"), ("“", "”"), ('"', '"'), ("«", "»"), ("‘", "’"))
