@@ -47,3 +47,10 @@ def variants(fakes: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> lis
 def page(artifacts: list[InputArtifact]) -> Page:
     """The report of the run."""
     return build(artifacts)
+
+
+@pytest.fixture(scope="session")
+def leaking(fakes: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> list[InputArtifact]:
+    """A run that looks at leaks and mends them."""
+    made: list[InputArtifact] = _load("fake_leakage").leaking_run(fakes, tmp_path_factory.mktemp("leaking"))
+    return made

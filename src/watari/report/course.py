@@ -16,7 +16,7 @@ from markupsafe import Markup
 from watari.pages.numbers import tick_label
 from watari.report.bits import Measured, bits_panels, bits_table, measured
 from watari.report.chart import NEUTRAL, WIDTH, Axis, Band, Line, Panel, chart_svg
-from watari.report.curves import Panels, draw, draw_bits, wrong_note
+from watari.report.curves import PREFERENCE, Panels, draw, draw_bits, wrong_note
 from watari.report.figures import Figure, Figures, number
 from watari.report.logs import CurveRow, TrainLog, curve_row
 from watari.report.stages import ReportStage
@@ -67,7 +67,7 @@ def course_of(logs: Sequence[TrainLog], figures: Figures) -> Course | None:
     panels = Panels(
         Panel(t_svg("loss"), height=190),
         bits_panels(found),
-        {label: Panel(t_svg(label), height=72, ticks=2) for label in ("accuracy", "margin")},
+        {label: Panel(t_svg(label), height=72, ticks=2) for label in PREFERENCE},
         Panel(t_svg("lr"), height=56, floor=0.0, ticks=2),
     )
     lines = []
@@ -200,6 +200,8 @@ def _notes(
         notes.append(t("bits_line_note"))
     if any(stage.uses == "train.dpo" for stage in stages):
         notes.append(t("course_dpo"))
+    if any(stage.uses == "train.repair" for stage in stages):
+        notes.append(t("course_repair"))
     if any(line.style == "dots" for panel in panels.preference.values() for line in panel.lines):
         notes.append(t("held_note"))
     if panels.loss.marks:

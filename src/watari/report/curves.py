@@ -30,9 +30,12 @@ COLUMNS = {
     "length_gap": ("length_gap",),
     "leaks": ("leaking_reward", "clean_reward"),
     "chosen_nll": ("chosen_nll",),
+    "spans": ("p_bad", "p_good"),
 }
 """The columns of the log that a panel shows; the first is the bold line, the second the thin one."""
-PREFERENCE = ("accuracy", "margin")
+PREFERENCE = ("accuracy", "margin", "spans")
+_OWN_LOSS = ("train.dpo", "train.repair")
+"""Stages whose loss is no mean over a text's tokens."""
 _DRIFT = ("rewards", "kl", "length_gap", "leaks", "chosen_nll")
 _HELD = {"accuracy": "reward_accuracy", "margin": "margin"}
 """What held-back pairs have of it."""
@@ -80,8 +83,10 @@ def charts_of(logs: Sequence[TrainLog], figures: Figures, *, bits: bool = True) 
     for log in logs:
         name = "" if log.stage.uses == "train.pretrain" else log.stage.base
         groups.setdefault((log.stage.uses, name), []).append(log)
-    order = {"train.pretrain": 0, "train.sft": 1, "train.dpo": 2}
-    ranked = sorted(groups.items(), key=lambda item: (order.get(item[0][0], 3), item[1][0].stage.position))
+    order = {"train.pretrain": 0, "train.sft": 1, "train.dpo": 2, "train.repair": 3}
+    ranked = sorted(
+        groups.items(), key=lambda item: (order.get(item[0][0], len(order)), item[1][0].stage.position)
+    )
     found = measured(logs) if bits else []
     return [
         _chart(f"chart{place}", key, group, found, figures) for place, (key, group) in enumerate(ranked, 1)
@@ -95,7 +100,7 @@ def _chart(
     x = "tokens" if uses == "train.pretrain" and all(log.has("tokens") for log in logs) else "step"
     mine = [item for item in found if item.log in logs]
     panels = Panels(
-        Panel(t_svg("dpo_loss" if uses == "train.dpo" else "loss")),
+        Panel(t_svg("dpo_loss" if uses in _OWN_LOSS else "loss")),
         bits_panels(mine),
         {label: Panel(t_svg(label), height=110, ticks=3) for label in PREFERENCE},
         Panel(t_svg("lr"), height=44, floor=0.0, ticks=2),
@@ -122,6 +127,7 @@ def _chart(
         "train.pretrain": t("curves_pretrain"),
         "train.sft": t("curves_sft", name=name),
         "train.dpo": t("curves_dpo", name=name),
+        "train.repair": t("curves_repair", name=name),
     }.get(uses, t("curves_other", name=name))
     notes = [t("curves_tokenizers")] if uses == "train.pretrain" and len(logs) > 1 else []
     notes += wrong_note([log.stage for log in logs], figures)

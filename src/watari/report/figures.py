@@ -18,6 +18,10 @@ SUITES = ("eval.jaster", "eval.mtbench", "eval.shaberi")
 """Stages that leave an evaluation folder: scores with spec, runs and judge, and every answer."""
 
 
+_SWEPT_SHARES = ("leaking", "sound", "loops", "truncated", "empty")
+"""Metrics of a sampler sweep that are shares of its answers."""
+
+
 @dataclass(frozen=True)
 class Origin:
     """Where a figure stands.
@@ -242,7 +246,7 @@ def scores_of(stage: ReportStage, figures: Figures) -> list[Score]:
             column="value",
         )
         figure = figures.add(
-            metric,
+            f"{metric}_share" if stage.uses == "sweep.run" and metric in _SWEPT_SHARES else metric,
             value,
             origin,
             group=group,

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from watari.report.figures import Figure, Number
 
-SHARES = ("exact_match", "accuracy", "preference_accuracy", "share", "rate")
+SHARES = ("exact_match", "accuracy", "preference_accuracy", "share", "rate", "responses_with_any")
 """Names (or their last words) of figures that are shares of one; they are written as percentages."""
 
 

@@ -23,7 +23,10 @@ from watari.report.course import Course, course_of
 from watari.report.curves import Chart, charts_of
 from watari.report.figures import Figures, leaves, pointer, scores_of
 from watari.report.graph import NARROW, WIDE, graph_svg
+from watari.report.leakage import leakage_cards, leakage_of
+from watari.report.leakage_curves import LeakCurve, told_link
 from watari.report.logs import read_logs
+from watari.report.pages_made import page_of
 from watari.report.preflight import preflight_of
 from watari.report.samples import FIRST_ROWS, examples_of, samples_of
 from watari.report.stages import ReportStage, read_stages
@@ -60,9 +63,12 @@ def build(
     figures = Figures()
     scores = {stage.name: scores_of(stage, figures) for stage in stages if stage.manifest.kind == Kind.SCORES}
     cards = cards_of(stages, scores, figures)
+    if own := leakage_cards(stages, scores, figures):
+        cards.append(own)
     logs = read_logs(stages)
     course = course_of(logs, figures)
     charts = charts_of(logs, figures, bits=course is None)
+    leakage = leakage_of(stages, scores, figures)
     tables = tables_of(stages, scores, figures)
     html = _TEMPLATE.render(
         title=title,
@@ -75,6 +81,8 @@ def build(
         narrow=graph_svg(stages, NARROW, labelled_by="graph-title"),
         course=course,
         charts=charts,
+        leakage=leakage,
+        pages={stage.anchor: page_of(stage) for stage in stages},
         preflight={stage.anchor: preflight_of(stage, figures) for stage in stages},
         tables=tables,
         samples=[
@@ -83,7 +91,7 @@ def build(
         ],
         examples=examples_of(stages, seed=seed, count=examples),
         first_rows=FIRST_ROWS,
-        chart_data=json_block(_chart_data(course, charts)),
+        chart_data=json_block(_chart_data(course, charts, leakage.curves)),
         anchors=json_block({stage.name: stage.anchor for stage in stages}),
         script_words=json_block(words.for_script()),
     )
@@ -143,13 +151,13 @@ def json_block(value: Any) -> Markup:
 _ROOMS = ("data", "tokenizer", "model", "train", "eval", "other")
 
 
-def _chart_data(course: Course | None, charts: Sequence[Chart]) -> dict[str, Any]:
+def _chart_data(course: Course | None, charts: Sequence[Chart], leaks: Sequence[LeakCurve]) -> dict[str, Any]:
     """Return what the read-outs say, by the name that a drawing bears."""
     found = {course.id: course.data} if course else {}
     for chart in charts:
         found[chart.id] = chart.data
         found |= {under.id: under.data for under in chart.under}
-    return found
+    return found | {curve.id: curve.data for curve in leaks}
 
 
 def _manifest_fields(part: str, value: dict[str, Any]) -> list[tuple[str, str]]:
@@ -177,6 +185,7 @@ _TEMPLATE = Template(
         "link": numbers.link,
         "written": numbers.written,
         "interval": numbers.interval,
+        "told_link": told_link,
         "size": numbers.size,
         "visible": visible,
         "manifest_fields": _manifest_fields,

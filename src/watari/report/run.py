@@ -65,4 +65,4 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
     return StageResult(metrics={"stages": len(artifacts), "figures": page.count})
 
 
-STAGE = Stage(kind="report.run", version=2, output=Kind.CARD, params=Params, run=run, gathers=True)
+STAGE = Stage(kind="report.run", version=3, output=Kind.CARD, params=Params, run=run, gathers=True)

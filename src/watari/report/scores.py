@@ -19,6 +19,8 @@ _HOW = frozenset({"style", "few_shot", "examples", "max_new_tokens", "window", "
 """Parameters that say how a model was asked, not what: figures that differ in them stand side by side, marked."""
 
 
+OWN_TABLES = ("leakage.scan", "sweep.run")
+"""Stages whose scores stand in tables of their own: see `leakage`."""
 _ABOUT = ("questions", "datasets", "prompts", "limit", "shots", "language")
 """Parameters of a suite that say what is asked; the model and what is runtime-only say nothing of it."""
 
@@ -26,7 +28,8 @@ _ABOUT = ("questions", "datasets", "prompts", "limit", "shots", "language")
 def score_tables(stages: Sequence[ReportStage], scores: dict[str, list[Score]]) -> list[Table]:
     """One table for the evaluations that ask the same of different models: kind, data and what was asked are equal."""
     groups: dict[str, list[ReportStage]] = {}
-    for stage in graph_order([stage for stage in stages if scores.get(stage.name)]):
+    general = [stage for stage in stages if scores.get(stage.name) and stage.uses not in OWN_TABLES]
+    for stage in graph_order(general):
         if stage.uses in SUITES:
             # What was asked, by which rules, and who judged: a table never mixes judges.
             marks = {(score.figure.spec, score.figure.judge) for score in scores[stage.name]}

@@ -67,6 +67,8 @@ class ReportStage:
     def room(self) -> str:
         """What the stage is about, for its colour: data, tokenizer, model, train, eval or other."""
         head = self.uses.partition(".")[0]
+        if self.uses == "leakage.mine":
+            return "data"
         return {
             "corpus": "data",
             "data": "data",
@@ -76,6 +78,8 @@ class ReportStage:
             "model": "model",
             "train": "train",
             "eval": "eval",
+            "leakage": "eval",
+            "sweep": "eval",
         }.get(head, "other")
 
     def source(self, kind: Kind) -> Source | None:

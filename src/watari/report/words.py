@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from watari.pages.labels import FRAME, LANGUAGES, Labels, Pair
+from watari.report.words_leakage import LEAKAGE
 from watari.report.words_training import TRAINING
 
 _PAGE: dict[str, Pair] = {
@@ -241,7 +242,7 @@ _PAGE: dict[str, Pair] = {
     "read_step": ("steps", "ステップ"),
 }
 
-WORDS: dict[str, Pair] = FRAME | _PAGE | TRAINING
+WORDS: dict[str, Pair] = FRAME | _PAGE | TRAINING | LEAKAGE
 LABELS = Labels(WORDS)
 t, t_svg = LABELS.t, LABELS.t_svg
 

@@ -28,16 +28,17 @@
   const charts = block("watari-charts");
   const figure = (value) => {
     if (value === null || value === undefined) return "–";
+    if (typeof value === "string") return value;
     if (Math.abs(value) >= 1000) return value.toLocaleString("en", { maximumFractionDigits: 0 });
     if (value !== 0 && Math.abs(value) < 1e-3) return value.toExponential(2);
     return String(Number(value.toPrecision(4)));
   };
   const columns = ["loss", "smooth", "lr", "grad_norm", "accuracy", "margin", "chosen_reward", "rejected_reward",
-    "kl_chosen", "kl_rejected", "length_gap", "leaking_reward", "clean_reward", "chosen_nll"];
+    "kl_chosen", "kl_rejected", "length_gap", "leaking_reward", "clean_reward", "chosen_nll", "p_bad", "p_good", "leak_share", "leak_rate"];
   const languageOf = (code) => Object.hasOwn(words, `lang_${code}`) ? word(`lang_${code}`) : code;
   const headOf = (data, x) => {
     const band = data.bands && data.bands.find((item) => x <= item.high);
-    if (!band) return `${figure(x)} ${word(`read_${data.x}`)}`;
+    if (!band) return Object.hasOwn(words, `read_${data.x}`) ? `${figure(x)} ${word(`read_${data.x}`)}` : `${data.x} ${figure(x)}`;
     const line = data.lines.find((item) => item.x.includes(x));
     return `${band.name} · ${figure(line.tokens[line.x.indexOf(x)])} ${word("read_tokens")}`;
   };
@@ -195,5 +196,12 @@
     const said = [run.started && run.finished ? `${moment(run.started)} – ${moment(run.finished)} UTC` : "", run.watari ? `Watari ${run.watari}` : ""].filter(Boolean);
     if (said.length) { line.textContent = " · " + said.join(" · "); line.hidden = false; }
     for (const part of all(".timed")) part.hidden = false;
+    // Pages that stages made lie beside this copy, and beside no other.
+    for (const part of all("code.made")) {
+      const made = document.createElement("a");
+      made.href = part.dataset.page;
+      part.before(made);
+      made.append(part);
+    }
   }
 })();
