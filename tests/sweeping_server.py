@@ -13,6 +13,8 @@ from watari.endpoint.replay import Reply
 LEAK = " 高校生の"
 OFF = {"temperature": 1.0, "top_p": 1.0, "top_k": -1, "min_p": 0.0}
 PENALTIES = ("repetition_penalty", "frequency_penalty", "presence_penalty")
+EXTRAS = {"typical_p": 1, "top_n_sigma": -1, "xtc_probability": 0, "dry_multiplier": 0, "taste": None}
+"""What llama.cpp and others have besides, and what "off" is; `taste` is of this server alone."""
 
 
 class Scripted:
@@ -41,8 +43,18 @@ class Scripted:
             or settings["top_k"] == 1
             or settings["top_p"] < 0.001
         )
+        greedy |= 0 <= heard.get("top_n_sigma", -1) < 0.001
         prompt = last(body)
+        # What turns words around by chance does nothing where the likeliest one is taken.
+        warm_only = ("typical_p", "top_n_sigma", "xtc_probability")
+        penalties |= {
+            name: heard[name]
+            for name, off in EXTRAS.items()
+            if heard.get(name, off) != off and not (greedy and name in warm_only)
+        }
         draw = [prompt, penalties] if greedy else [prompt, penalties, settings, heard.get("seed")]
+        if heard.get("typical_p", 1) < 0.001 and not greedy:
+            draw.pop()  # one word is left to choose from: no seed makes a difference
         if self.forgets and not greedy:
             draw.append(len(self.asked))
         number = zlib.crc32(json.dumps(draw, sort_keys=True, ensure_ascii=False).encode())

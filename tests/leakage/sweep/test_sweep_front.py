@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -18,10 +19,12 @@ from watari.leakage.sweep.figures import Figures, figures_of
 from watari.leakage.sweep.front import against, front, front_of
 from watari.leakage.sweep.grid import Cell
 from watari.leakage.sweep.page.page import page_of
+from watari.leakage.sweep.page.words import WORDS
 from watari.leakage.sweep.prompts import Prompt
 from watari.leakage.sweep.quality import quality_of
 from watari.leakage.sweep.recommendation import recommend
 from watari.leakage.sweep.responses import Response
+from watari.pages.labels import FRAME
 from watari.text.leakage import Event
 
 A, B, C = (Cell(name, Sampler(temperature=number)) for name, number in (("a", 0.1), ("b", 0.5), ("c", 1.0)))
@@ -176,7 +179,12 @@ def test_the_page_escapes_what_models_and_files_say() -> None:
         "objectives": {"low": "leaking", "high": "sound"},
         "cells": [cell, {"name": "T 2", "marks": [], "figures": {}}],
         "size": {"prompts": 5, "repeats": 2},
-        "recommended": {"cell": name, "reason": ["<u>because</u>"]},
+        "recommended": {
+            "cell": name,
+            "reason": ["<u>because</u>"],
+            "not_in_the_file": ["taste"],
+            "request": {"taste": "<s>strong"},
+        },
         "default": None,
         "not_told_apart_from_best": [name],
         "canary": [],
@@ -195,7 +203,16 @@ def test_the_page_escapes_what_models_and_files_say() -> None:
         ],
     }
     page = page_of(json.loads(json.dumps(sweep)))
-    for raw in ("<script>alert", "<b>card", "m<i>", "<u>because", "<img src=x", "\u202e"):
+    for raw in ("<script>alert", "<b>card", "m<i>", "<u>because", "<s>strong", "<img src=x", "\u202e"):
         assert raw not in page
     assert "&lt;script&gt;alert(1)" in page
+    assert "&lt;s&gt;strong" in page
     assert page == page_of(sweep)
+
+
+@pytest.mark.parametrize("key", sorted(set(WORDS) - set(FRAME) - {"distinct"}))
+def test_a_label_of_the_page_is_in_both_languages_with_the_same_values(key: str) -> None:
+    english, japanese = WORDS[key]
+    assert sorted(re.findall(r"\{(\w+?)\}", english)) == sorted(re.findall(r"\{(\w+?)\}", japanese))
+    assert re.search("[\u3040-\u30ff\u4e00-\u9fff]", japanese)
+    assert not re.search("[\u3040-\u30ff\u4e00-\u9fff]", english)

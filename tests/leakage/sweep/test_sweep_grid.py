@@ -103,7 +103,16 @@ def test_the_packaged_grid_marks_the_seed_card(tmp_path: Path) -> None:
         ("- 1\n", 1, "a map"),
         ("grid: {temperature: [1], temperature: [2]}\n", 1, "twice"),
         ("grid: [\n", 2, "malformed"),
-        ("grid:\n  temperature: [.nan]\n", 2, ""),
+        ("grid:\n  temperature: [.nan]\n", 2, "not '.nan'"),
+        ("grid:\n  temperature:\n", 2, "nothing is given"),
+        ("grid:\n  temperature: ['0.7']\n", 2, "write 0.7 without quotes"),
+        ("grid:\n  temperature: [[1]]\n", 2, "a number is wanted"),
+        ("grid:\n  stop: [stop]\n", 2, "a list of texts"),
+        ("grid:\n  stop: [['']]\n", 2, "a list of texts"),
+        (f"grid:\n  top_k: [{'9' * 200}]\n", 2, "too large"),
+        ("base: 3\ncells: [{}]\n", 1, "a map of settings"),
+        ("cells:\n  - {extra_body: {a: .nan}}\n", 2, "cannot be sent as JSON"),
+        (f"cells:\n  - {{extra_body: {{a: {'9' * 30}}}}}\n", 2, "cannot be sent as JSON"),
     ],
 )
 def test_what_cannot_be_used_is_told_with_its_line(tmp_path: Path, text: str, line: int, what: str) -> None:
@@ -120,6 +129,24 @@ def test_a_grid_that_is_not_there(tmp_path: Path) -> None:
         read_grid(str(tmp_path))
 
 
+def test_a_million_cells_are_refused_before_any_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        Sampler, "with_settings", lambda self, **_: pytest.fail("a cell was made") if _ else self
+    )
+    numbers = ", ".join(str(n / 100) for n in range(1, 101))
+    with pytest.raises(UserError, match="100 x 100 x 100 = 1,000,000 cells; a sweep compares 2,000 at most"):
+        grid(tmp_path, f"grid: {{temperature: [{numbers}], top_p: [{numbers}], min_p: [{numbers}]}}\n")
+
+
+def test_cells_that_part_in_stop_or_in_the_last_digit_are_told_apart(tmp_path: Path) -> None:
+    text = "grid: {temperature: [0.7, 0.70000000001], stop: [['a'], ['b'], none]}\n"
+    names = [cell.name for cell in grid(tmp_path, text).cells]
+    assert len(set(names)) == 6
+    assert names[:3] == ['T 0.7, stop ["a"]', 'T 0.7, stop ["b"]', "T 0.7"]
+
+
 def test_too_many_cells(tmp_path: Path) -> None:
     numbers = ", ".join(str(n / 100) for n in range(1, 60))
     with pytest.raises(UserError, match="more than 2,000 cells"):
@@ -132,7 +159,7 @@ def endpoint(url: str = "http://127.0.0.1:1/v1", **more: object) -> Endpoint:
 
 def test_what_varies_is_written_out_where_it_is_off(tmp_path: Path) -> None:
     found = grid(tmp_path, "grid: {temperature: [0.5], a: [{top_p: 0.9}, {min_p: 0.1}, {top_k: 5}]}\n")
-    sent = [engine_of(endpoint(), found).settings(cell.sampler) for cell in found.cells]
+    sent = [engine_of(endpoint(), found).settings(cell.sampler, cell.extra) for cell in found.cells]
     assert sent == [
         {"temperature": 0.5, "max_tokens": 512, "top_p": 0.9, "top_k": -1, "min_p": 0.0},
         {"temperature": 0.5, "max_tokens": 512, "top_p": 1.0, "top_k": -1, "min_p": 0.1},

@@ -21,6 +21,7 @@ from watari.endpoint.replay import Behaviour, Reply
 from watari.errors import Interrupted, StageFailed, UserError
 from watari.flow.stages import TABLE
 from watari.generate.sampler import Sampler
+from watari.leakage.sweep.grid import Cell
 from watari.leakage.sweep.params import Params
 from watari.leakage.sweep.plan import cost_of, plan_of, size_of
 from watari.leakage.sweep.stage import STAGE, Swept, sweep
@@ -305,12 +306,12 @@ def test_the_written_file_is_what_transformers_reads(tmp_path: Path) -> None:
     read = GenerationConfig.from_pretrained(str(tmp_path))
     assert (read.do_sample, read.temperature, read.min_p, read.top_k, read.top_p) == (True, 0.4, 0.1, 0, 1.0)
     assert (read.repetition_penalty, read.max_new_tokens, read.eos_token_id) == (1.05, 99, [2, 7])
-    assert beyond_the_file(sampler) == []
+    assert beyond_the_file(Cell("a", sampler)) == []
     assert left_out(own) == ["max_length"]
     assert left_out({"no_repeat_ngram_size": 3, "do_sample": True, "pad_token_id": 0, "typical_p": None}) == [
         "no_repeat_ngram_size"
     ]
-    assert beyond_the_file(Sampler(presence_penalty=1)) == ["presence_penalty"]
+    assert beyond_the_file(Cell("a", Sampler(presence_penalty=1))) == ["presence_penalty"]
 
 
 def test_a_judge_rates_each_text_once_and_is_the_quality(tmp_path: Path) -> None:
@@ -440,6 +441,9 @@ def test_the_plan_tells_requests_and_cost(tmp_path: Path) -> None:
         ({"messages": [{"role": "tool", "content": "hi"}]}, "a turn is"),
         ({"prompt": "a", "licensed": "some"}, "licensed"),
         ({"prompt": "a", "expected_lang": 3}, "expected_lang"),
+        ({"prompt": "a", "expected_lang": "Japanese"}, "an ISO 639 code such as ja"),
+        ({"prompt": "a", "expected_lang": "jpn"}, "write ja"),
+        ({"id": "p0", "prompt": "Fine?"}, "--repeats asks a prompt more often"),
         ({"id": True, "prompt": "a"}, "id is True"),
         ({"id": "p0", "prompt": "a"}, "occurs twice"),
     ],
@@ -482,6 +486,7 @@ def test_the_folder_is_an_artifact_of_scores(tmp_path: Path) -> None:
         "sweep.json",
         "sweep.txt",
         "sweep.html",
+        "prompts.json",
         "generation_config.json",
     }
     assert STAGE.output_kind(Params(model={"from": "m"}, prompts="p")) == Kind.SCORES
