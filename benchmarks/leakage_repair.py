@@ -1,25 +1,30 @@
 """Repair of a model that leaks: before, a logit bias, plain DPO and `train.repair` on the same mined rows.
 
-The model of a run (the demo's, `real-small`'s) answers prompts of its own chat data at a temperature of 1. Half of the
-prompts are mined (`leakage.mine`: the model mends its own leaks), the other half is measured:
-- events per 1,000 characters and answers with any, against the model before, paired by prompt;
+    python benchmarks/leakage_repair.py --work runs [--model demo|real-small] [--data FOLDER] [--seed N ...] [--quick]
+
+Two models (`leakage_small.py`): the demo's, and a small chat model of real text. Each answers prompts of its own training at a
+temperature of 1, several times; the leaking answers are mined (`leakage.mine`: the model mends its own leaks). Measured is on
+prompts that no training has seen:
+- events per 1,000 characters and answers with any, with 95 % intervals over prompts, and the difference to the model before,
+  paired by prompt;
 - probability of wrong-script tokens on the clean answers of the model before;
 - bits per character on held-out text and exact match, in both languages.
 
-    python benchmarks/leakage_repair.py --run runs/demo --model dpo [--quick] [--lr 1e-4]
-
-The learning rate of the facts page (5e-6) is that of 8 billion parameters; smaller models want a larger one. Every arm prints
-one JSON line.
+Parameters are the stages' own defaults for both models. The rate alone goes by size: that of 8 billion parameters times
+the root of 8 billion over the model's (facts/seed-systems.md §2). The defaults were chosen on the demo; real-small had no say.
+Every arm prints a line of JSON, a table follows on stderr.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
+import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,208 +32,216 @@ from sides import one_thread
 
 one_thread()
 
-from watari.artifact.draws import draw_uniform  # noqa: E402
-from watari.artifact.hashing import hash_json  # noqa: E402
+from inputs import artifact  # noqa: E402  one_thread() comes before every import that starts threads
+from leakage_measures import Arm, answers, bits_per_character, exact, line_of, mass, prompts_of, stage  # noqa: E402
+from leakage_small import demo_run, small_run  # noqa: E402
+
 from watari.artifact.kinds import Kind  # noqa: E402
-from watari.artifact.manifest import Manifest, digest_of, list_files, read_manifest  # noqa: E402
-from watari.artifact.params import Selection  # noqa: E402
-from watari.artifact.rows import read_rows, write_rows  # noqa: E402
+from watari.artifact.rows import write_rows  # noqa: E402
 from watari.artifact.stage import InputArtifact, Inputs, Silent  # noqa: E402
 from watari.generate.local import LocalModel  # noqa: E402
-from watari.generate.sampler import Sampler  # noqa: E402
-from watari.leakage.bias import logit_bias  # noqa: E402
+from watari.leakage.bias import LIMIT, logit_bias  # noqa: E402
 from watari.leakage.comparison import compare  # noqa: E402
-from watari.leakage.mass import Response, script_mass  # noqa: E402
 from watari.leakage.mining import mine  # noqa: E402
 from watari.leakage.redecoding import Redecoder  # noqa: E402
-from watari.leakage.rows import Row  # noqa: E402
-from watari.leakage.scan import Scanned, scan_row  # noqa: E402
+from watari.leakage.scan import Scanned  # noqa: E402
 from watari.leakage.tally import tally_of  # noqa: E402
 
-Messages = list[dict[str, str]]
+Bias = dict[str, Mapping[int, float]]
+"""Of each language."""
+CODES = ("en", "ja")
+MODELS = {"demo": "dpo", "real-small": "sft"}
+"""The stage of each run whose model is repaired."""
+RATES = {"repair": 5e-6, "dpo": 1.25e-7}
+"""Of 8 billion parameters: the stages' defaults."""
+SPANS: Mapping[str, Any] = {"alpha_ul": 1.0, "alpha_rf": 0.1, "alpha_script": 0.0, "alpha_hold": 0.0}
+"""Shisa V2.1's repair."""
+ARMS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
+    "dpo": ("dpo", "dpo", {}),
+    "dpo, rate of repair": ("dpo", "repair", {"epochs": 2}),
+    "repair, spans alone": ("repair", "repair", SPANS),
+    "repair": ("repair", "repair", {}),
+}
+"""What is trained: the stage, whose rate, and parameters that are not its defaults."""
 
 
-def stage(run: Path, name: str) -> InputArtifact:
-    """Return what a stage of the run has made."""
-    folder = (run / "stages" / name).resolve()
-    return InputArtifact(name, folder, read_manifest(folder), Selection.model_validate({"from": name}))
-
-
-def made(name: str, folder: Path, kind: Kind) -> InputArtifact:
-    """Return a folder as an artifact."""
-    files = list_files(folder)
-    manifest = Manifest(
-        kind=kind,
-        uses="benchmark",
-        stage_version=1,
-        key="0" * 32,
-        digest=digest_of(files),
-        parameters={},
-        files=files,
-        started="",
-        finished="",
-        seconds=0,
-    )
-    return InputArtifact(name, folder, manifest, Selection.model_validate({"from": name}))
-
-
-def asked(run: Path, sources: Sequence[str], limit: int) -> list[tuple[str, Messages]]:
-    """Return up to `limit` different prompts of each source, each with its language."""
-    found: dict[str, tuple[str, Messages]] = {}
-    for name in sources:
-        mine_only: dict[str, tuple[str, Messages]] = {}
-        for row in read_rows(stage(run, name).path):
-            first = next(at for at, one in enumerate(row["messages"]) if one["role"] == "assistant")
-            messages = [dict(one) for one in row["messages"][:first]]
-            mine_only.setdefault(hash_json(messages), (row["language"], messages))
-            if len(mine_only) >= limit:
-                break
-        found |= mine_only
-    return list(found.values())
-
-
-def answers(
-    model: LocalModel,
-    prompts: Sequence[tuple[str, Messages]],
-    times: int,
-    seed: int,
-    bias: Mapping[str, Mapping[int, float]] | None = None,
-) -> list[Scanned]:
-    """Return the model's answers at a temperature of 1, scanned; the same draws whatever the model."""
-    scanned = []
-    sampler = Sampler(temperature=1.0, max_new_tokens=64)
-    for language in sorted({language for language, _ in prompts}):
-        own = [(place, one) for place, one in enumerate(prompts) if one[0] == language for _ in range(times)]
-        said = model.generate(
-            [messages for _, (_, messages) in own],
-            sampler,
-            seed=seed,
-            ids=[f"{place} {number}" for number, (place, _) in enumerate(own)],
-            logit_bias=(bias or {}).get(language),
-        )
-        for (place, (_, messages)), one in zip(own, said, strict=True):
-            row = Row(f"{language}{len(scanned)}", str(place), tuple(messages), one.text, expected=language)
-            scanned.append(scan_row(row))
-    return scanned
+def scaled(rate: float, model: InputArtifact) -> float:
+    """Return a rate of 8 billion parameters for a model of another size, two digits."""
+    metrics = model.manifest.metrics
+    return float(f"{rate * math.sqrt(8e9 / metrics['parameters']):.2g}")
 
 
 def trained(
-    kind: str, model: InputArtifact, rows: InputArtifact, run: Path, out: Path, options: argparse.Namespace
+    kind: str,
+    model: InputArtifact,
+    rows: InputArtifact,
+    out: Path,
+    seed: int,
+    lr: float,
+    more: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Train one arm with the held-out texts of the run measured, and return its metrics."""
+    """Train one arm and return its metrics."""
     from watari.train import dpo, repair
 
     module: Any = {"repair": repair, "dpo": dpo}[kind]
-    held = [stage(run, name) for name in ("english_heldout", "japanese_heldout")]
     out.mkdir()
-    params = module.Params(
-        model="m",
-        data="rows",
-        evaluate=[one.name for one in held],
-        sequence=256,
-        epochs=options.epochs,
-        lr=options.lr,
-        batch=16,
-        threads=1,
-        precision="fp32",
-    )
-    given = Inputs({"model": [model], "data": [rows], "evaluate": held})
-    metrics: dict[str, Any] = module.run(params, given, out, Silent()).metrics
+    given = {"model": "m", "data": "rows", "sequence": 256, "lr": lr, "seed": seed, "threads": 1, "batch": 16}
+    params = module.Params.model_validate({**given, "precision": "fp32", **more})
+    metrics: dict[str, Any] = module.run(
+        params, Inputs({"model": [model], "data": [rows]}), out, Silent()
+    ).metrics
     return metrics
 
 
-def exact(run: Path, folder: Path, out: Path) -> dict[str, float]:
-    """Return the share of questions of the run that are answered exactly, by language."""
-    from watari.evals import exact as module
+class Bench:
+    """A run's model and its prompts: mined once, every arm measured alike."""
 
-    out.mkdir()
-    questions = [stage(run, name) for name in ("english_questions", "japanese_questions")]
-    params = module.Params(model="m", questions=[one.name for one in questions], device="cpu")
-    inputs = Inputs({"model": [made("m", folder, Kind.MODEL)], "questions": questions})
-    metrics = module.run(params, inputs, out, Silent()).metrics
-    return {language: metrics[language]["all"]["value"] for language in ("en", "ja")}
+    def __init__(self, run: Path, name: str, options: argparse.Namespace, work: Path) -> None:
+        self.run, self.work, self.options = run, work, options
+        self.model = stage(run, MODELS[name])
+        self.added_from = int(stage(run, "grafted").manifest.metrics["vocabulary_before"])
+        self.before = Arm(LocalModel(self.model.path, device="cpu"))
+        self.asked = prompts_of(run, "asked", 30 if options.quick else options.prompts)
+
+    def mined(self, seed: int) -> tuple[InputArtifact, dict[str, Bias], dict[str, int]]:
+        """Return the rows that the model's answers to training prompts give, biases against what leaks, and counts."""
+        options = self.options
+        given = prompts_of(self.run, "chat", 30 if options.quick else options.mined)
+        times = 2 if options.quick else options.mined_times
+        said = answers(self.before, given, times, temperature=options.mined_temperature, seed=1000 + seed)
+        found = list(mine(said, Redecoder(self.before.model)))
+        rows = {one.row["id"]: one.row for one in found if one.row is not None}
+        folder = self.work / f"rows-{seed}"
+        write_rows(folder / "rows.parquet", Kind.PREFERENCES, rows.values())
+        every = len(self.before.model.tokenizer)
+        known = {
+            code: mass(self.before, said, code, added_from=self.added_from, listed=every) for code in CODES
+        }
+        biases = {
+            name: {
+                code: logit_bias(one, added_only=False, limit=limit).for_local()
+                for code, one in known.items()
+            }
+            for name, limit in (("logit bias", LIMIT), ("logit bias, no limit", every))
+        }
+        counts = {"mined_answers": len(said), "leaking": len(found), "rows": len(rows)}
+        return artifact("rows", folder, Kind.PREFERENCES), biases, counts
+
+    def said(self, arm: Arm) -> list[Scanned]:
+        """Return an arm's answers to the prompts that nothing has trained on."""
+        times = 1 if self.options.quick else self.options.times
+        return answers(arm, self.asked, times, temperature=1.0, seed=2)
+
+    def measured(self, arm: Arm, start: list[Scanned]) -> dict[str, Any]:
+        """Return an arm's figures, beside those of the model before, whose answers are `start`."""
+        said = self.said(arm)
+        sides = [[tally_of(one) for one in side if one.judged] for side in (said, start)]
+        both = compare(*sides, by=[], rounds=300 if self.options.quick else 2000)
+        share = both.whole.share
+        found: dict[str, Any] = line_of(both.whole.a) | {
+            "against_before": [
+                None if one is None else round(one, 4) for one in (share.value, share.low, share.high)
+            ],
+            "p": share.p_permutation,
+            "answers": len(sides[0]),
+            "characters": sum(one.characters for one in sides[0]),
+        }
+        for part in both.parts:
+            if part.part.startswith(("expected ", "class ")):
+                found[part.part] = line_of(part.a)
+        for code in CODES:
+            found[f"wrong_mass_{code}"] = float(
+                f"{mass(arm, start, code, added_from=self.added_from).mass:.3g}"
+            )
+            found[f"bits_{code}"] = round(bits_per_character(arm, self.run, code), 3)
+            found[f"exact_{code}"] = round(exact(arm, self.run, code), 3)
+        return found
+
+
+def benched(run: Path, name: str, options: argparse.Namespace, work: Path) -> list[dict[str, Any]]:
+    """Print and return a line for each arm and seed of a model."""
+    lines: list[dict[str, Any]] = []
+
+    def tell(arm: str, seed: int | None, found: dict[str, Any]) -> None:
+        lines.append({"model": name, "arm": arm, "seed": seed, **found})
+        print(json.dumps(lines[-1]), flush=True)
+
+    bench = Bench(run, name, options, work)
+    start = bench.said(bench.before)
+    tell("before", None, bench.measured(bench.before, start))
+    for seed in options.seed:
+        rows, biases, counts = bench.mined(seed)
+        for arm, bias in biases.items():
+            sizes = {"biased": [len(bias[code]) for code in CODES]}
+            tell(arm, seed, bench.measured(Arm(bench.before.model, bias), start) | sizes | counts)
+        for arm, (kind, rate, more) in ARMS.items():
+            if options.only and arm not in options.only:
+                continue
+            lr = scaled(RATES[rate], bench.model)
+            folder = work / f"{arm}-{seed}".replace(" ", "-")
+            metrics = trained(kind, bench.model, rows, folder, seed, lr, more)
+            made = Arm(LocalModel(folder, device="cpu"))
+            told: dict[str, Any] = {"lr": lr, "steps": metrics["steps"], **counts}
+            if kind == "repair":
+                told["held_out"] = [metrics[when].get("holdout") for when in ("before", "after")]
+            tell(arm, seed, bench.measured(made, start) | told)
+            if arm == "repair":
+                both = Arm(made.model, biases["logit bias"])
+                tell("repair and logit bias", seed, bench.measured(both, start) | told)
+    return lines
+
+
+def table(lines: list[dict[str, Any]]) -> str:
+    """Return the lines as a Markdown table, the mean over seeds where an arm has several."""
+    head = "| model | arm | answers that leak | events/1,000 chars | wrong mass en, ja | bits/char en, ja | exact en, ja |"
+    rows = [head, "|---|---|---|---|---|---|---|"]
+    for line in lines:
+        share = " ".join(f"{100 * value:.1f}" for value in line["answers_with_any"] if value is not None)
+        rate = " ".join(f"{value:.2f}" for value in line["events_per_1000"] if value is not None)
+        seed = "" if line["seed"] is None else f", seed {line['seed']}"
+        pairs = [
+            ", ".join(form % line[f"{name}_{code}"] for code in CODES)
+            for name, form in (("wrong_mass", "%.2g"), ("bits", "%.2f"), ("exact", "%.3f"))
+        ]
+        cells = [line["model"], line["arm"] + seed, f"{share} %", rate, *pairs]
+        rows.append("| " + " | ".join(cells) + " |")
+    return "\n".join(rows)
 
 
 def main() -> int:
-    """Mine, repair, measure, tell."""
+    """Make the runs, mine, repair, measure, tell."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--model", default="dpo")
-    parser.add_argument("--prompts", type=int, default=400, help="of each language")
+    parser.add_argument(
+        "--work", type=Path, help="where the runs are made, or found (default: a temporary folder)"
+    )
+    parser.add_argument(
+        "--model", choices=sorted(MODELS), action="append", help="may be repeated; default: all"
+    )
+    parser.add_argument("--data", type=Path, default=os.environ.get("WATARI_TEST_DATA"), help="of real-small")
+    parser.add_argument("--seed", type=int, action="append", help="of mining and training; default: 1")
+    parser.add_argument("--only", action="append", choices=sorted(ARMS), help="of what is trained")
+    parser.add_argument("--prompts", type=int, default=200, help="of each language, to be measured on")
     parser.add_argument("--times", type=int, default=4, help="answers to each")
-    parser.add_argument("--lr", type=float, default=1e-4)
-    parser.add_argument("--mined-times", type=int, default=12, help="answers to each prompt that is mined")
-    parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--mined", type=int, default=300, help="prompts of each language that are mined")
+    parser.add_argument("--mined-times", type=int, default=6, help="answers to each")
+    parser.add_argument("--mined-temperature", type=float, default=1.0)
+    parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it works, and no more")
     options = parser.parse_args()
-    run: Path = options.run
-    limit, times = (60, 2) if options.quick else (options.prompts, options.times)
-    prompts = asked(run, ("english_chat", "japanese_chat"), limit)
-    half = [draw_uniform(0, "leakage_repair", hash_json(messages)) < 0.5 for _, messages in prompts]
-    given = [one for one, mined in zip(prompts, half, strict=True) if mined]
-    kept = [one for one, mined in zip(prompts, half, strict=True) if not mined]
-    model = stage(run, options.model)
-    local = LocalModel(model.path, device="cpu")
-    work = Path(tempfile.mkdtemp())
+    options.seed = options.seed or [1]
+    scratch = Path(tempfile.mkdtemp())
+    lines: list[dict[str, Any]] = []
     try:
-        first = answers(local, given, 2 if options.quick else options.mined_times, 1)
-        mined = list(mine(first, Redecoder(local)))
-        rows = {one.row["id"]: one.row for one in mined if one.row is not None}
-        write_rows(work / "rows" / "rows.parquet", Kind.PREFERENCES, rows.values())
-        data = made("rows", work / "rows", Kind.PREFERENCES)
-        before = answers(local, kept, times, 2)
-
-        def mass(of: LocalModel, language: str, said: Sequence[Scanned] = before) -> Any:
-            clean = [one for one in said if one.judged and not one.events]
-            texts = [
-                Response(one.row.id, one.row.messages, one.row.response)
-                for one in clean
-                if one.expected == language
-            ]
-            return script_mass(of, texts[:200], language, added_from=vocabulary, most=300)
-
-        vocabulary = int(stage(run, "grafted").manifest.metrics["vocabulary_before"])
-        bias = {
-            code: logit_bias(mass(local, code, first), added_only=False).for_local() for code in ("en", "ja")
-        }
-        arms: dict[str, tuple[LocalModel, Any, Path | None, Any]] = {
-            "before": (local, None, model.path, None),
-            "logit bias": (local, bias, None, None),
-        }
-        for kind in ("dpo", "repair"):
-            metrics = trained(kind, model, data, run, work / kind, options)
-            arms[kind] = (LocalModel(work / kind, device="cpu"), None, work / kind, metrics)
-        start = [tally_of(one) for one in before if one.judged]
-        for name, (arm, own_bias, folder, metrics) in arms.items():
-            found = [tally_of(one) for one in answers(arm, kept, times, 2, own_bias) if one.judged]
-            pair = compare(found, start, by=[], rounds=500 if options.quick else 2000).whole
-            bits = (metrics or {}).get("bits_per_character", {})
-            line = {
-                "arm": name,
-                "events_per_1000": round(pair.rate.a, 4),
-                "answers_with_any": round(pair.share.a, 4),
-                "against_before": [
-                    round(value, 4) for value in (pair.share.value, pair.share.low or 0, pair.share.high or 0)
-                ],
-                "p": pair.share.p_permutation,
-                "answers": len(found),
-                "wrong_script_mass": None
-                if own_bias
-                else {code: round(mass(arm, code).mass, 6) for code in ("en", "ja")},
-                "bits_per_character": {code: [one["first"], one["last"]] for code, one in bits.items()},
-                "exact": exact(run, folder, work / f"exact-{name}") if folder else None,
-                "p_bad": [metrics[when]["holdout"]["p_bad"] for when in ("before", "after")]
-                if name == "repair" and "holdout" in metrics["before"]
-                else None,
-                "rows": len(rows),
-                "unmended": sum(one.row is None for one in mined),
-                "lr": options.lr,
-            }
-            print(json.dumps(line), flush=True)
+        where = options.work or scratch / "runs"
+        for name in options.model or (sorted(MODELS) if options.data else ["demo"]):
+            run = demo_run(where) if name == "demo" else small_run(where, Path(options.data))
+            work = scratch / name
+            work.mkdir()
+            lines += benched(run, name, options, work)
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
+    print(table(lines), file=sys.stderr)
     return 0
 
 

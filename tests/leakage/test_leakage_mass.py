@@ -16,10 +16,10 @@ from watari.generate.local import LocalModel
 from watari.generate.masking import encode_reply
 from watari.generate.sampler import Sampler
 from watari.generate.templates import stored_template
+from watari.generate.wrong_tokens import SCRIPTS, wrong_tokens
 from watari.leakage import mass as module
 from watari.leakage.bias import logit_bias, read_bias
 from watari.leakage.mass import Mass, Response, script_mass
-from watari.leakage.vocabulary import SCRIPTS, wrong_tokens
 
 ASKED = [{"role": "user", "content": "What did she see?"}]
 CLEAN = "The red ball was too high, so she asked her mother."
@@ -132,3 +132,14 @@ def test_a_bias_is_applied_to_what_the_model_says(model: LocalModel) -> None:
     assert said(dict.fromkeys(everything, -5.0)) < free
     with pytest.raises(UserError, match="logit_bias: 99999"):
         model.generate(prompts, sampler, logit_bias={99999: -1.0})
+
+
+def test_mass_under_a_bias_is_what_is_left_of_it(model: LocalModel) -> None:
+    """Every wrong token made e² times as unlikely against the others; with -100 nothing is left."""
+    given = [Response("r", ASKED, CLEAN)]
+    wrong = np.flatnonzero(wrong_tokens(model.tokenizer, "en").mask).tolist()
+    likely = by_hand(model, CLEAN)[:, wrong].sum(1)
+    left = likely / (likely + (1 - likely) * float(np.exp(2)))
+    found = script_mass(model, given, "en", logit_bias=dict.fromkeys(wrong, -2.0))
+    assert found.mass == pytest.approx(float(left.mean()), rel=1e-4)
+    assert script_mass(model, given, "en", logit_bias=dict.fromkeys(wrong, -100.0)).mass < 1e-30

@@ -183,4 +183,4 @@ def test_rows_are_what_train_repair_reads(redecoder: Redecoder, tmp_path: Path) 
         params, Inputs({"model": [model], "data": [data]}), tmp_path / "out", Silent()
     ).metrics
     assert metrics["kept"] == len(RESPONSES)
-    assert metrics["after"]["train"]["p_bad"] < metrics["before"]["train"]["p_bad"]
+    assert metrics["after"]["train"]["wrong_mass"] < metrics["before"]["train"]["wrong_mass"]

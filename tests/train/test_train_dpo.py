@@ -270,9 +270,9 @@ def test_held_out_pairs_are_followed_and_a_stopped_run_tells_the_same(
 def test_drift_is_in_every_line_of_the_log(
     tiny: InputArtifact, rows_of: Rows, choices: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    """Rejected replies leak and are longer: training against them shows in every figure."""
+    """Rejected replies leak (a word that no prompt holds) and are longer: training against them shows in every figure."""
     rows = [
-        {**row, "language": "ja", "chosen": f"赤い{row['id']}", "rejected": f"青い ball is here {row['id']}"}
+        {**row, "language": "ja", "chosen": f"赤い{row['id']}", "rejected": f"青い bird is here {row['id']}"}
         for row in choices
     ]
     metrics = run(

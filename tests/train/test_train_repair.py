@@ -16,8 +16,10 @@ from watari.artifact.kinds import Kind
 from watari.artifact.stage import InputArtifact, Inputs, Silent
 from watari.errors import UserError
 from watari.generate.masking import encode_reply
+from watari.generate.wrong_tokens import wrong_tokens
 from watari.pretrained import load_model, load_tokenizer
 from watari.train import dpo, repair
+from watari.train.script_rows import ReplyPass, Wrong
 
 Rows = Callable[..., InputArtifact]
 FAST: dict[str, Any] = {
@@ -62,6 +64,8 @@ def test_leaks_become_unlikely_and_mends_likely(
         lr=1e-2,
         alpha_ul=0.0,
         alpha_rf=1.0,
+        alpha_script=0.0,
+        alpha_hold=0.0,
     )
     assert learnt["after"]["holdout"]["p_good"] > 0.5
     from made_artifacts import as_input
@@ -74,6 +78,8 @@ def test_leaks_become_unlikely_and_mends_likely(
         tmp_path / "out",
         epochs=8,
         lr=2e-3,
+        alpha_script=0.0,
+        alpha_hold=0.0,
         evaluate=rows_of("e", Kind.DOCUMENTS, texts),
     )
     for part in ("train", "holdout"):
@@ -122,6 +128,8 @@ def test_the_first_loss_is_transformers_own(
         share_prompts=share,
         alpha_ul=2.0,
         alpha_rf=0.5,
+        alpha_script=0.0,
+        alpha_hold=0.0,
     )
     (line,) = log(tmp_path / "out")
     tokenizer, model = load_tokenizer(tiny.path), load_model(tiny.path)
@@ -156,6 +164,89 @@ def test_the_first_loss_is_transformers_own(
     assert line["p_bad"] == pytest.approx(float(bad.exp().mean().detach()), rel=1e-3)
     assert line["p_good"] == pytest.approx(float(good.exp().mean().detach()), rel=1e-3)
     assert line["grad_norm"] == pytest.approx(float(norm), rel=1e-3)
+
+
+def test_all_tokens_of_wrong_scripts_become_unlikely_and_the_rest_stays(
+    tiny: InputArtifact, rows_of: Rows, leaks: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """Also on held-out rows, and tokens that no row leaks; without the hold more of the rest is lost."""
+    data = rows_of("d", Kind.PREFERENCES, leaks)
+    alone = {"alpha_ul": 0.0, "alpha_rf": 0.0, "epochs": 6, "lr": 2e-3}
+    found = {
+        hold: run(tiny, data, tmp_path / f"hold {hold}", alpha_hold=hold, **alone) for hold in (0.0, 1.0)
+    }
+    for metrics in found.values():
+        for part in ("train", "holdout"):
+            before, after = metrics["before"][part], metrics["after"][part]
+            assert before["wrong_mass"] > 0.1
+            assert after["wrong_mass"] < before["wrong_mass"] / 2
+            assert before["drift"] < 1e-6
+    assert found[1.0]["after"]["holdout"]["drift"] < 0.7 * found[0.0]["after"]["holdout"]["drift"]
+    lines = log(tmp_path / "hold 1.0")
+    assert lines[0]["drift"] < 1e-6
+    assert "p_bad" not in lines[0]
+
+
+def test_the_first_script_loss_is_transformers_own(
+    tiny: InputArtifact, rows_of: Rows, leaks: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """In several passes as in one: -log(1 - M) over all tokens of the mended replies, what they hold left out."""
+    rows = [*leaks[:5], {**leaks[5], "language": "und"}]
+    alone = {"alpha_ul": 0.0, "alpha_rf": 0.0, "alpha_script": 2.0, "holdout": 0, "epochs": 1}
+    data = rows_of("d", Kind.PREFERENCES, rows)
+    metrics = run(tiny, data, tmp_path / "out", pass_tokens=1, **alone)
+    (line,) = log(tmp_path / "out")
+    tokenizer, model = load_tokenizer(tiny.path), load_model(tiny.path)
+    wrong = torch.from_numpy(wrong_tokens(tokenizer, "en").mask)
+    masses = []
+    for row in rows[:5]:
+        talk = [*row["prompt"], {"role": "assistant", "content": row["chosen"]}]
+        encoded = encode_reply(tokenizer, talk, tokenizer.chat_template)
+        asked = torch.tensor(encoded.assistant_mask)[1:]
+        said = torch.softmax(model(input_ids=torch.tensor([encoded.ids])).logits[0, :-1].double(), -1)
+        mask = wrong.clone()
+        mask[encoded.ids] = False
+        masses.append(said[asked][:, : len(mask)][:, mask].sum(-1))
+    mass = torch.cat(masses)
+    loss = -2.0 * torch.log1p(-mass).mean()
+    loss.backward()
+    norm = torch.stack([p.grad.norm() for p in model.parameters() if p.grad is not None]).norm()
+    assert line["loss"] == pytest.approx(float(loss.detach()), rel=1e-4)
+    assert line["wrong_mass"] == pytest.approx(float(mass.mean().detach()), rel=1e-4)
+    assert line["grad_norm"] == pytest.approx(float(norm), rel=1e-3)
+    assert metrics["before"]["train"]["tokens"] == len(mass)
+    assert metrics["before"]["train"]["replies"] == 5
+
+
+def test_what_the_prompt_or_the_reply_holds_is_right_there(
+    tiny: InputArtifact, leaks: list[dict[str, Any]]
+) -> None:
+    tokenizer = load_tokenizer(tiny.path)
+    wrong = Wrong(tokenizer)
+    talk = [{"role": "user", "content": "女の子?"}, {"role": "assistant", "content": "girl"}]
+    encoded = encode_reply(tokenizer, talk, tokenizer.chat_template)
+    reply = wrong.reply("a", encoded, "en", ["女"], 256)
+    assert reply is not None
+    held = set(encoded.ids)
+    assert reply.allowed.tolist() == sorted(id for id in held if reply.wrong[id])
+    assert len(reply.allowed)
+    table = ReplyPass((reply,)).wrong(len(tokenizer) + 7)
+    assert not table[0, encoded.ids].any()
+    assert not table[0, len(tokenizer) :].any()
+    assert int(table.sum()) == int(reply.wrong.sum()) - len(reply.allowed)
+    # Latin letters are wrong in Japanese where they leaked.
+    japanese = [wrong.reply("a", encoded, "ja", [leak], 256) for leak in ("word", "слово")]
+    latin = [
+        index for index, text in enumerate(wrong_tokens(tokenizer, "ja").text) if text.strip("▁ ") == "a"
+    ]
+    assert [[bool(one.wrong[index]) for index in latin] for one in japanese if one is not None] == [
+        [True] * len(latin),
+        [False] * len(latin),
+    ]
+    assert latin
+    assert wrong.reply("a", encoded, "", ["女"], 256) is None
+    first = encoded.assistant_mask.index(True)
+    assert wrong.reply("a", encoded, "en", ["女"], first) is None
 
 
 def test_plain_dpo_takes_the_same_rows(
@@ -205,7 +296,11 @@ def test_rows_that_cannot_be_used_are_in_the_ledger(
 
 
 def test_parameters_that_make_no_sense_are_refused() -> None:
-    for given in ({"neftune_alpha": 5.0}, {"z_loss": 1e-4}, {"alpha_ul": 0.0, "alpha_rf": 0.0}):
+    for given in (
+        {"neftune_alpha": 5.0},
+        {"z_loss": 1e-4},
+        {"alpha_ul": 0.0, "alpha_rf": 0.0, "alpha_script": 0.0},
+    ):
         with pytest.raises(ValidationError):
             repair.Params(model="m", data="d", **given)
     defaults = repair.Params(model="m", data="d")

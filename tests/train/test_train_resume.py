@@ -32,6 +32,8 @@ class Case:
     name: str
     params: Any
     inputs: Inputs
+    early: int = 7
+    """An update at which steps are under way: what is scored before them is told of as well."""
 
     @property
     def stage(self) -> Stage:
@@ -63,13 +65,16 @@ def case(
         )
     elif request.param == "repair":
         data = rows_of("d", Kind.PREFERENCES, leaks)
-        params = repair.Params(**COMMON, data="d", epochs=4, batch=6, lr=3e-3, pass_tokens=300)
+        params = repair.Params(
+            **COMMON, data="d", epochs=4, batch=6, lr=3e-3, pass_tokens=600, alpha_ul=1.0, alpha_rf=0.1
+        )
     else:
         data = rows_of("d", Kind.PREFERENCES, choices)
         params = dpo.Params(
             **COMMON, data="d", epochs=4, batch=6, template="swallow", lr=3e-3, pass_tokens=500
         )
-    return Case(request.param, params, Inputs({"model": [tiny], "data": [data]}))
+    early = 20 if request.param == "repair" else 7
+    return Case(request.param, params, Inputs({"model": [tiny], "data": [data]}), early)
 
 
 class StopAt(Silent):
@@ -162,7 +167,7 @@ def test_kill_9_changes_nothing(case: Case, tmp_path: Path) -> None:
 def test_a_checkpoint_is_whole_or_not_there(case: Case, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with pytest.raises(Interrupted):
-        case.run(out, StopAt(7))
+        case.run(out, StopAt(case.early))
     newest = checkpoint.latest(out / "work")
     assert newest is not None
     position = checkpoint.read_position(newest)
@@ -181,7 +186,7 @@ def test_a_checkpoint_is_whole_or_not_there(case: Case, tmp_path: Path) -> None:
 def test_lines_after_the_checkpoint_are_written_again(case: Case, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with pytest.raises(Interrupted):
-        case.run(out, StopAt(7))
+        case.run(out, StopAt(case.early))
     with (out / "train_log.jsonl").open("a") as handle:
         handle.write(json.dumps({"step": 999, "loss": 0}) + "\n")
     metrics = case.run(out)
@@ -206,7 +211,7 @@ def test_another_models_checkpoint_is_refused(case: Case, tmp_path: Path) -> Non
     from tiny_llama import make_folder
 
     with pytest.raises(Interrupted):
-        case.run(tmp_path / "out", StopAt(7))
+        case.run(tmp_path / "out", StopAt(case.early))
     wide = as_input("wide", make_folder(tmp_path / "w", intermediate_size=96), Kind.MODEL)
     other = Case(case.name, case.params, Inputs({**dict(case.inputs._artifacts), "model": [wide]}))
     with pytest.raises(StageFailed, match="another model"):
@@ -220,6 +225,6 @@ def test_all_cores_are_used_unless_told(case: Case, tmp_path: Path) -> None:
     free = case.params.model_copy(update={"threads": None})
     assert resumed_threads(free, tmp_path / "new") == available_threads()
     with pytest.raises(Interrupted):
-        case.run(tmp_path / "out", StopAt(7))
+        case.run(tmp_path / "out", StopAt(case.early))
     # A resumed run goes on with the number that it began with.
     assert resumed_threads(free, tmp_path / "out") == 1

@@ -181,11 +181,14 @@ def repair(
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Take a model's leaks back: unlikelihood on their tokens, likelihood on what mends them.
+    """Take a model's leaks back, and leave the rest as it is.
+
+    Tokens of scripts that a row's language is not written with become unlikely in its mended reply; what the model says of
+    all others is held. The single tokens that leaked: --set alpha_ul=1 --set alpha_rf=0.1 (docs/leakage.md).
 
     Killed or interrupted? The same command goes on.
 
-    Example: watari train repair --model chat --data mended.jsonl --out repaired --set alpha_ul=2
+    Example: watari train repair --model chat --data mended.jsonl --out repaired --set lr=2e-5
     """
     from watari.cli.training import train_command
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from watari.generate.wrong_tokens import SCRIPTS, WrongTokens, wrong_tokens
 from watari.leakage.encoding import EncodedResponse, encode_response
-from watari.leakage.vocabulary import SCRIPTS, WrongTokens, wrong_tokens
 from watari.text.leakage import Event, find_events
 
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ def script_mass(
     latin: bool = False,
     added_from: int | None = None,
     most: int = 50,
+    logit_bias: Mapping[int, float] | None = None,
 ) -> Mass:
     """Return how much probability a model gives to tokens of wrong scripts.
 
@@ -121,6 +122,7 @@ def script_mass(
         latin: As in `wrong_tokens`.
         added_from: First id of a grown vocabulary.
         most: Tokens and places that are listed.
+        logit_bias: Added to the logits by token id, as in `LocalModel.generate`: what is left of the mass under it.
 
     Raises:
         UserError: if the model has no chat template.
@@ -137,7 +139,7 @@ def script_mass(
             continue
         prompt = "\n".join(message["content"] for message in response.messages)
         counted = _counted(encoded, find_events(response.text, language, prompt=prompt))
-        found = _probabilities(model, encoded, wrong, counted)
+        found = _probabilities(model, encoded, wrong, counted, logit_bias or {})
         sums += found.sums
         by_script += found.scripts.sum(0)
         total = found.scripts.sum(1)
@@ -212,7 +214,11 @@ def _counted(encoded: EncodedResponse, events: Sequence[Event]) -> npt.NDArray[n
 
 
 def _probabilities(
-    model: LocalModel, encoded: EncodedResponse, wrong: WrongTokens, counted: npt.NDArray[np.int64]
+    model: LocalModel,
+    encoded: EncodedResponse,
+    wrong: WrongTokens,
+    counted: npt.NDArray[np.int64],
+    logit_bias: Mapping[int, float],
 ) -> _Found:
     import torch
     from transformers import DynamicCache
@@ -225,6 +231,8 @@ def _probabilities(
     keep = torch.zeros(ids.shape[1], dtype=torch.bool)
     # The token at position p is predicted at p - 1.
     keep[encoded.first - 1 + torch.from_numpy(counted)] = True
+    bias = torch.zeros(size, device=model.device)
+    bias[list(logit_bias)] = torch.tensor(list(logit_bias.values()), device=model.device)
     cache = DynamicCache(config=model.model.config)
     tables, tokens, likely = [], [], []
     with torch.inference_mode():
@@ -237,7 +245,7 @@ def _probabilities(
             out = model.model(input_ids=part, past_key_values=cache, use_cache=True, logits_to_keep=asked)
             if not len(rows):
                 continue
-            likelihood = torch.softmax(out.logits[0, :, :size].float(), -1)
+            likelihood = torch.softmax(out.logits[0, :, :size].float() + bias, -1)
             sums += torch.where(mask, likelihood, 0.0).double().sum(0)
             tables.append((likelihood @ scripts).double().cpu())
             best = torch.where(mask, likelihood, -1.0).max(-1)

@@ -19,8 +19,8 @@ import numpy.typing as npt
 from watari.errors import UserError
 from watari.generate.sampler import GREEDY
 from watari.generate.writer import Encoded
+from watari.generate.wrong_tokens import scripts_in, wrong_tokens
 from watari.leakage.encoding import EncodedResponse, encode_response
-from watari.leakage.vocabulary import scripts_in, wrong_tokens
 from watari.text.leakage import Event, foreign_characters
 
 if TYPE_CHECKING:

@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from watari.artifact.draws import draw_uniform, shuffled
 from watari.artifact.kinds import Kind
 from watari.artifact.manifest import WORK
-from watari.artifact.params import Count, Model, OneOrMore, OutsidePath, Preferences
+from watari.artifact.params import Count, Model, OneOrMore, Preferences
 from watari.artifact.stage import Inputs, Progress, Stage, StageResult
 from watari.errors import UserError
-from watari.train.settings import TrainingParams
+from watari.train.pair_params import PairParams, pair_memory, parted
 
 if TYPE_CHECKING:
     from watari.train.distributed import World
@@ -36,7 +35,7 @@ KIND = "train.dpo"
 HOLDOUT_LOG = "holdout_log.jsonl"
 
 
-class Params(TrainingParams):
+class Params(PairParams):
     """Parameters of `train.dpo`."""
 
     model: Model = Field(description="the model to go on from")
@@ -70,39 +69,17 @@ class Params(TrainingParams):
     neftune_alpha: float | None = Field(
         default=None, description="refused: NEFTune does not go with a reference computed once; see train.sft"
     )
-    holdout: float = Field(
-        0.1,
-        ge=0,
-        lt=1,
-        description="share of the pairs, drawn by id, that is only measured, before and after",
-    )
     holdout_steps: Count = Field(
         0, ge=0, description="also measure them every so many steps, into holdout_log.jsonl; 0: do not"
-    )
-    measured: Count = Field(
-        1_000,
-        ge=0,
-        description="training pairs measured before and after, drawn by id; those held out all are",
     )
     share_prompts: bool = Field(
         True,
         description="compute the prompt once for both replies where the model's attention allows it exactly and it is "
         "worth while; the same numbers up to rounding",
     )
-    template: Literal["model", "shisa", "swallow"] = Field(
-        default="model", description="chat template: the one that the model has (it should), or a preset"
-    )
-    template_file: OutsidePath | None = Field(
-        default=None, description="a .jinja chat template to use instead"
-    )
     epochs: Count = Field(1, ge=1, description="passes over the pairs (Shisa V2: 1)")
     lr: float = Field(1.25e-7, gt=0, description="peak learning rate (Shisa V2 at 8B: 1.25e-7)")
-    schedule: Literal["cosine", "linear", "constant", "wsd"] = Field(
-        "constant", description="see TrainingParams (Shisa V2: constant with warm-up)"
-    )
-    warmup: float = Field(0.1, ge=0, description="share of the steps, or steps if 1 or more")
     weight_decay: float = Field(0.0, ge=0, description="none: the reference is what the policy is held to")
-    batch: Count = Field(64, ge=1, description="pairs in a step (Shisa V2: 64)")
     sequence: Count = Field(2048, ge=8, description="longest prompt with a reply (Shisa V2: 2048 to 4096)")
     too_long: Literal["drop", "cut"] = Field(
         "drop",
@@ -172,16 +149,13 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
         stage=KIND,
     )
     counts = found.ledger.close(out, rows_in=found.rows_in, kept=len(found.pairs))
-    held = [p for p in found.pairs if draw_uniform(params.seed, f"{KIND} holdout", p.id) < params.holdout]
-    apart = {id(pair) for pair in held}
-    train_pairs = [pair for pair in found.pairs if id(pair) not in apart]
+    parts = parted(found.pairs, params, KIND)
+    train_pairs, held, sample = parts.train, parts.held, parts.sample
     if not train_pairs:
         raise UserError(
             f"none of {found.rows_in} preferences can be trained on: {counts['dropped_by_reason']}",
             "raise `sequence`, or give more pairs",
         )
-    drawn = shuffled([pair.id for pair in train_pairs], params.seed, f"{KIND} measured")
-    sample = [train_pairs[index] for index in sorted(drawn[: params.measured])]
     other = inputs.optional("reference")
     compute = choose(params.device, params.precision)
     held_to = (other or inputs.one("model")).manifest.digest
@@ -272,9 +246,9 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
     write_reference(out / REFERENCE, found.pairs, reference, model=held_to, precision=compute.name)
 
     def figures(policy: dict[str, LogProbs]) -> dict[str, Any]:
-        parts = {"train": sample, "holdout": held}
+        groups = {"train": sample, "holdout": held}
         measured = {
-            name: agreement(pairs, policy, reference, params.pair_loss()) for name, pairs in parts.items()
+            name: agreement(pairs, policy, reference, params.pair_loss()) for name, pairs in groups.items()
         }
         return {name: asdict(value) for name, value in measured.items() if value is not None}
 
@@ -305,17 +279,6 @@ def check_same_vocabulary(judge: LanguageModel, folder: Path, name: str) -> None
         )
 
 
-def _memory(params: Params, inputs: Inputs) -> int:
-    from watari.train.memory import training_bytes
-
-    # A separate reference is scored and let go before training begins.
-    return training_bytes(
-        inputs.one("model").path,
-        pass_tokens=params.pass_tokens,
-        sequence=2 * params.sequence,
-        batch=params.batch,
-        params=params,
-    )
-
-
-STAGE = Stage(kind=KIND, version=2, output=Kind.MODEL, params=Params, run=run, resumes=True, memory=_memory)
+STAGE = Stage(
+    kind=KIND, version=2, output=Kind.MODEL, params=Params, run=run, resumes=True, memory=pair_memory
+)

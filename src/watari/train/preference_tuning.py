@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from watari.artifact.draws import shuffled
 from watari.train.batches import Batch
 from watari.train.language_model import LanguageModel
 from watari.train.objective import Part
+from watari.train.pair_params import steps_of
 from watari.train.pairs import Pair
 from watari.train.preference_figures import Totals, figures, lengths_of
 from watari.train.preference_rows import PairPass, pair_passes
@@ -42,14 +42,7 @@ class PreferenceTuning:
         self._loss = params.pair_loss()
         self._joint = joint
         self._reference = reference
-        ids = [pair.id for pair in pairs]
-        self._plan: list[list[Pair]] = []
-        for epoch in range(params.epochs):
-            order = shuffled(ids, params.seed, f"train.dpo epoch {epoch}")
-            self._plan += [
-                [pairs[index] for index in order[start : start + params.batch]]
-                for start in range(0, len(order), params.batch)
-            ]
+        self._plan = steps_of(pairs, params.epochs, params, "train.dpo")
 
     @property
     def steps(self) -> int:

@@ -27,6 +27,7 @@ from watari.generate.masking import Encoded
 from watari.train.batches import Sample
 from watari.train.examples import TOO_LONG, Unusable, checked_messages, control_texts, encoded_reply
 from watari.train.pairs import SAME, Pair
+from watari.train.script_rows import MendedReply, Wrong
 from watari.train.spans import Span, placed
 
 if TYPE_CHECKING:
@@ -38,18 +39,36 @@ UNDECIDED = "the replies share all tokens of the spans"
 
 
 @dataclass(frozen=True)
+class Repair:
+    """A row ready to train on.
+
+    Args:
+        pair: Both replies; `trained` marks the tokens of the spans, and both end with the last of them.
+        reply: The whole mended reply; None if its language is not known.
+    """
+
+    pair: Pair
+    reply: MendedReply | None
+
+    @property
+    def id(self) -> str:
+        """The row's."""
+        return self.pair.id
+
+
+@dataclass(frozen=True)
 class Repairs:
     """Rows ready to train on.
 
     Args:
-        pairs: In the order of the rows; `trained` marks the tokens of the spans, and both sides end with the last of them.
+        rows: In the order in which they came.
         rows_in: Rows read.
-        bad_tokens, good_tokens: Tokens to be made unlikely and likely, of all pairs.
+        bad_tokens, good_tokens: Tokens of spans to be made unlikely and likely, of all rows.
         shared_tokens: Tokens of spans that were left out because both replies share them.
-        ledger: The rows that gave no pair.
+        ledger: The rows that cannot be trained on.
     """
 
-    pairs: list[Pair]
+    rows: list[Repair]
     rows_in: int
     bad_tokens: int
     good_tokens: int
@@ -66,7 +85,7 @@ def read_repairs(
     seed: int,
     stage: str,
 ) -> Repairs:
-    """Return the selected rows of all artifacts as pairs of sequences.
+    """Return the selected rows of all artifacts as sequences.
 
     Args:
         artifacts: Preferences with `spans`.
@@ -75,24 +94,25 @@ def read_repairs(
         sequence: Longest prompt with a reply, up to the last token of its spans.
         seed, stage: For the selections' draws.
     """
-    pairs: list[Pair] = []
+    rows: list[Repair] = []
     ledger = Ledger()
+    wrong = Wrong(tokenizer)
     rows_in = shared = 0
     control = control_texts(tokenizer)
     for artifact in artifacts:
         for row in select_rows(artifact, seed=seed, stage=stage):
             rows_in += 1
             try:
-                pair, left_out = _pair(row, tokenizer, template, control, sequence)
+                repair, left_out = _repair(row, tokenizer, template, control, sequence, wrong)
             except Unusable as error:
                 ledger.drop(
                     error.reason, id=row.get("id"), source=row.get("source") or "", detail=error.detail
                 )
                 continue
             shared += left_out
-            pairs.append(pair)
-    good, bad = (sum(pair.replies[side] for pair in pairs) for side in (0, 1))
-    return Repairs(pairs, rows_in, bad, good, shared, ledger)
+            rows.append(repair)
+    good, bad = (sum(row.pair.replies[side] for row in rows) for side in (0, 1))
+    return Repairs(rows, rows_in, bad, good, shared, ledger)
 
 
 def spans_of(row: Mapping[str, Any]) -> tuple[list[Span], list[Span]]:
@@ -170,14 +190,15 @@ def _spans(value: Any, text: str, side: str) -> list[Span]:
     return sorted(found)
 
 
-def _pair(
+def _repair(
     row: Mapping[str, Any],
     tokenizer: PreTrainedTokenizerBase,
     template: str,
     control: Sequence[str],
     sequence: int,
-) -> tuple[Pair, int]:
-    """Return a row's pair, and how many tokens of its spans both sides share."""
+    wrong: Wrong,
+) -> tuple[Repair, int]:
+    """Return a row's sequences, and how many tokens of its spans both sides share."""
     prompt = row.get("prompt")
     sides: list[tuple[list[dict[str, str]], Encoded]] = []
     for side in ("chosen", "rejected"):
@@ -192,7 +213,8 @@ def _pair(
     )
     samples, shared = [], 0
     name = str(row.get("id"))
-    for (messages, encoded), spans in zip(sides, spans_of(row), strict=True):
+    both = spans_of(row)
+    for (messages, encoded), spans in zip(sides, both, strict=True):
         where = placed(tokenizer, messages, template, encoded)
         marked = sorted({position for span in spans for position in where.tokens(span)})
         kept = [position for position in marked if position >= common]
@@ -206,4 +228,6 @@ def _pair(
         trained[kept] = True
         samples.append(Sample(name, np.asarray(encoded.ids[:length], np.int32), trained))
     key = hash_json([[sample.ids.tolist(), sample.trained.tolist()] for sample in samples])
-    return Pair(name, key, samples[0], samples[1]), shared
+    leaks = [row["rejected"][start:stop] for start, stop in both[1]]
+    mended = wrong.reply(name, sides[0][1], str(row.get("language") or ""), leaks, sequence)
+    return Repair(Pair(name, key, samples[0], samples[1]), mended), shared

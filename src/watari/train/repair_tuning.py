@@ -1,23 +1,23 @@
-"""The objective of `train.repair`, and what is measured of it: how probable leaks and their mends are."""
+"""The objective of `train.repair`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
-from watari.artifact.draws import shuffled
 from watari.artifact.stage import Progress
-from watari.errors import Interrupted
 from watari.train.batches import Batch
 from watari.train.language_model import LanguageModel
 from watari.train.objective import Part
-from watari.train.pairs import Pair
+from watari.train.pair_params import steps_of
 from watari.train.preference_rows import PairPass, pair_passes
+from watari.train.repair_figures import Counts, RepairScores, score_spans
+from watari.train.repair_rows import Repair
+from watari.train.script_loss import Held, script_loss
+from watari.train.script_rows import ReplyPass, moved, reply_passes, score_replies
 from watari.train.span_loss import span_loss
 
 if TYPE_CHECKING:
@@ -28,57 +28,76 @@ KIND = "train.repair"
 
 
 @dataclass(frozen=True)
-class Counts:
-    """Tokens of a step's spans: to be made unlikely and likely."""
+class SpanPart:
+    """Pairs of a step that share a pass, and what the whole step's figures are divided by."""
 
-    bad: int
-    good: int
+    batch: Batch
+    counts: Counts
 
-    @classmethod
-    def of(cls, pairs: Sequence[Pair]) -> Counts:
-        """Return those of a step."""
-        return cls(sum(pair.replies[1] for pair in pairs), sum(pair.replies[0] for pair in pairs))
+
+@dataclass(frozen=True)
+class ReplyPart:
+    """Mended replies of a step that share a pass, and the positions of the whole step."""
+
+    batch: Batch
+    replies: ReplyPass
+    positions: int
 
 
 class RepairTuning:
-    """The objective: unlikelihood on leaks and likelihood on their mends, in a seeded order for each epoch.
+    """The objective: unlikelihood on leaks and likelihood on their mends, and on whole mended replies unlikelihood of all
+    wrong scripts' tokens while the rest is held; in a seeded order for each epoch.
 
     Args:
-        pairs: To train on.
+        rows: To train on.
         params: The stage's parameters.
         joint: True to compute what both replies begin with once.
+        before: Filled in before the first step: what the model said in the mended replies, by their keys.
     """
 
-    def __init__(self, pairs: Sequence[Pair], params: Params, *, joint: bool) -> None:
+    def __init__(
+        self, rows: Sequence[Repair], params: Params, *, joint: bool, before: Mapping[str, Held]
+    ) -> None:
         self._params = params
         self._joint = joint
-        ids = [pair.id for pair in pairs]
-        self._plan: list[list[Pair]] = []
-        for epoch in range(params.epochs):
-            order = shuffled(ids, params.seed, f"{KIND} epoch {epoch}")
-            self._plan += [
-                [pairs[index] for index in order[start : start + params.batch]]
-                for start in range(0, len(order), params.batch)
-            ]
+        self._before = before
+        self._plan = steps_of(rows, params.epochs, params, KIND)
 
     @property
     def steps(self) -> int:
         """Number of steps; the last of an epoch may be smaller."""
         return len(self._plan)
 
-    def passes(self, step: int, ranks: int = 1) -> list[tuple[Batch, Counts]]:
-        """Return the step's batches, each with what the whole step's figures are divided by."""
-        counts = Counts.of(self._plan[step])
-        return [(one.laid(), counts) for one in self.split(self._plan[step], ranks)]
+    def passes(self, step: int, ranks: int = 1) -> list[SpanPart | ReplyPart]:
+        """Return the step's passes: those of its pairs, and those of its mended replies."""
+        rows = self._plan[step]
+        found: list[SpanPart | ReplyPart] = []
+        if self._params.alpha_ul or self._params.alpha_rf:
+            counts = Counts.of([row.pair for row in rows])
+            found += [SpanPart(one.laid(), counts) for one in self.split(rows, ranks)]
+        if self._params.whole_replies:
+            replies = self.replies(rows, ranks)
+            positions = sum(one.positions for one in replies)
+            found += [ReplyPart(one.laid(), one, positions) for one in replies]
+        return found
 
-    def split(self, pairs: Sequence[Pair], ranks: int = 1) -> list[PairPass]:
-        """Return pairs as passes."""
+    def split(self, rows: Sequence[Repair], ranks: int = 1) -> list[PairPass]:
+        """Return the pairs of rows as passes."""
+        pairs = [row.pair for row in rows]
         return pair_passes(pairs, self._params.pass_tokens, joint=self._joint, ranks=ranks)
 
-    def part(self, model: LanguageModel, step: int, batch: tuple[Batch, Counts]) -> Part:
-        """Return one batch's share of the step's loss: α_ul · mean -log(1 - p_bad) + α_rf · mean -log p_good."""
-        laid, counts = batch
-        laid = laid.to(model.compute.device)
+    def replies(self, rows: Sequence[Repair], ranks: int = 1) -> list[ReplyPass]:
+        """Return the mended replies of rows as passes."""
+        known = [row.reply for row in rows if row.reply is not None]
+        return reply_passes(known, self._params.pass_tokens, ranks=ranks)
+
+    def part(self, model: LanguageModel, step: int, batch: SpanPart | ReplyPart) -> Part:
+        """Return one pass's share of the step's loss."""
+        return self._spans(model, batch) if isinstance(batch, SpanPart) else self._replies(model, batch)
+
+    def _spans(self, model: LanguageModel, part: SpanPart) -> Part:
+        """Return α_ul · mean -log(1 - p_bad) + α_rf · mean -log p_good."""
+        laid, counts = part.batch.to(model.compute.device), part.counts
         bad = laid.owner % 2 == 1
         scale = torch.where(bad, self._params.alpha_ul / counts.bad, self._params.alpha_rf / counts.good)
         loss, odds = span_loss(model.hidden(laid), model.head.weight, laid.targets, bad, scale.float())
@@ -89,126 +108,36 @@ class RepairTuning:
         }
         return Part(loss, laid.tokens, figures)
 
+    def _replies(self, model: LanguageModel, part: ReplyPart) -> Part:
+        """Return α_script · mean -log(1 - M) + α_hold · mean KL(q || r)."""
+        laid, weight = part.batch.to(model.compute.device), model.head.weight
+        found = script_loss(
+            model.hidden(laid),
+            weight,
+            part.replies.wrong(len(weight)).to(laid.ids.device),
+            laid.owner,
+            moved(part.replies.before(self._before), laid.ids.device),
+            unlikely=self._params.alpha_script / part.positions,
+            hold=self._params.alpha_hold / part.positions,
+        )
+        figures = {
+            "wrong_mass": float(found.mass.sum()) / part.positions,
+            "drift": float(found.drift.sum()) / part.positions,
+        }
+        return Part(found.loss, laid.tokens, figures)
 
-@dataclass(frozen=True)
-class SpanScore:
-    """What a model makes of a pair's spans.
+    def scored(
+        self, model: LanguageModel, rows: Sequence[Repair], progress: Progress, note: str, world: World
+    ) -> RepairScores:
+        """Return what a model makes of rows: of their spans, and of their whole mended replies if these count.
 
-    Args:
-        bad, good: Probabilities of the tokens of the leak and of its mend, summed.
-        first_bad, first_good: Probability of the first token of each, where the leak begins or does not.
-        whole_bad: Log-probability of all tokens of the leak, each given those before it.
-    """
-
-    bad: float
-    good: float
-    first_bad: float
-    first_good: float
-    whole_bad: float
-
-
-@dataclass(frozen=True)
-class SpanFigures:
-    """How probable leaks and mends are under a model.
-
-    Args:
-        pairs: How many.
-        p_bad, p_good: Mean probability of a token of a leak, of a mend.
-        first_p_bad, first_p_good: The same of first tokens only: whether a leak begins at all.
-        leak_logprob: Mean log-probability of a whole leak.
-        mended: Share of pairs in which the mend's first token is likelier than the leak's.
-    """
-
-    pairs: int
-    p_bad: float
-    p_good: float
-    first_p_bad: float
-    first_p_good: float
-    leak_logprob: float
-    mended: float
-
-
-def span_figures(pairs: Sequence[Pair], found: Mapping[str, SpanScore]) -> SpanFigures | None:
-    """Return the figures of `pairs`, six digits each, or None if there are none."""
-    if not pairs:
-        return None
-    scores = [found[pair.key] for pair in pairs]
-    counts = Counts.of(pairs)
-
-    def mean(values: Sequence[float], count: int) -> float:
-        return float(f"{sum(values) / count:.6g}")
-
-    return SpanFigures(
-        pairs=len(pairs),
-        p_bad=mean([one.bad for one in scores], counts.bad),
-        p_good=mean([one.good for one in scores], counts.good),
-        first_p_bad=mean([one.first_bad for one in scores], len(pairs)),
-        first_p_good=mean([one.first_good for one in scores], len(pairs)),
-        leak_logprob=mean([one.whole_bad for one in scores], len(pairs)),
-        mended=mean([float(one.first_good > one.first_bad) for one in scores], len(pairs)),
-    )
-
-
-def score_spans(
-    model: LanguageModel,
-    passes: Sequence[PairPass],
-    *,
-    progress: Progress,
-    note: str,
-    world: World | None = None,
-) -> dict[str, SpanScore]:
-    """Return what `model` makes of the spans of every pair in `passes`, by the pair's key.
-
-    Args:
-        model: The model; of several processes each calls with the same passes.
-        passes: What to compute.
-        progress: Told of every pass.
-        note: What it is told.
-        world: The processes that share the passes.
-
-    Raises:
-        Interrupted: if the user asked to stop.
-    """
-    size, rank = (1, 0) if world is None else (world.size, world.rank)
-    found: dict[str, SpanScore] = {}
-    for start in range(0, len(passes), size):
-        asked = float(progress.stop_requested())
-        if asked if world is None else world.sum([asked])[0]:
-            raise Interrupted("stopped as asked; run the same command to go on")
-        here = passes[start : start + size]
-        # A process without a pass goes through the motions: a divided model computes together or not at all.
-        work = partial(_scores, model, here[min(rank, len(here) - 1)])
-        with torch.no_grad():
-            own = work() if world is None else world.forward(model, work)
-        values = own.flatten().tolist()
-        if world is not None and size > 1:
-            slots = [[0.0] * 5 * len(one.pairs) for one in here]
-            if rank < len(here):
-                slots[rank] = values
-            values = world.sum([value for slot in slots for value in slot])
-        for place, pair in enumerate(pair for one in here for pair in one.pairs):
-            found.setdefault(pair.key, SpanScore(*values[5 * place : 5 * place + 5]))
-        progress.update(min(start + size, len(passes)), len(passes), unit="passes", note=note)
-    return found
-
-
-def _scores(model: LanguageModel, one: PairPass) -> Tensor:
-    """Return the fields of `SpanScore` of each pair of a pass, [pairs, 5] in fp64."""
-    laid = one.laid().to(model.compute.device)
-    bad = laid.owner % 2 == 1
-    none = torch.zeros(len(bad), dtype=torch.float32, device=bad.device)
-    odds = span_loss(model.hidden(laid), model.head.weight, laid.targets, bad, none)[1].double()
-    likely = torch.sigmoid(odds)
-    logs = torch.nn.functional.logsigmoid(odds)
-    pair = laid.owner // 2
-    first = torch.ones_like(bad)
-    first[1:] = laid.owner[1:] != laid.owner[:-1]
-    columns = [
-        likely * bad,
-        likely * ~bad,
-        likely * (bad & first),
-        likely * (~bad & first),
-        logs * bad,
-    ]
-    table = torch.zeros(len(one.pairs), len(columns), dtype=torch.float64, device=odds.device)
-    return table.index_add(0, pair, torch.stack(columns, 1))
+        Raises:
+            Interrupted: if the user asked to stop.
+        """
+        spans = score_spans(model, self.split(rows, world.size), progress=progress, note=note, world=world)
+        if not self._params.whole_replies:
+            return RepairScores(spans, {})
+        work = self.replies(rows, world.size)
+        return RepairScores(
+            spans, score_replies(model, work, self._before, progress=progress, note=note, world=world)
+        )

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiny_llama import make_tokenizer
-from watari.leakage import vocabulary
-from watari.leakage.vocabulary import SCRIPTS, scripts_in, wrong_tokens
+from watari.generate import wrong_tokens as vocabulary
+from watari.generate.wrong_tokens import SCRIPTS, scripts_in, wrong_tokens
 from watari.pretrained import load_tokenizer
 
 
