@@ -106,13 +106,22 @@ def test_a_broken_row_stops_or_is_told(tmp_path):
     ("options", "said"),
     [
         (("--on-error", "go"), "--on-error"),
-        (("--target-lang", "japanese"), "--target-lang"),
+        (("--target-lang", "japanese"), "--target-lang: 'japanese' is no language code"),
+        (("--source-lang", "xx"), "--source-lang: 'xx' is no language code"),
         (("--report", "/no/such/place/x.html"), "--report"),
     ],
 )
 def test_wrong_options_are_named(pairs, options, said):
     with pytest.raises(UserError, match=said):
         watari(pairs, *options)
+
+
+def test_a_language_is_known_by_its_long_code_too(pairs):
+    codes = ("jpn", "JA", "ja-JP")
+    short = watari(pairs, "--target-lang", "ja", "--json", "--workers", "1").stdout
+    assert short
+    for code in codes:
+        assert watari(pairs, "--target-lang", code, "--json", "--workers", "1").stdout == short
 
 
 def test_an_empty_file(tmp_path):

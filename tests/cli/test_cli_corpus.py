@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import in_process
+from watari.artifact.outside import fingerprint
 
 WORDS = ["山", "川", "海の", "空は", "花が", "鳥と", "風に", "月を", "本も", "水", "火", "木"]
 
@@ -80,6 +81,8 @@ def test_a_build_leaves_what_it_promises(corpus: Path, pages: Path) -> None:
         "README.ja.md",
     }
     assert not (corpus / "work").exists()
+    outside = json.loads((corpus / "manifest.json").read_text("utf-8"))["outside"]
+    assert outside == {str(pages): fingerprint(str(pages))}
     ledger = pq.read_table(corpus / "ledger").to_pylist()
     assert len(ledger) == 44
     assert {"doc_id", "disposition", "reason", "value", "threshold", "survivor"} <= set(ledger[0])

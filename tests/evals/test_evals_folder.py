@@ -24,8 +24,8 @@ from watari.evals.folder import (
     write_evaluation,
     write_results,
 )
-from watari.evals.preflight import Sent, Token
 from watari.evals.result import Figure, Result
+from watari.generate.preflight import Sent, Token
 
 ABOUT = About(
     spec="fastchat-mt-bench",

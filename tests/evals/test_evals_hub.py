@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hub_stand_in import TOKEN, HubStandIn, run_python, serving, settings
+from python_nursery import Nursery, nursery
 from raw_server import Say, answer, serving_raw
 
 QUESTIONS = [
@@ -96,9 +97,25 @@ for how, place in json.loads(sys.argv[1]):
 """
 
 
+def python(*arguments: str, environment: dict[str, str], cwd: Path | None = None) -> Any:
+    """Run Python in one new process, to its end."""
+    return NURSERY[0].run(arguments, environment, cwd=cwd)
+
+
+NURSERY: list[Nursery] = []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kept_nursery() -> Iterator[None]:
+    with nursery() as kept:
+        NURSERY.append(kept)
+        yield
+        NURSERY.clear()
+
+
 def read(environment: dict[str, str], *places: tuple[str, str]) -> list[dict[str, Any]]:
     """Read places in one new process; a traceback fails the test."""
-    done = run_python(["-c", READ, json.dumps(places)], environment)
+    done = python("-c", READ, json.dumps(places), environment=environment)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -356,7 +373,7 @@ from watari.artifact import hub
 hub.pin({{"hf://datasets/org/mt": "{commits["old"]}", "/a/file": "0" * 32}})
 """
     places = [("rows", "hf://datasets/org/mt/question.jsonl"), ("key", "hf://datasets/org/mt")]
-    done = run_python(["-c", pinned + READ, json.dumps(places)], hub.settings(tmp_path))
+    done = python("-c", pinned + READ, json.dumps(places), environment=hub.settings(tmp_path))
     assert done.returncode == 0, done.stderr
     assert [json.loads(line)["ok"] for line in done.stdout.splitlines()] == [QUESTIONS[:1], commits["old"]]
 
@@ -404,7 +421,9 @@ def test_a_token_opens_a_private_dataset_and_is_never_printed(
     assert f"Bearer {TOKEN}" in hub.tokens
     wrong = "hf_" + "wrong" * 7
     for how, place in (("mtbench", "org/secret"), ("mtbench", "org/mt")):
-        done = run_python(["-c", READ, json.dumps([(how, place)])], hub.settings(tmp_path / "b", token=wrong))
+        done = python(
+            "-c", READ, json.dumps([(how, place)]), environment=hub.settings(tmp_path / "b", token=wrong)
+        )
         assert "the hub does not take the token in HF_TOKEN" in json.loads(done.stdout)["error"]
         assert wrong not in done.stdout + done.stderr
     assert not [
@@ -479,7 +498,7 @@ def test_large_files_are_streamed_and_fill_no_cache(
         ("rows", "hf://datasets/org/columns@main"),
         ("rows", "hf://datasets/org/packed/data/question.jsonl.gz"),
     ]
-    done = run_python(["-c", READ, json.dumps(places), "10"], hub.settings(tmp_path))
+    done = python("-c", READ, json.dumps(places), "10", environment=hub.settings(tmp_path))
     assert done.returncode == 0, done.stderr
     assert [json.loads(line)["ok"] for line in done.stdout.splitlines()] == [QUESTIONS, QUESTIONS]
     assert not list(tmp_path.rglob("blobs"))
@@ -487,7 +506,7 @@ def test_large_files_are_streamed_and_fill_no_cache(
 
 def watari(environment: dict[str, str], cwd: Path, *arguments: str, code: int = 0) -> str:
     """Run the command as a user would; return what it printed, its messages behind."""
-    done = run_python(["-m", "watari", *arguments], environment, cwd=cwd)
+    done = python("-m", "watari", *arguments, environment=environment, cwd=cwd)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout + done.stderr
@@ -552,6 +571,7 @@ def test_a_run_is_kept_with_the_commit_and_goes_on_without_a_network(hub: HubSta
         watari(hub.settings(tmp_path), tmp_path, *command)
         manifest = json.loads((tmp_path / "out" / "manifest.json").read_text("utf-8"))
         assert manifest["parameters"]["questions"] == [{"outside": first}]
+        assert manifest["outside"] == {"hf://datasets/org/kept": first}
         about = json.loads((tmp_path / "out" / "evaluation.json").read_text("utf-8"))
         assert about["questions"] == "hf://datasets/org/kept"
         asked = len(server.got)
@@ -559,5 +579,5 @@ def test_a_run_is_kept_with_the_commit_and_goes_on_without_a_network(hub: HubSta
         watari(hub.settings(tmp_path, offline=True), tmp_path, *command)
         hub.push("datasets/org/kept", {"niilc.jsonl": lines(JASTER[:6])})
         told = watari(hub.settings(tmp_path), tmp_path, *command, code=1)
-        assert "out holds another evaluation: questions" in told
+        assert "out holds another evaluation: questions has other content" in told
         assert len(server.got) == asked

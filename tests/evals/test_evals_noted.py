@@ -13,9 +13,9 @@ import pytest
 
 import watari.evals
 from made_evaluations import judgments, write_lines
-from watari.evals.noted import Note, counted, japanese_of, rewritten, some, some_in_japanese
 from watari.evals.page import report
 from watari.evals.page.page import noted
+from watari.pages.noted import Note, counted, japanese_of, rewritten, some, some_in_japanese
 
 _ROOT = Path(watari.evals.__path__[0])
 _JAPANESE = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")

@@ -23,18 +23,26 @@ from watari.artifact.stage import Stage, StageResult
 from watari.artifact.versions import versions
 
 
-def identity_of(stage: Stage, params: StageParams, **inputs: Any) -> dict[str, Any]:
+def outside_of(params: StageParams) -> dict[str, str]:
+    """Return what stands in every file that parameters name: path → hash, of a dataset on the hub its commit.
+
+    Raises:
+        UserError: if one cannot be read.
+    """
+    return {path: fingerprint(path) for path in outside_paths(params)}
+
+
+def identity_of(
+    stage: Stage, params: StageParams, outside: Mapping[str, str], **inputs: Any
+) -> dict[str, Any]:
     """Return what must be equal for a command to go on in its folder, as it will be read back from JSON.
 
     Args:
         stage: What the command runs.
-        params: Its parameters. Files that they name count by what stands in them.
+        params: Its parameters.
+        outside: As `outside_of` gives it: files count by what stands in them, not by their names.
         inputs: What else counts, by name: the digest of a model.
-
-    Raises:
-        UserError: if a file that is named cannot be read.
     """
-    outside = {path: fingerprint(path) for path in outside_paths(params)}
     identity = {
         "stage": stage.kind,
         "version": stage.version,
@@ -66,6 +74,7 @@ def write_manifest_alone(
     files: Sequence[FileEntry],
     result: StageResult,
     *,
+    outside: Mapping[str, str],
     started: str,
     seconds: float,
 ) -> str:
@@ -78,6 +87,7 @@ def write_manifest_alone(
         identity: As `identity_of` gave it before anything was made; the key is its hash.
         files: Those of the artifact, sorted by path.
         result: What the stage said.
+        outside: As `outside_of` gave it, before anything took its place in `out`.
         started: When it began, as `artifact.manifest.now` has it.
         seconds: That it took.
     """
@@ -89,6 +99,7 @@ def write_manifest_alone(
         digest=digest_of(list(files)),
         parameters=identity["parameters"],
         runtime=runtime_parameters(params),
+        outside=dict(outside),
         files=list(files),
         metrics=result.metrics,
         performance=result.performance,

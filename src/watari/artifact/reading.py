@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from watari.artifact.files import DAMAGED, FileFormat, RowFile, lines, open_unpacked, row_files_of
+from watari.artifact.outside import dataset_location
 from watari.artifact.records import Fault, Place, Record, first_line, kind_of, plain
 from watari.errors import UserError
 
@@ -45,7 +46,7 @@ def read_records(location: str, options: ReadOptions, *, seed: int = 0) -> Itera
     """Yield every row of a location, files in the order of their names, rows in the order of the file.
 
     Args:
-        location: A file, folder or glob; `demo://…`; `hf://datasets/org/name/path` or any URL that
+        location: A file, folder or glob; `demo://…`; `hf://datasets/org/name/path`, a hub id `org/name`, or any URL that
             fsspec opens. In a folder under `format: auto`, hidden files and README, LICENSE and the like are
             passed over.
         options: How to read them.
@@ -58,7 +59,7 @@ def read_records(location: str, options: ReadOptions, *, seed: int = 0) -> Itera
         yield from _demo(location, seed)
         return
     check_encoding(options.encoding)
-    for found in row_files_of(location, options.format):
+    for found in row_files_of(dataset_location(location), options.format):
         yield from read_file(found, options)
 
 

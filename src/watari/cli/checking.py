@@ -35,16 +35,14 @@ def check_command(
 
     if on_error not in ("stop", "drop"):
         raise UserError(f"--on-error: '{on_error}' is no way to go on", "give stop or drop")
-    for option, code in (("--source-lang", source), ("--target-lang", target)):
-        if not (2 <= len(code) <= 3 and code.isalpha() and code.isascii()):
-            raise UserError(f"{option}: '{code}' is no language code", "two letters of ISO 639, e.g. en, ja")
+    source, target = _language("--source-lang", source), _language("--target-lang", target)
     if report is not None and not report.absolute().parent.is_dir():
         raise UserError(f"--report: {report.parent} is no folder", "make it first")
     faults = FaultHandler(stop=on_error == "stop")
     tally = Tally()
     rows = checked_rows(
         file,
-        Meta(source=source.lower(), target=target.lower()),
+        Meta(source=source, target=target),
         target_only=target_only,
         workers=_processes(workers),
         on_fault=faults,
@@ -70,6 +68,15 @@ def check_command(
         typer.echo(f"watari: {faults.count} of {tally.rows} rows could not be read", err=True)
     if report is not None and not as_json:
         typer.echo(f"\npage: {report}")
+
+
+def _language(option: str, value: str) -> str:
+    from watari.text.language_codes import is_language_code, language_code
+
+    code = language_code(value)
+    if not is_language_code(code):
+        raise UserError(f"{option}: '{value}' is no language code", "write en, ja, ...: ISO 639")
+    return code
 
 
 def _processes(workers: int) -> int:

@@ -128,7 +128,7 @@ def _dry_run(params: Params, *, as_json: bool) -> None:
 
 def _build(params: Params, out: Path, tokenizer: Path | None, *, quiet: bool, as_json: bool) -> None:
     from watari.artifact import atomic
-    from watari.artifact.alone import identity_of, write_manifest_alone
+    from watari.artifact.alone import identity_of, outside_of, write_manifest_alone
     from watari.artifact.manifest import LOGS, WORK, list_files, now
     from watari.cli.options import print_json
     from watari.cli.training import StoppableProgress, resumable
@@ -136,7 +136,8 @@ def _build(params: Params, out: Path, tokenizer: Path | None, *, quiet: bool, as
 
     inputs = _inputs(tokenizer)
     tokenizers = [artifact.manifest.digest for artifact in inputs.many("tokenizer")]
-    identity = identity_of(build.STAGE, params, tokenizer=tokenizers)
+    outside = outside_of(params)
+    identity = identity_of(build.STAGE, params, outside, tokenizer=tokenizers)
     progress = StoppableProgress(quiet=quiet)
     if _ended(out, identity):
         # Killed while its work folder was being removed: what is left of that is no state to go on from.
@@ -163,6 +164,7 @@ def _build(params: Params, out: Path, tokenizer: Path | None, *, quiet: bool, as
             identity,
             list_files(out),
             result,
+            outside=outside,
             started=started,
             seconds=seconds,
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from watari.cli.evaluation.asking import Order, end_dry_run, tell_work
+from watari.cli.evaluation.keeping import SWEEP as MAKER
 from watari.cli.evaluation.keeping import check_prices, run_kept
 from watari.errors import UserError
 
@@ -116,12 +117,12 @@ def _run(params: Params, artifact: InputArtifact | None, out: Path, *, as_json: 
     from watari.leakage.sweep.stage import STAGE
     from watari.leakage.sweep.table import as_lines
 
-    kept = run_kept(STAGE, params, artifact, out, quiet=as_json)
+    kept = run_kept(STAGE, params, artifact, out, MAKER, quiet=as_json)
     found = json.loads((out / SWEEP).read_text("utf-8"))
     if as_json:
         print_json({**found, "performance": kept.result.performance, "digest": kept.digest, "out": str(out)})
         return
-    tell_work(kept)
+    tell_work(kept, requests=artifact is None)
     if missing := kept.result.metrics["answers"]["missing"]:
         typer.echo(f"missing: {missing:,} answers")
     if cost := kept.result.metrics["cost"]:

@@ -262,16 +262,19 @@ def _tell_of_another(out: Path, file: str, params: Params) -> None:
 
 def _publish(out: Path, making: Path, params: Params, result: Any, started: str, seconds: float) -> str:
     """Put what was made in its place, the manifest last; return its digest."""
-    from watari.artifact.alone import identity_of, put_in_place, write_manifest_alone
+    from watari.artifact.alone import identity_of, outside_of, put_in_place, write_manifest_alone
     from watari.synth.human import FILE as HUMAN
     from watari.synth.human import carry_over
     from watari.synth.translate import STAGE
 
     # Before anything moves: the human file that was given may be the one that is replaced.
-    identity = identity_of(STAGE, params)
+    outside = outside_of(params)
+    identity = identity_of(STAGE, params, outside)
     carry_over(out / HUMAN, making / HUMAN)
     human = (making / HUMAN).exists()
     files = put_in_place(making, out)
     if not human:
         (out / HUMAN).unlink(missing_ok=True)
-    return write_manifest_alone(out, STAGE, params, identity, files, result, started=started, seconds=seconds)
+    return write_manifest_alone(
+        out, STAGE, params, identity, files, result, outside=outside, started=started, seconds=seconds
+    )

@@ -122,10 +122,9 @@ def conversations(location: str, *, source: str, limit: int | None = None) -> It
     Raises:
         UserError: if nothing is there, or the first row is in no form that is known.
     """
-    from watari.artifact.files import dataset_location
     from watari.artifact.reading import ReadOptions, read_records
 
-    records = read_records(dataset_location(location), ReadOptions())
+    records = read_records(location, ReadOptions())
     first = next(records, None)
     if first is None:
         raise UserError(f"{location}: holds no rows", "check the path and the file format")

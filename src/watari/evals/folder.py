@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 from watari.artifact.kinds import Kind
 from watari.errors import UserError
-from watari.evals.preflight import FILE as PROMPTS
-from watari.evals.preflight import Sent, Token, write_preflight
 from watari.evals.typed_rows import json_of, lines_of, made, rows_of
+from watari.generate.preflight import FILE as PROMPTS
+from watari.generate.preflight import Sent, Token, write_preflight
 
 if TYPE_CHECKING:
     from watari.evals.result import Result

@@ -1,37 +1,15 @@
-"""Before an evaluation: the prompt that is really sent, and whether BOS stands in it as it must (`generate.preflight`)."""
+"""Before an evaluation: what `generate.preflight` says of whoever is examined, and what is done about it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from watari.generate.preflight import (
-    FILE,
-    MEANING,
-    Sent,
-    Token,
-    Verdict,
-    preflight,
-    refuse,
-    write_preflight,
-)
+from watari.generate.preflight import Sent, preflight, refuse
 
 if TYPE_CHECKING:
     from watari.artifact.stage import InputArtifact, Progress
     from watari.generate.prompting import Prompt
-
-__all__ = [
-    "FILE",
-    "MEANING",
-    "Sent",
-    "Token",
-    "Verdict",
-    "heed",
-    "look_at",
-    "preflight",
-    "refuse",
-    "write_preflight",
-]
 
 
 def look_at(

@@ -114,9 +114,8 @@ def _artifact(path: Path, manifest: Manifest) -> Iterator[TrainingRow]:
 
 
 def _files(location: str) -> Iterator[TrainingRow]:
-    from watari.artifact.files import dataset_location
 
-    for record in read_records(dataset_location(location), ReadOptions()):
+    for record in read_records(location, ReadOptions()):
         if isinstance(record, Fault):
             raise UserError(str(record), "mend or remove the row")
         yield TrainingRow(str(record.place), _said(record.row))

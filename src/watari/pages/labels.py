@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from watari.pages.visible import visible
+
 Pair = tuple[str, str]
 """The same in English and in Japanese."""
 
@@ -76,6 +78,12 @@ def both(english: str, japanese: str) -> Markup:
     return Markup('<span class="w" lang="en">{}</span><span class="w" lang="ja">{}</span>').format(
         english, japanese
     )
+
+
+def both_said(english: str, japanese: str) -> Markup:
+    """Return a sentence that may hold texts from outside: in both languages, or once where they are the same."""
+    texts = [Markup("<bdi>{}</bdi>").format(visible(said, lines=False)) for said in (english, japanese)]
+    return texts[0] if texts[0] == texts[1] else both(*texts)
 
 
 def both_svg(english: str, japanese: str) -> Markup:

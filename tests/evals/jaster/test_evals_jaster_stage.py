@@ -285,6 +285,21 @@ def test_params_that_contradict_each_other() -> None:
     assert plan_of(Params(model=model, questions=["bundled"])).places == ("bundled",)  # type: ignore[arg-type]
 
 
+def test_only_items_that_come_with_watari_are_called_its_own(tmp_path: Path) -> None:
+    def told(*places: str, **more: Any) -> bool:
+        model: Any = {"base_url": "http://127.0.0.1:1/v1", "model": "m"}
+        plan = plan_of(Params(model=model, questions=list(places), shots=0, **more))
+        return any("the bundled items are Watari's own" in note for note in plan.notes)
+
+    own = tmp_path / "bundled" / "bundled.jsonl"
+    own.parent.mkdir()
+    own.write_text(json.dumps({"dataset": "niilc", "id": "1", "input": "質問：1？", "gold": "1"}), "utf-8")
+    assert told("bundled")
+    assert told("bundled", datasets=["jnli"])
+    assert not told(str(own))
+    assert not told(str(own.parent))
+
+
 def test_killed_in_the_middle_gives_the_same_bytes(tmp_path: Path) -> None:
     code = """
 import sys

@@ -30,7 +30,7 @@ from watari.evals.folder import (
 )
 from watari.evals.page.gathering import gather
 from watari.evals.page.report import folder_page, report
-from watari.evals.preflight import Sent, Token
+from watari.generate.preflight import Sent, Token
 
 SPEC = "fastchat-mt-bench"
 

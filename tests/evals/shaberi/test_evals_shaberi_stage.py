@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from made_artifacts import as_input
 from teachers import Body, last, teacher
-from tiny_llama import make_folder
+from tiny_llama import TEMPLATE, make_folder, make_tokenizer
 from watari.artifact.kinds import Kind
 from watari.artifact.rows import read_rows
 from watari.artifact.stage import InputArtifact, Inputs, Silent
@@ -25,9 +25,10 @@ from watari.evals.shaberi.questions import Question as Asked
 from watari.evals.shaberi.questions import own_benchmark, read_questions
 from watari.evals.shaberi.scoring import as_json, score_files
 from watari.evals.shaberi.spec import ShaberiSpec
-from watari.evals.shaberi.stage import STAGE, Params, evaluate
+from watari.evals.shaberi.stage import STAGE, Params, check, evaluate
 from watari.evals.spec import load_spec
 from watari.flow.stages import TABLE
+from watari.generate.preflight import Sent
 
 ANSWER = "東京です。"
 
@@ -322,6 +323,31 @@ def test_a_model_in_this_process(spec: ShaberiSpec, tmp_path: Path) -> None:
     assert kept.prompts[0].tokens
     assert all(one.rendered_prompt for one in kept.generations)
     assert kept.about.model_digest
+
+
+def test_a_prompt_that_loses_bos_stops_before_anybody_is_asked(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "m")
+    make_tokenizer(folder, template=TEMPLATE.replace("{{ bos_token }}", ""))
+    artifact = as_input("lost", folder, Kind.MODEL)
+    path = questions(tmp_path, {"n": 1, "question": "abc"})
+    server = {"base_url": "http://127.0.0.1:1/v1", "model": "j"}
+    told: list[str] = []
+
+    class Telling(Silent):
+        def log(self, message: str, **fields: Any) -> None:
+            told.append(message)
+
+    def looked(**more: Any) -> list[Sent]:
+        model: Any = {"from": "lost"}
+        params = Params(model=model, judge=server, questions=path, **more)  # type: ignore[arg-type]
+        return check(plan_of(params), params, artifact, Telling())
+
+    with pytest.raises(UserError, match=r"lost: the prompt of own.*does not begin with <s>"):
+        looked()
+    assert not told
+    (sent,) = looked(on_bos="tell")
+    assert sent.verdict == "fail"
+    assert told == [f"own: {sent.found}: {sent.meaning}"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""What `watari eval run` does around a stage: who is named, a folder that goes on, a manifest at the end.
+"""What `watari eval run` and `watari sweep` do around a stage: who is named, a folder that goes on, a manifest at the end.
 
-The folder holds the evaluation, `ledger.sqlite` with every answer, and `run.json` with what was asked for: the same command
+The folder holds what was made, `ledger.sqlite` with every answer, and `run.json` with what was asked for: the same command
 goes on with it, another one is refused with what differs.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 LEDGER = "ledger.sqlite"
 RUN = "run.json"
-MADE_BY = "watari eval run"
 _SCHEMES = ("http://", "https://", "replay://")
 
 
@@ -100,6 +99,23 @@ def check_prices(params: AskingParams) -> None:
 
 
 @dataclass(frozen=True)
+class Maker:
+    """The command that a folder is kept for.
+
+    Args:
+        command: As it is typed.
+        makes: What it leaves, in a word.
+    """
+
+    command: str
+    makes: str
+
+
+EVALUATION = Maker("watari eval run", "evaluation")
+SWEEP = Maker("watari sweep", "sweep")
+
+
+@dataclass(frozen=True)
 class Kept:
     """What a run left.
 
@@ -115,7 +131,13 @@ class Kept:
 
 
 def run_kept(
-    stage: Stage, params: AskingParams, model: InputArtifact | None, out: Path, *, quiet: bool = False
+    stage: Stage,
+    params: AskingParams,
+    model: InputArtifact | None,
+    out: Path,
+    maker: Maker,
+    *,
+    quiet: bool = False,
 ) -> Kept:
     """Run a stage into `out`, or go on with it.
 
@@ -124,19 +146,22 @@ def run_kept(
         params: With `ledger` at `out / LEDGER`.
         model: The model that runs in this process.
         out: New, empty, or a folder of the same command.
+        maker: That command.
         quiet: No progress.
 
     Raises:
-        UserError: if `out` holds something else, or an evaluation of another command: names what differs.
+        UserError: if `out` holds something else, or what the command made otherwise: names what differs.
         StageFailed, Interrupted: as the stage does.
     """
     from watari.artifact import atomic
-    from watari.artifact.alone import identity_of, put_in_place, write_manifest_alone
+    from watari.artifact.alone import identity_of, outside_of, put_in_place, write_manifest_alone
     from watari.artifact.manifest import WORK, now
     from watari.artifact.stage import Inputs
 
-    identity = identity_of(stage, params, model=model.manifest.digest if model is not None else "")
-    claim(out, identity)
+    outside = outside_of(params)
+    digest_of_model = model.manifest.digest if model is not None else ""
+    identity = identity_of(stage, params, outside, model=digest_of_model)
+    claim(out, identity, maker)
     progress = EvaluationProgress(quiet=quiet)
     with held(out):
         making = out / WORK / "made"
@@ -150,13 +175,13 @@ def run_kept(
         seconds = time.monotonic() - began
         files = put_in_place(making, out)
         digest = write_manifest_alone(
-            out, stage, params, identity, files, result, started=started, seconds=seconds
+            out, stage, params, identity, files, result, outside=outside, started=started, seconds=seconds
         )
     shutil.rmtree(out / WORK, ignore_errors=True)
     return Kept(result, digest, seconds)
 
 
-def claim(out: Path, identity: Mapping[str, Any]) -> None:
+def claim(out: Path, identity: Mapping[str, Any], maker: Maker) -> None:
     """Make sure that `out` is new, empty, or holds what the same command has begun; note what it holds.
 
     Raises:
@@ -165,7 +190,7 @@ def claim(out: Path, identity: Mapping[str, Any]) -> None:
     from watari.artifact import atomic
     from watari.cli.options import check_new_folder
 
-    now = {"made_by": MADE_BY, **identity}
+    now = {"made_by": maker.command, **identity}
     file = out / RUN
     if not file.is_file():
         check_new_folder(out)
@@ -176,12 +201,14 @@ def claim(out: Path, identity: Mapping[str, Any]) -> None:
         before = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"--out: {file} cannot be read: {error}", "give another folder") from None
-    if not isinstance(before, dict) or before.get("made_by") != MADE_BY:
-        raise UserError(f"--out: {out} holds something else", "give another folder")
+    if not isinstance(before, dict) or before.get("made_by") != maker.command:
+        other = before.get("made_by") if isinstance(before, dict) else None
+        what = f"what `{other}` began" if other in (EVALUATION.command, SWEEP.command) else "something else"
+        raise UserError(f"--out: {out} holds {what}", "give another folder")
     differs = _differences(before, now)
     if differs:
         raise UserError(
-            f"--out: {out} holds another evaluation: {'; '.join(differs[:4])}",
+            f"--out: {out} holds another {maker.makes}: {'; '.join(differs[:4])}",
             "give another folder, or the command that began it",
         )
 
@@ -199,9 +226,24 @@ def _differences(before: Any, now: Any, path: str = "") -> list[str]:
     name = path.removeprefix("parameters.").removesuffix(".outside")
     if path.endswith(".outside") or path == "model":
         return [f"{name} has other content"]
+    if isinstance(before, list) and isinstance(now, list) and not _plain([*before, *now]):
+        if len(before) != len(now):
+            return [f"{name} are {len(before)} there, {len(now)} here"]
+        of = [f" ({number} of {len(now)})" if len(now) > 1 else "" for number in range(1, len(now) + 1)]
+        return [
+            told
+            for was, then, which in zip(before, now, of, strict=True)
+            for told in _differences(was, then, path + which)
+        ]
     return [f"{name} is {_shown(before)} there, {_shown(now)} here"]
 
 
+def _plain(values: Sequence[Any]) -> bool:
+    return not any(isinstance(value, dict | list) for value in values)
+
+
 def _shown(value: Any) -> str:
+    if isinstance(value, dict) and "outside" in value:
+        return "given"
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 40 else f"{text[:37]}..."

@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 
+from watari.cli.evaluation.piped import readable
 from watari.errors import UserError
 from watari.evals.spec import SpecHead, load_spec
 from watari.judge.rating import NO_TEXT
@@ -27,7 +28,12 @@ def rating_command(file: str, *, spec: str, as_json: bool) -> None:
         UserError: for a file without judges' texts, a row that cannot be read, or a spec that asks no judge.
     """
     found = load_spec(spec)
-    ratings = _ratings(found, Path(file))
+    with readable([file]) as paths:
+        if len(paths) > 1:
+            raise UserError(
+                f"{file}: {len(paths)} files of rows", f"name one: {', '.join(path.name for path in paths)}"
+            )
+        ratings = _ratings(found, paths[0])
     reasons = Counter(one.get("reason", "") for one in ratings if one["rating"] is None)
     unreadable = reasons.total()
     content = {

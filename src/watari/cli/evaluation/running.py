@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from watari.cli.evaluation.keeping import Kept
     from watari.endpoint.params import AskingParams
     from watari.errors import CheckFailed
-    from watari.evals.preflight import Sent
+    from watari.generate.preflight import Sent
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _family(spec: str, order: Order, questions: str, runs: int | None) -> Family
 def _dry_run(found: Family, order: Order) -> None:
     from watari.cli.evaluation.asking import end_dry_run
     from watari.cli.options import print_json
-    from watari.evals.preflight import refuse
+    from watari.generate.preflight import refuse
 
     looked = found.look()
     if order.as_json:
@@ -144,11 +144,11 @@ def _dry_run(found: Family, order: Order) -> None:
 
 
 def _run(found: Family, order: Order) -> None:
-    from watari.cli.evaluation.keeping import run_kept
+    from watari.cli.evaluation.keeping import EVALUATION, run_kept
     from watari.cli.options import print_json
 
     found.check()
-    kept = run_kept(found.stage, found.params, found.artifact, order.out, quiet=order.as_json)
+    kept = run_kept(found.stage, found.params, found.artifact, order.out, EVALUATION, quiet=order.as_json)
     scored = found.scored(kept, order)
     if order.as_json:
         print_json(

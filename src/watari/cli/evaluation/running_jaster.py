@@ -16,7 +16,7 @@ from watari.errors import CheckFailed, UserError
 if TYPE_CHECKING:
     from watari.cli.evaluation.keeping import Kept
     from watari.evals.jaster.plan import Plan
-    from watari.evals.preflight import Sent
+    from watari.generate.preflight import Sent
 
 _FIRST_TOKENS = 12
 

@@ -84,13 +84,9 @@ class Shaberi:
         Raises:
             UserError: for a prompt that loses or doubles BOS.
         """
-        from watari.evals.preflight import refuse
-        from watari.evals.shaberi.stage import look
+        from watari.evals.shaberi.stage import check
 
-        plan = self._plan
-        if self.params.on_bos == "stop":
-            sent = look(plan, self.params, self.artifact)
-            refuse(sent, self.artifact.name if self.artifact is not None else "")
+        check(self._plan, self.params, self.artifact)
 
     def scored(self, kept: Kept, order: Order) -> Scored:
         """Return the scores; too many invalid ratings (more than 5 %, in all or on one benchmark) fail."""

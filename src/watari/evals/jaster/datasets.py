@@ -72,7 +72,8 @@ def _load(place: str) -> dict[str, Dataset]:
 
         folder = resources.files("watari.evals") / "bundled" / "jaster"
         with resources.as_file(folder) as path:
-            return _of_files(sorted(path.glob("*.jsonl")))
+            found = _of_files(sorted(path.glob("*.jsonl")))
+        return {name: replace(dataset, bundled=True) for name, dataset in found.items()}
     if (repository := hub_place(dataset_location(place))) is not None:
         return _of_hub(dataset_location(place), f"{repository.kind}s")
     path = Path(place)

@@ -45,6 +45,7 @@ class Dataset:
         output_length: Tokens of an answer at most, as its file says; None if it does not.
         sources: The files.
         published: It comes from its published files, whose train split nobody has shuffled yet.
+        bundled: It comes with Watari.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Dataset:
     output_length: int | None = None
     sources: tuple[str, ...] = ()
     published: bool = False
+    bundled: bool = False
 
 
 def normal(text: str) -> str:

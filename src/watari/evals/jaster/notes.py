@@ -10,7 +10,7 @@ from watari.evals.jaster.metrics import CORRELATIONS, UNREADABLE, not_computed, 
 from watari.evals.jaster.ratio import Backend, other_backend
 from watari.evals.jaster.reading import Answers, Column
 from watari.evals.jaster.spec import JasterSpec
-from watari.evals.noted import Note
+from watari.pages.noted import Note
 
 
 def notes_of(spec: JasterSpec, answers: Answers, scored: Scored, backend: Backend) -> Iterator[Note]:

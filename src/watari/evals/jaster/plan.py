@@ -153,7 +153,7 @@ def _notes(spec: JasterSpec, there: dict[str, Dataset], wanted: Sequence[str], p
     notes = []
     if strange := [name for name in there if name not in spec.datasets]:
         notes.append(f"not asked, {spec.name} has no such dataset: {', '.join(strange)}")
-    if any(there[name].sources and BUNDLED in there[name].sources[0] for name in wanted):
+    if any(there[name].bundled for name in wanted):
         notes.append("the bundled items are Watari's own in the datasets' forms: no figure is a benchmark's")
     if params.bos_in_prompt:
         notes.append(f"{params.bos_in_prompt} stands inside of each prompt, as Shisa's patch wrote it")

@@ -15,9 +15,9 @@ from watari.evals.folder import About, Evaluation, Generation, Item
 from watari.evals.jaster.params import KIND, Params
 from watari.evals.jaster.plan import Plan
 from watari.evals.jaster.postprocess import prediction
-from watari.evals.preflight import Sent
 from watari.evals.recording import figures_json
 from watari.generate.answerer import Answerer, seed_of
+from watari.generate.preflight import Sent
 
 if TYPE_CHECKING:
     from watari.evals.jaster.stage import Asked

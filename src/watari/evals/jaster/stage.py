@@ -29,7 +29,7 @@ from watari.evals.jaster.plan import Plan, plan_of
 from watari.generate.answerer import Answerer, Question, Said, seed_of
 
 if TYPE_CHECKING:
-    from watari.evals.preflight import Sent
+    from watari.generate.preflight import Sent
 
 __all__ = ["KIND", "STAGE", "Evaluated", "Params", "check", "evaluate", "look", "run"]
 

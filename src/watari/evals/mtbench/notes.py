@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from watari.evals.mtbench.rows import Rating
 from watari.evals.mtbench.spec import MTBenchSpec
 from watari.evals.mtbench.units import OTHER, Asked, mean_of
-from watari.evals.noted import Note, counted, some, some_in_japanese
 from watari.evals.result import Unit
 from watari.judge.rating import rating_of
+from watari.pages.noted import Note, counted, some, some_in_japanese
 
 _ASKED = {"the evaluation": "この評価", "the question file": "問題ファイル"}
 _ENOUGH = 20  # ratings: fewer may well be the same by chance

@@ -15,9 +15,9 @@ from watari.evals.intervals import figures_of
 from watari.evals.mtbench.rows import Pair
 from watari.evals.mtbench.spec import MTBenchSpec
 from watari.evals.mtbench.units import Asked, category_of, split_names
-from watari.evals.noted import Note, counted
 from watari.evals.refusal import LIMIT, refusal
 from watari.evals.result import Result, Unit
+from watari.pages.noted import Note, counted
 
 MODE = "pairs"
 ADJUSTED = "win_rate_adjusted"

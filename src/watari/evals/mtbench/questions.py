@@ -190,12 +190,11 @@ def _bundled(language: str) -> Path:
 
 
 def _rows(location: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    from watari.artifact.files import dataset_location
     from watari.artifact.reading import ReadOptions, read_records
     from watari.artifact.records import Fault
 
     count = 0
-    for record in read_records(dataset_location(location), ReadOptions()):
+    for record in read_records(location, ReadOptions()):
         if isinstance(record, Fault):
             raise UserError(str(record))
         count += 1

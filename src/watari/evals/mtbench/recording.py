@@ -15,11 +15,11 @@ from watari.evals.mtbench.answering import Answering, Conversation
 from watari.evals.mtbench.judging import Judged
 from watari.evals.mtbench.params import Params
 from watari.evals.mtbench.plan import Plan
-from watari.evals.preflight import Sent
 from watari.evals.recording import figures_json, named, ratings_json
 from watari.evals.refusal import refusal
 from watari.evals.result import Result
 from watari.generate.answerer import Said
+from watari.generate.preflight import Sent
 from watari.judge.single import Opinion, SingleJudge
 
 

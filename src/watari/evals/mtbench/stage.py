@@ -23,7 +23,7 @@ from watari.evals.mtbench.params import KIND, Params
 if TYPE_CHECKING:
     from watari.endpoint.asking import Asking
     from watari.evals.mtbench.plan import Plan
-    from watari.evals.preflight import Sent
+    from watari.generate.preflight import Sent
 
 __all__ = ["KIND", "STAGE", "Evaluated", "Params", "check", "evaluate", "look", "run"]
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from markupsafe import Markup
 
-from watari.evals.noted import japanese_of
 from watari.evals.page.blocks import blocks_of, readable
 from watari.evals.page.board import Board, Entry, bins_of, spread
 from watari.evals.page.drawing import (
@@ -25,7 +24,8 @@ from watari.evals.page.drawing import (
 from watari.evals.page.gathering import Gathered
 from watari.evals.page.sent import sent_prompts
 from watari.evals.page.words import IN_SCRIPT, LABELS, WORDS, name_of
-from watari.pages.labels import both, both_svg
+from watari.pages.labels import both, both_said, both_svg
+from watari.pages.noted import japanese_of
 from watari.pages.numbers import percent, whole
 from watari.pages.page import Template
 from watari.pages.visible import visible
@@ -184,10 +184,7 @@ def refused(entry: Entry) -> Markup:
 
 def noted(note: str) -> Markup:
     """Return a note in both languages; one that there is in one only, as it is."""
-    texts = [
-        Markup("<bdi>{}</bdi>").format(visible(said, lines=False)) for said in (str(note), japanese_of(note))
-    ]
-    return texts[0] if texts[0] == texts[1] else both(*texts)
+    return both_said(str(note), japanese_of(note))
 
 
 def as_text(value: Any) -> str:

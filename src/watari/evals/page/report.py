@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from watari.artifact import atomic
-from watari.evals.noted import rewritten
 from watari.evals.page.board import Board, boards_of
 from watari.evals.page.gathering import Gathered, gather
 from watari.evals.refusal import LIMIT
 from watari.evals.result import Figure
+from watari.pages.noted import rewritten
 
 PAGE, FIGURES = "index.html", "figures.json"
 

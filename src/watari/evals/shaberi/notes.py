@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from watari.evals.noted import Note
 from watari.evals.shaberi.sheets import Read
 from watari.evals.shaberi.spec import Benchmark, ShaberiSpec
+from watari.pages.noted import Note
 
 Counted = tuple[Benchmark, Sequence[str], Sequence[int], int]
 """A benchmark, the item and the run of each of its ratings, and how many ratings lie outside of its scale."""

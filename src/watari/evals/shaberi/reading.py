@@ -22,7 +22,6 @@ from watari.artifact.reading import ReadOptions, read_records
 from watari.artifact.records import Fault, Record
 from watari.errors import UserError
 from watari.evals import folder
-from watari.evals.noted import Note
 from watari.evals.shaberi.files import check_suffix, items_of, sorted_out, upstream_place
 from watari.evals.shaberi.pending import (
     Pending,
@@ -38,6 +37,7 @@ from watari.evals.shaberi.pending import (
 from watari.evals.shaberi.questions import own_benchmark
 from watari.evals.shaberi.sheets import Answers, Read, Sheet
 from watari.evals.shaberi.spec import Benchmark, ShaberiSpec
+from watari.pages.noted import Note
 
 _FORMS = "rows {judge, dataset, model, scores} or upstream's judge_<judge>/<dataset>/<model>.json are wanted"
 

@@ -11,7 +11,6 @@ from watari.artifact.hashing import hash_json
 from watari.endpoint.performance import bill_of
 from watari.endpoint.request import TRUNCATED
 from watari.evals.folder import About, Evaluation, Generation, Item, Judgment
-from watari.evals.preflight import Sent
 from watari.evals.recording import figures_json, named, ratings_json
 from watari.evals.result import Result
 from watari.evals.scores import rounded
@@ -21,6 +20,7 @@ from watari.evals.shaberi.plan import Plan
 from watari.evals.shaberi.questions import Question
 from watari.evals.shaberi.scoring import refused
 from watari.generate.answerer import Said
+from watari.generate.preflight import Sent
 from watari.judge.single import Opinion
 
 

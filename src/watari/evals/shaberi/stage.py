@@ -19,9 +19,9 @@ from watari.evals.evaluated import Evaluated, write_and_score
 from watari.evals.shaberi.params import KIND, Params
 
 if TYPE_CHECKING:
-    from watari.evals.preflight import Sent
     from watari.evals.shaberi.plan import Plan
     from watari.evals.shaberi.questions import Question
+    from watari.generate.preflight import Sent
 
 __all__ = ["KIND", "STAGE", "Evaluated", "Params", "evaluate", "look", "run"]
 
@@ -54,7 +54,6 @@ async def _evaluate(
 ) -> Evaluated:
     from watari.endpoint.asking import open_asking
     from watari.endpoint.performance import performance_of
-    from watari.evals.preflight import heed
     from watari.evals.shaberi.judging import Judging, check_outages
     from watari.evals.shaberi.plan import plan_of
     from watari.evals.shaberi.recording import Setting, evaluation_of, metrics_of
@@ -66,8 +65,7 @@ async def _evaluate(
     plan = plan_of(params)
     for note in plan.notes:
         progress.log(note)
-    sent = look(plan, params, artifact)
-    heed(sent, params.on_bos, artifact, progress, why=True)
+    sent = check(plan, params, artifact, progress)
     rounds = None if isinstance(params.model, Endpoint) else Rounds()
     # The limit of an answer is never raised: upstream does not.
     settings = Answering(
@@ -119,6 +117,21 @@ def look(plan: Plan, params: Params, artifact: InputArtifact | None) -> list[Sen
         first.setdefault(question.dataset.short, question)
     prompts = {name: (one.id, plan.messages(one)) for name, one in first.items()}
     return look_at(params.model, artifact, prompts)
+
+
+def check(
+    plan: Plan, params: Params, artifact: InputArtifact | None, progress: Progress | None = None
+) -> list[Sent]:
+    """Return what `look` does.
+
+    Raises:
+        UserError: if one of the prompts loses or doubles BOS, unless that is to be told only.
+    """
+    from watari.evals.preflight import heed
+
+    sent = look(plan, params, artifact)
+    heed(sent, params.on_bos, artifact, progress, why=True)
+    return sent
 
 
 STAGE = Stage(kind=KIND, version=1, output=Kind.SCORES, params=Params, run=run)

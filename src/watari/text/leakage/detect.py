@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import cache
 
 from watari.languages.leakage import leakage_profile
+from watari.text.language_codes import language_code
 from watari.text.leakage.broken import broken
 from watari.text.leakage.event import UNDETERMINED, Event, Licensed
 from watari.text.leakage.expected import expected_language
@@ -51,7 +52,7 @@ def find_events(
 
     Args:
         response: Any text; places are characters of it.
-        expected: ISO 639 code of its language; `zh-Hans` and `zh-Hant` (or `zh-CN`, `zh-TW`, `zh-HK`) tell the two forms of
+        expected: ISO 639 code of its language, of two letters or three; `zh-Hans` and `zh-Hant` (or `zh-CN`, `zh-TW`, `zh-HK`) tell the two forms of
             Chinese apart, `zh` takes both.
         prompt: All that the model was given; what stands in it may stand in the response.
         licensed: What the prompt lets a response hold besides: `names` lets short runs pass that can be a name or a title
@@ -60,7 +61,8 @@ def find_events(
             senses, and code and quotations of it hold no other East Asian language than the prompt does. It licenses
             nothing: what may be kept of it is to stand in `prompt`.
     """
-    code, *subtags = re.split("[-_]", expected.lower())
+    head, *subtags = re.split("[-_]", expected.lower())
+    code = language_code(head)
     variant = next((_VARIANTS[tag] for tag in subtags if tag in _VARIANTS), None) if code == "zh" else None
     events = list(broken(response))
     if licensed != "any":
