@@ -78,6 +78,8 @@ def test_leaks_become_unlikely_and_mends_likely(
         tmp_path / "out",
         epochs=8,
         lr=2e-3,
+        alpha_ul=1.0,
+        alpha_rf=0.1,
         alpha_script=0.0,
         alpha_hold=0.0,
         evaluate=rows_of("e", Kind.DOCUMENTS, texts),
@@ -304,4 +306,10 @@ def test_parameters_that_make_no_sense_are_refused() -> None:
         with pytest.raises(ValidationError):
             repair.Params(model="m", data="d", **given)
     defaults = repair.Params(model="m", data="d")
-    assert (defaults.alpha_ul, defaults.alpha_rf, defaults.lr, defaults.epochs) == (1.0, 0.1, 5e-6, 2)
+    assert (defaults.alpha_script, defaults.alpha_hold, defaults.alpha_ul, defaults.alpha_rf) == (
+        1.0,
+        1.0,
+        0.0,
+        0.0,
+    )
+    assert (defaults.lr, defaults.epochs) == (5e-6, 8)

@@ -52,7 +52,7 @@ def han_runs(text: str, expected: str, original: str | None = None) -> Iterator[
             yield Run(start, end, other, "token", "medium", why, EAST)
     if words is not None:
         for match in words.finditer(text):
-            if not _goes_on(text, match.start()):
+            if not _goes_on(text, match.start()) or not _writable(match[0], expected):
                 found = True
                 yield Run(*match.span(), other, "token", "medium", f"a {called} word", EAST)
     if original is not None:
@@ -70,6 +70,12 @@ def han_runs(text: str, expected: str, original: str | None = None) -> Iterator[
 def _goes_on(text: str, start: int) -> bool:
     """Return whether a place is inside a run of Han characters: 認知道徳 is no 知道."""
     return start > 0 and _HAN_LETTER.match(text[start - 1]) is not None
+
+
+@cache
+def _writable(word: str, expected: str) -> bool:
+    """Return whether a word has only common characters of a language: 什么 is foreign in the middle of a run as well."""
+    return all(_within(char, "cp932" if expected == "ja" else "gb2312") for char in word)
 
 
 def _chinese_sentences(text: str, enough: int) -> Iterator[Run]:
