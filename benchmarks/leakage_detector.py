@@ -8,7 +8,8 @@
   Words come from `wordfreq` (its own interpreter, WATARI_WORDFREQ_PYTHON). Its first 8,500 English and its first 1,600 Chinese
   words that no Japanese lexicon has were looked at when our lists were completed; those behind them ("rarer") were not.
   Answers to prompts about code are left out, for in code a word is in no sentence. Places are between any two characters,
-  also in the middle of a Latin word, where an English one cannot be told;
+  also in the middle of a Latin word, where an English one cannot be told. Into Korean and Chinese, of which no answers are
+  stored: our own clean paragraphs, each several times, without a bar;
 - clean text: events per 1,000 characters of Japanese encyclopaedia, Japanese and English books; the most frequent Japanese
   words with kanji.
 
@@ -237,7 +238,10 @@ def injection(
         ("English in small letters, rarer", "ja", words["en rarer"]),
         ("Chinese (not in a Japanese lexicon)", "ja", words["zh"]),
         ("Chinese (not in a Japanese lexicon), rarer", "ja", words["zh rarer"]),
+        ("English in small letters", "ko", words["en"]),
+        ("English in small letters", "zh-Hans", words["en"]),
     )
+    clean |= {side: _own_clean(side, max(1, many // 50)) for side in ("ko", "zh-Hans")}
     for what, side, listed in tests:
         ours = theirs = 0
         missed = []
@@ -265,6 +269,17 @@ def injection(
             sizes=f"{size} answers",
             less_is_better=False,
         )
+
+
+def _own_clean(expected: str, times: int) -> list[Answer]:
+    """Return our paragraphs in a language that no stored answer is in, each so many times: a word goes elsewhere each time."""
+    texts = [text for _, language, own in _own_paragraphs() if language == expected for text in own]
+    answers = [
+        Answer(("own", 0.0, time, number), 0, expected, "", expected, text)
+        for time in range(times)
+        for number, text in enumerate(texts)
+    ]
+    return [answer for answer in answers if not answer.events()]
 
 
 def speed(answers: list[Answer], peer: PassRates) -> None:

@@ -62,7 +62,12 @@ def said(found: Difference, scale: float, digits: int) -> str:
     assert found.low is not None
     assert found.high is not None
     ends = f"[{found.low * scale:+.{digits}f}, {found.high * scale:+.{digits}f}]"
-    return f"difference {found.value * scale:+.{digits}f} {ends}, p {found.p:.3f}, swaps {found.p_permutation:.3f}"
+    ps = f"p {_small(found.p)}, swaps {_small(found.p_permutation)}"
+    return f"difference {found.value * scale:+.{digits}f} {ends}, {ps}"
+
+
+def _small(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def claims(what: str, peer: str, part: Compared, pair: Comparison) -> None:

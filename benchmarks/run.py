@@ -1,6 +1,7 @@
 """Run the benchmarks, each in a process of its own, and rewrite the table in docs/benchmarks.md (`make bench`).
 
-Every benchmarks/bench_*.py, and adaptation.py, checks.py, corpus.py, endpoint.py, evals.py, leakage.py, tokenizer.py and training.py,
+Every benchmarks/bench_*.py, and adaptation.py, checks.py, corpus.py, endpoint.py, evals.py, leakage.py, sweep.py,
+tokenizer.py and training.py,
 measures us and a named peer on the same work in one run and prints a line of JSON a claim.
 The rows of a script that was not run, or that failed, stay as they are; so does the page around the table.
 
@@ -24,7 +25,7 @@ HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 BEGIN = "<!-- table: written by benchmarks/run.py -->"
 END = "<!-- end of table -->"
-_GROUPS = ("adaptation", "checks", "corpus", "endpoint", "evals", "leakage", "tokenizer", "training")
+_GROUPS = ("adaptation", "checks", "corpus", "endpoint", "evals", "leakage", "sweep", "tokenizer", "training")
 """Scripts that are made of several, named after what they measure."""
 KEYS = {"claim", "ours", "peer", "ratio", "unit", "peer_version", "sizes", "machine"}
 HEADER = (

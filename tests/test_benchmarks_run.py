@@ -49,7 +49,18 @@ def test_list_names_every_script() -> None:
     assert done.returncode == 0
     there = [path.stem.removeprefix("bench_") for path in RUN.parent.glob("bench_*.py")]
     assert done.stdout.split() == sorted(
-        [*there, "adaptation", "checks", "corpus", "endpoint", "evals", "tokenizer", "training"]
+        [
+            *there,
+            "adaptation",
+            "checks",
+            "corpus",
+            "endpoint",
+            "evals",
+            "leakage",
+            "sweep",
+            "tokenizer",
+            "training",
+        ]
     )
     assert {"graft", "greedy_eval"} <= set(there)
 

@@ -1,7 +1,7 @@
 """Errors that are told to a person in one line, and the exit code that each of them means.
 
 Exit codes (documented in docs/cli.md): 0 done, 1 the user's input, 2 usage, 3 a stage failed or a check found a
-fault, 130 interrupted. Anything that is not a `WatariError` is a defect of ours and keeps its traceback.
+fault, 130 interrupted, 141 the reader of the output ended first. Anything that is not a `WatariError` is a defect of ours and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ EXIT_INPUT = 1
 EXIT_USAGE = 2
 EXIT_FAILED = 3
 EXIT_INTERRUPTED = 130
+EXIT_PIPE = 141
+"""Whoever read the output has had enough (`| head`): what programs that SIGPIPE ends leave to the shell."""
 
 
 class WatariError(Exception):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from watari.cli import main as entry
@@ -25,6 +29,15 @@ def test_a_full_disk_is_one_line_whichever_library_meets_it(
     told = capsys.readouterr().err
     assert "no space left" in told
     assert "Traceback" not in told
+
+
+def test_a_reader_that_has_had_enough_is_no_mistake_of_the_users() -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    asked = [sys.executable, "-m", "watari.cli.main", "recipe", "schema"]
+    done = subprocess.run(asked, stdout=writes, stderr=subprocess.PIPE, check=False)
+    os.close(writes)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_defects_are_not_taken_for_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:

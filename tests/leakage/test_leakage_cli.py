@@ -77,8 +77,10 @@ def test_only_some_rows(tmp_path: Path) -> None:
     assert json.loads(said[-1])["summary"]["passed_over"] == 12
     with pytest.raises(UserError, match="none of 36 responses is wanted"):
         called("scan", file, "--where", "model=x")
-    with pytest.raises(UserError, match="--by min_p: no row has this column"):
+    with pytest.raises(UserError, match="--by min_p: no row has this column") as told:
         called("scan", file, "--by", "min_p")
+    assert "model" in str(told.value.mend)
+    assert "temperature" in str(told.value.mend)
 
 
 def test_a_folder_is_left(tmp_path: Path) -> None:
@@ -123,7 +125,7 @@ def test_two_models_in_one_file_are_compared(tmp_path: Path) -> None:
     file = written(tmp_path / "a.jsonl", {("x", 0.5): 1, ("y", 0.5): 2})
     assert json.loads(called("compare", file, "--json"))["b"] == "y"
     three = written(tmp_path / "b.jsonl", {("x", 0.5): 1, ("y", 0.5): 2, ("z", 0.5): 3})
-    with pytest.raises(UserError, match="3 models in 1 files: x, y, z"):
+    with pytest.raises(UserError, match="3 models in 1 file: x, y, z"):
         called("compare", three)
     said = json.loads(called("compare", three, "--a", "model=x,y", "--b", "model=z", "--json"))
     assert (said["a"], said["b"], said["responses"]) == ("x+y", "z", [24, 12])

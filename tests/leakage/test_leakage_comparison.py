@@ -6,10 +6,14 @@ import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from watari.cli.leaking.tables import comparison_text
 from watari.errors import UserError
 from watari.leakage.comparison import compare
-from watari.leakage.tally import Tally
+from watari.leakage.curves import figure_text
+from watari.leakage.tally import Figure, Tally
 from watari.stats.paired import t_p
 
 
@@ -117,6 +121,36 @@ def test_a_reader_is_told_what_else_differs() -> None:
     a = [tally(str(n), temperature=0.1, model="x", run=1) for n in range(3)]
     b = [tally(str(n), temperature=1.0, model="y", run=2) for n in range(3)]
     assert compare(a, b).notes == ("temperature differs: A: 0.1; B: 1.0",)
+
+
+def test_what_came_out_and_what_the_sides_were_chosen_by_is_no_difference_in_asking() -> None:
+    a = [tally(str(n), cell="x", temperature=0.1, completion_tokens=n, rating=5.0) for n in range(3)]
+    b = [tally(str(n), cell="y", temperature=1.0, completion_tokens=9, rating=6.0) for n in range(3)]
+    told = compare(a, b, chosen={"cell"}).notes
+    assert told == ("temperature differs: A: 0.1; B: 1.0",)
+    assert "cell differs: A: x; B: y" in compare(a, b).notes
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 400), st.integers(0, 400)), min_size=1, max_size=8),
+    st.integers(400, 5000),
+)
+def test_a_table_is_eighty_columns_wide_whatever_the_figures(
+    counts: list[tuple[int, int]], characters: int
+) -> None:
+    a = [tally(str(n), one, characters, temperature=0.1) for n, (one, _) in enumerate(counts)]
+    b = [tally(str(n), other, characters, temperature=0.1) for n, (_, other) in enumerate(counts)]
+    told = comparison_text(compare(a, b, rounds=50, flips=50)).splitlines()
+    assert max(map(len, told)) <= 80
+
+
+@pytest.mark.parametrize(
+    ("value", "high", "said"),
+    [(0.1214, 0.15, "0.121 [0.000, 0.150]"), (9.5, 12.0, "9.50 [0.00, 12.00]"), (150.04, 200.0, "150.0 [0.0, 200.0]"),
+     (2000.0, 3000.0, "2000 [0, 3000]")],
+)  # fmt: skip
+def test_large_figures_have_fewer_digits_behind_the_point(value: float, high: float, said: str) -> None:
+    assert figure_text(Figure(value, 0.0, high)) == said
 
 
 def test_one_prompt_says_nothing() -> None:

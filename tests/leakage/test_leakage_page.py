@@ -79,7 +79,7 @@ def test_every_label_is_shown_somewhere() -> None:
 def test_it_says_the_figures_and_marks_the_spans(html: str) -> None:
     assert "0.533" not in html  # of 30 responses 16 leak: a share, not a rate
     assert "53.3%" in html
-    assert '<mark class="token high"' in html
+    assert '<mark class="of-token high"' in html
     assert html.count("<details") == 10
     assert "⟨U+202E⟩" in html
     assert 'class="line c0"' in html
@@ -107,7 +107,7 @@ def test_a_scan_without_leaks_or_rows() -> None:
 
 def test_marks_stand_where_the_events_are() -> None:
     said = marked("ab漏れc<d", [event(2, "漏れ", why="w")])
-    assert re.sub(r" title=\"[^\"]*\"", "", str(said)) == 'ab<mark class="token high">漏れ</mark>c&lt;d'
+    assert re.sub(r" title=\"[^\"]*\"", "", str(said)) == 'ab<mark class="of-token high">漏れ</mark>c&lt;d'
     cut = str(marked("x" * (LONGEST + 7), [event(LONGEST + 2, "x")]))
     assert "7 characters more" in cut
     assert "<mark" not in cut
@@ -132,3 +132,14 @@ def test_only_one_class_is_shown(html: str, tmp_path: Path) -> None:
     found = re.search(r'data-shown="([^"]*)"', dump(html, tmp_path, extra=extra))
     assert found is not None
     assert set(found[1].split(";")) == {"leak of-switch"}
+
+
+@needs_chromium
+def test_a_mark_of_any_class_stands_in_its_line(html: str, tmp_path: Path) -> None:
+    extra = """
+      const marks = [...document.querySelectorAll("mark")];
+      document.body.dataset.marks = [...new Set(marks.map((one) => one.classList[0] + " " + getComputedStyle(one).display))];
+    """
+    found = re.search(r'data-marks="([^"]*)"', dump(html, tmp_path, extra=extra))
+    assert found is not None
+    assert set(found[1].split(",")) == {"of-switch inline", "of-token inline"}

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from watari.errors import UserError
 from watari.leakage import scan as scanning
 from watari.leakage.rows import Row
 from watari.leakage.scan import Scanned, expected_of, scan_row
 from watari.leakage.summary import Collector, same, summarise, wanted_by
 from watari.leakage.worst import Worst, quoted
-from watari.text.leakage import Event
+from watari.text.leakage import Event, find_events
 
 
 def row(response: str, prompt: str = "", **more: Any) -> Row:
@@ -28,6 +29,17 @@ def test_what_says_the_language() -> None:
     assert expected_of(row("今日は良い天気です。散歩に行きましょう。")) == ("ja", "response")
     assert expected_of(row("r", default="ko")) == ("ko", "row")
     assert expected_of(row("   ")) == ("und", "nothing")
+    assert expected_of(row("r", english), "jpn") == ("ja", "option")
+    for name in ("Japanese", "日本", "xx", ""):
+        with pytest.raises(UserError, match=f"expected: '{name}' is no language code"):
+            scan_row(row("これは日本語です。"), expected=name)
+
+
+def test_a_code_of_three_letters_is_the_language_of_the_short_one() -> None:
+    said = "これは日本語です。Это письмо."
+    assert find_events(said, "jpn") == find_events(said, "jpn_Jpan") == find_events(said, "ja")
+    assert [event.text for event in find_events(said, "jpn")] == ["Это письмо"]
+    assert find_events("台灣的軟體", "zho-Hans") == find_events("台灣的軟體", "zh-Hans") != []
 
 
 def test_the_rule_is_told_prompt_and_licence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,6 +74,15 @@ def event(start: int, end: int, severity: str = "high", text: str = "") -> Event
 
 def leaky(*events: Event, id: str = "1", prompt_id: str = "p", response: str = "x" * 300) -> Scanned:
     return Scanned(row(response, id=id, prompt_id=prompt_id, expected="en"), "en", "row", events)
+
+
+def test_the_same_text_is_quoted_once_of_a_prompt() -> None:
+    worst = Worst(4)
+    for name, prompt, text in (("1", "q", "漏れ"), ("2", "q", "漏れ"), ("3", "q", "別"), ("4", "r", "漏れ")):
+        said = f"An answer with {text} in it."
+        event = Event("token", "ja", 15, 15 + len(text), text, "medium", "w")
+        worst.add(Scanned(row(said, prompt, id=name), "en", "prompt", (event,)))
+    assert sorted(quote.scanned.row.id for quote in worst.quotes()) == ["1", "3", "4"]
 
 
 def test_the_worst_are_severe_then_long_and_of_many_prompts() -> None:

@@ -71,7 +71,7 @@ def test_the_same_again_is_the_same_bytes(tmp_path: Path) -> None:
     scanned(artifact, tmp_path / "a")
     scanned(artifact, tmp_path / "b")
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
-    assert files == ["dropped.parquet", "events.jsonl", "rows.parquet", "summary.json"]
+    assert files == ["dropped.parquet", "events.jsonl", "index.html", "rows.parquet", "summary.json"]
     assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in files)
 
 

@@ -7,7 +7,13 @@ from importlib import resources
 
 import pytest
 
-PAGES = ("watari.report", "watari.tokenizer.page", "watari.corpus.report", "watari.evals.page", "watari.leakage.page")
+PAGES = (
+    "watari.report",
+    "watari.tokenizer.page",
+    "watari.corpus.report",
+    "watari.evals.page",
+    "watari.leakage.page",
+)
 GROUNDS = ("paper", "card")
 TEXTS = ("ink", "soft", "accent", "good", "bad", "new")
 UNDER_TEXT = ("sunk", "k0", "k1", "k2", "k3", "k4")

@@ -119,7 +119,8 @@ def sweep(run: Any, name: str, model: str, *, keeps: bool = False) -> None:
             "T0 leaks in 2.0 % of responses, the default (T0.7) in 8.0 %: 6.0 points less [2.1, 9.9]."
         ],
     }
-    whole = {"cells": cells, "prompts": {"count": 100}, "model": "chat"}
+    said = {} if keeps else {str(metrics["reason"][0]): "T0 では応答の 2.0 % に混入があります。"}  # type: ignore[index]
+    whole = {"cells": cells, "prompts": {"count": 100}, "model": "chat", "in_japanese": said}
     run.stage(
         name,
         "sweep.run",

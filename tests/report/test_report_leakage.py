@@ -74,6 +74,10 @@ def test_the_sweep_says_what_is_recommended_and_why(leaks_page: Page) -> None:
     assert "T1 22.0%" in words
     # None is cut off in any setting: a share, with what could have been missed.
     assert words.count("0.0% [0.0% – 1.9%]") == 4
+    assert (
+        '<span class="w" lang="ja"><bdi>T0 では応答の 2.0 % に混入があります。</bdi></span>'
+        in leaks_page.html
+    )
 
 
 def test_a_repair_is_told_before_and_after(leaks_page: Page) -> None:

@@ -15,7 +15,7 @@ FilesArgument = Annotated[
     list[str],
     typer.Argument(
         metavar="FILE...",
-        help="Rows {id, prompt or messages, response} (.jsonl, .json, .parquet; .gz too), or folders of a run.",
+        help="Rows {id, prompt or messages, response} (.jsonl, .json, .parquet; .gz too), folders of a run, hf://.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read (docs/cli.md).")]
@@ -148,10 +148,11 @@ def mine(
     device: DeviceOption = "auto",
     json_output: JsonOption = False,
 ) -> None:
-    """Mend the leaks in responses: rows for `watari train repair` and `watari train dpo`.
+    """Mend the leaks in responses: rows for `watari train repair`.
 
-    The model writes on from each leak with the tokens of wrong scripts forbidden; the rest of the response stays, and what
-    is mended is scanned again. Give the model that said them. For a teacher, see `leakage.mine` in a recipe.
+    `watari train dpo` takes them too. The model writes on from each leak with the tokens of wrong scripts forbidden; the
+    rest of the response stays, and what is mended is scanned again. Give the model that said them. For a teacher, see
+    `leakage.mine` in a recipe.
 
     Example: watari leakage mine generations.jsonl --model chat --out mended.jsonl
     """
@@ -191,7 +192,9 @@ def mass(
     device: DeviceOption = "auto",
     json_output: JsonOption = False,
 ) -> None:
-    """Show how near a local model is to leaking: the probability of wrong-script tokens at every position.
+    """Show how near a local model is to leaking.
+
+    The probability of tokens of wrong scripts at every position of its responses; the tokens and places that leak most.
 
     Example: watari leakage mass generations.jsonl --model chat --expected en --bias bias.json
     """

@@ -29,7 +29,7 @@ from watari.cli.train import train_app
 from watari.cli.translate import translate_app
 from watari.cli.variadic import VariadicCommand
 from watari.cli.work import demo, plan, run
-from watari.errors import EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED, WatariError, no_space
+from watari.errors import EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_PIPE, WatariError, no_space
 
 HELP = """Carry an open-weights language model across to a new language.
 
@@ -116,6 +116,11 @@ def main() -> None:
         print("watari: no space left on the disk that is written to", file=sys.stderr)
         print("        free some, then run the same command again", file=sys.stderr)
         sys.exit(EXIT_FAILED)
+    except SystemExit as ended:
+        # Click makes 1, the user's input, of a reader that has had enough (`| head`).
+        if isinstance(ended.__context__, BrokenPipeError):
+            sys.exit(EXIT_PIPE)
+        raise
     except KeyboardInterrupt:
         print("watari: interrupted", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)

@@ -10,7 +10,7 @@ prompt; `p_t`, Student's t of the difference over its linearised standard error.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,10 @@ from watari.leakage.tally import CLASSES, PER, Count, Part, Sheet, Tally, draw_p
 from watari.stats.paired import FLIPS, two_sided
 from watari.stats.resampling import ROUNDS, percentile_interval
 
+_OUTCOMES = frozenset(
+    {"events", "finish_reason", "prompt_tokens", "completion_tokens", "rating", "latency_ms", "created"}
+)
+"""Columns that tell what came out of an answer, not how it was asked."""
 METHOD = "difference of ratios; bootstrap and label swaps over the prompts that both answered"
 
 
@@ -118,6 +122,7 @@ def compare(
     *,
     names: tuple[str, str] = ("A", "B"),
     by: Sequence[str] = ("temperature",),
+    chosen: Collection[str] = (),
     seed: int = 0,
     rounds: int = ROUNDS,
     flips: int = FLIPS,
@@ -128,6 +133,7 @@ def compare(
         a, b: Judged responses of each.
         names: What tables call them.
         by: Columns whose values are compared one by one, where both sides have them; of numeric ones also the trends.
+        chosen: Columns by which the two sides were chosen: that they differ need not be told.
         seed, rounds: Of the bootstrap.
         flips: Swaps of the permutation test, where not all are tried.
 
@@ -156,7 +162,7 @@ def compare(
         only_b=len(asked[1] - known),
         parts=tuple(parts),
         slopes=tuple(slopes),
-        notes=_notes(sheets, names),
+        notes=_notes(sheets, names, chosen),
         seed=seed,
         rounds=rounds,
     )
@@ -257,14 +263,14 @@ def _slopes(sheets: Sheets, column: str, seed: int, rounds: int, flips: int) -> 
     return Slopes(column, *differences)
 
 
-def _notes(sheets: Sheets, names: tuple[str, str]) -> tuple[str, ...]:
+def _notes(sheets: Sheets, names: tuple[str, str], chosen: Collection[str]) -> tuple[str, ...]:
     """Return in which settings the two sides differ beside the model: then it is not the model alone that is compared."""
     notes = []
     columns: Mapping[str, None] = dict.fromkeys(
         name for sheet in sheets for tally in sheet.tallies[:1] for name in tally.columns
     )
     for column in columns:
-        if column in ("model", "run", "seed", "file"):
+        if column in _OUTCOMES or column in chosen or column in ("model", "run", "seed", "file"):
             continue
         values = [values_of(sheet, column) for sheet in sheets]
         if not all(values) or len(values[0]) > 20 or len(values[1]) > 20 or set(values[0]) == set(values[1]):

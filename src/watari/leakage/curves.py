@@ -158,12 +158,18 @@ def _trend(pull: Floats, values: Floats, draws: Floats) -> Trend:
 
 def figure_text(figure: Figure, *, percent: bool = False, digits: int = 3) -> str:
     """Return a figure with its interval: `0.121 [0.100, 0.150]`, `10.7 % [9.1, 12.4]`."""
-    scale, places = (100.0, 1) if percent else (1.0, digits)
+    scale, places = (100.0, 1) if percent else (1.0, fewer_places(digits, figure.value, figure.high))
     unit = " %" if percent else ""
     said = f"{figure.value * scale:.{places}f}{unit}"
     if figure.low is None or figure.high is None:
         return said
     return f"{said} [{figure.low * scale:.{places}f}, {figure.high * scale:.{places}f}]"
+
+
+def fewer_places(digits: int, *values: float | None) -> int:
+    """Return how many digits stand behind the point where three figures are enough: `0.121`, `23.81`, `152.4`."""
+    largest = max((abs(value) for value in values if value is not None), default=0.0)
+    return max(0, digits - sum(largest >= power for power in (10, 100, 1000)))
 
 
 def is_number(value: Any) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from watari.artifact.files import row_files_of
-from watari.artifact.outside import is_url
+from watari.artifact.outside import dataset_location, is_url
 from watari.artifact.reading import ReadOptions, read_records
 from watari.artifact.records import Fault, Record
 from watari.artifact.rows import row_files
@@ -49,7 +49,7 @@ def read(
     """Yield the responses of some locations, in order; what cannot be read comes as a fault.
 
     Args:
-        locations: Files of rows, folders of them, evaluation folders, artifacts.
+        locations: Files of rows, folders of them, evaluation folders, artifacts, datasets of the hub.
         prompts: A file of prompts for rows that hold none, joined by the columns that both have. Default: where rows have
             no prompt, `prompts.jsonl` beside them, if two columns or more agree.
         keep: Which rows, by their columns as they stand there; default: all.
@@ -57,7 +57,7 @@ def read(
     Raises:
         UserError: if there is nothing to read there, or prompts cannot be joined.
     """
-    for location in locations:
+    for location in map(dataset_location, locations):
         folder = Path(location)
         if (folder / GENERATIONS).is_file():
             yield from _evaluation(folder, keep)

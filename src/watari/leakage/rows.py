@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from watari.artifact.hashing import hash_json
 from watari.artifact.records import Fault, Record, kind_of
-from watari.text.language_codes import language_code
+from watari.text.language_codes import is_language_code, language_code
 from watari.text.leakage import Licensed
 
 LICENCES = ("none", "names", "any")
@@ -171,18 +171,13 @@ def _marks(row: Mapping[str, Any]) -> tuple[str | None, str | None, Licensed | N
     for names in (EXPECTED, ("language",)):
         value = next((row[name] for name in names if row.get(name)), None)
         code = language_code(value) if isinstance(value, str) else value
-        if names is EXPECTED and code is not None and not is_code(code):
+        if names is EXPECTED and code is not None and not is_language_code(code):
             return f"{names[0]}: {value!r} is no language code; write ja, en, ..."
-        codes.append(code if is_code(code) else None)
+        codes.append(code if is_language_code(code) else None)
     licensed = row.get("licensed")
     if licensed is not None and licensed not in LICENCES:
         return f"licensed: {licensed!r} is not one of {', '.join(LICENCES)}"
     return codes[0], codes[1], cast("Licensed | None", licensed)
-
-
-def is_code(value: Any) -> bool:
-    """Return whether a value is a language code: two or three letters."""
-    return isinstance(value, str) and 2 <= len(value) <= 3 and value.isascii() and value.isalpha()
 
 
 def _prompt_id(row: Mapping[str, Any], messages: Sequence[Message], name: str) -> str:

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
+from watari.errors import UserError
 from watari.leakage.rows import Row
-from watari.text.language_codes import language_code
+from watari.text.language_codes import is_language_code, language_code
 from watari.text.leakage import UNDETERMINED, Event, Licensed, expected_language, find_events
 
 Told = Literal["row", "option", "prompt", "response", "nothing"]
 """What says which language a response should be in: its row, the caller, its prompt, its own text where there is no
 prompt; or nothing: it is then not judged."""
+EVENT = ("class", "span", "start", "end", "severity", "why")
+"""What a line of `watari leakage scan --json` says of an event; `events.jsonl` has its language as well."""
 _MOST = 4096
 
 
@@ -43,7 +46,10 @@ class Scanned:
         return {
             "id": self.row.id,
             "expected_lang": self.expected,
-            "events": [event.as_json() for event in self.events],
+            "events": [
+                {name: value for name, value in event.as_json().items() if name in EVENT}
+                for event in self.events
+            ],
         }
 
 
@@ -62,6 +68,9 @@ def scan_row(row: Row, *, expected: str | None = None, licensed: Licensed = "non
         row: It, and what was asked.
         expected: Language of rows that do not say theirs; None: what the prompt asks for.
         licensed: What rows that do not say so may hold in other languages.
+
+    Raises:
+        UserError: if `expected` is no code of a language.
     """
     language, told = expected_of(row, expected)
     events: tuple[Event, ...] = ()
@@ -72,11 +81,18 @@ def scan_row(row: Row, *, expected: str | None = None, licensed: Licensed = "non
 
 
 def expected_of(row: Row, given: str | None = None) -> tuple[str, Told]:
-    """Return the language that a response should be in, and what says so."""
+    """Return the language that a response should be in, and what says so.
+
+    Raises:
+        UserError: if `given` is no code of a language.
+    """
     if row.expected is not None:
         return row.expected, "row"
     if given is not None:
-        return language_code(given), "option"
+        code = language_code(given)
+        if not is_language_code(code):
+            raise UserError(f"expected: {given!r} is no language code", "write ja, en, ...")
+        return code, "option"
     if row.messages:
         asked = tuple((message["role"], message["content"]) for message in row.messages)
         code = _asked_for(asked, row.default)

@@ -55,16 +55,15 @@ class Params(StageParams):
     @field_validator("expected")
     @classmethod
     def _is_code(cls, value: str | None) -> str | None:
-        from watari.leakage.rows import is_code
-        from watari.text.language_codes import language_code
+        from watari.text.language_codes import is_language_code, language_code
 
-        if value is not None and not is_code(language_code(value)):
+        if value is not None and not is_language_code(language_code(value)):
             raise ValueError(f"{value!r} is no language code: write ja, en, ...")
         return value
 
 
 def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageResult:
-    """Scan: `rows.parquet` (scores), `events.jsonl` (every leaking response), `summary.json`, `dropped.parquet`.
+    """Scan: `rows.parquet` (scores), `events.jsonl` (every leaking response), `summary.json`, `index.html`, `dropped.parquet`.
 
     Metrics: rows_in, kept (judged), dropped, dropped_by_reason; events, leaking, characters, prompts; events_per_1000 and
     responses_with_any {value, ci_low, ci_high} in all and by_class; expected_from.
@@ -72,16 +71,16 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
     Raises:
         UserError: for a row that cannot be read, under `on_error: stop`, or if no response can be judged.
     """
-    from watari.artifact import atomic
+    from watari.leakage.curves import DEFAULTS
     from watari.leakage.reading import read
     from watari.leakage.scan import Scanned
     from watari.leakage.summary import Collector, collect, summarise
-    from watari.leakage.writing import RATE, SHARE, SUMMARY, Leaks, figure_json, write_scores
+    from watari.leakage.writing import RATE, SHARE, Leaks, figure_json, write_scan
 
     started = time.monotonic()
     ledger = Ledger()
     policy = Policy(params.on_error, ledger)
-    found = Collector()
+    found = Collector(columns=tuple(params.by) or DEFAULTS)
     leaks = Leaks(out)
     for artifact in inputs.many("data"):
 
@@ -100,13 +99,11 @@ def run(params: Params, inputs: Inputs, out: Path, progress: Progress) -> StageR
             if found.responses % _TELL == 0:
                 stop_if_asked(progress)
                 progress.update(found.responses, unit="responses")
-    leaks.close()
     if not found.tallies:
         names = ", ".join(artifact.name for artifact in inputs.many("data"))
         raise UserError(f"{KIND}: {names}: no response to judge", "say their language: `expected: ja`")
     summary = summarise(found, by=params.by, seed=params.seed)
-    write_scores(out, summary)
-    atomic.write_json(out / SUMMARY, summary.as_json())
+    write_scan(out, summary, leaks)
     unread = sum(found.unreadable.values())
     metrics: dict[str, Any] = ledger.close(out, rows_in=found.responses + unread, kept=len(found.tallies))
     total = summary.total

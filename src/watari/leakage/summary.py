@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from sys import intern
 from typing import Any
 
 from watari.artifact.records import Fault
@@ -28,11 +29,13 @@ class Collector:
         wanted: Only responses that this takes count; default: all.
         quotes: Worst spans to keep.
         name: Of what is scanned, for tables.
+        columns: Those of the rows that are kept, for curves; default: all.
     """
 
     wanted: Callable[[Scanned], bool] | None = None
     quotes: int = 10
     name: str = ""
+    columns: Sequence[str] | None = None
     tallies: list[Tally] = field(default_factory=list)
     responses: int = 0
     passed_over: int = 0
@@ -40,10 +43,13 @@ class Collector:
     unknown: int = 0
     told: Counter[str] = field(default_factory=Counter)
     unreadable: Counter[str] = field(default_factory=Counter)
+    column_names: set[str] = field(default_factory=set)
     severities: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.worst = Worst(self.quotes)
+        self._events: dict[tuple[tuple[Kind, int], ...], Mapping[Kind, int]] = {}
+        self._shared: dict[tuple[tuple[str, Scalar], ...], Mapping[str, Scalar]] = {}
 
     def add(self, scanned: Scanned) -> bool:
         """Take a response; return whether it is one of those wanted."""
@@ -53,7 +59,7 @@ class Collector:
         self.responses += 1
         self.told[scanned.told] += 1
         if scanned.judged:
-            self.tallies.append(tally_of(scanned))
+            self.tallies.append(self._tally(scanned))
             self.severities.update(event.severity for event in scanned.events)
             self.worst.add(scanned)
         elif not scanned.row.response:
@@ -61,6 +67,17 @@ class Collector:
         else:
             self.unknown += 1
         return True
+
+    def _tally(self, scanned: Scanned) -> Tally:
+        """Return what is counted, as small as can be: what many rows share is kept once."""
+        tally = tally_of(scanned)
+        self.column_names.update(tally.columns)
+        events = self._events.setdefault(tuple(sorted(tally.events.items())), tally.events)
+        tally = replace(tally, prompt=intern(tally.prompt), events=events)
+        if self.columns is None:
+            return tally
+        kept = {name: tally.columns[name] for name in self.columns if name in tally.columns}
+        return replace(tally, columns=self._shared.setdefault(tuple(kept.items()), kept))
 
     def drop(self, fault: Fault) -> None:
         """Count a row that cannot be read."""
@@ -220,13 +237,15 @@ def wanted_by(where: Mapping[str, Sequence[Scalar]]) -> Callable[[Scanned], bool
     """
     if not where:
         return None
+    return lambda scanned: holds(where, scanned.expected, scanned.row.columns)
 
-    def takes(scanned: Scanned) -> bool:
-        return all(
-            any(same(_value(scanned, column), value) for value in values) for column, values in where.items()
-        )
 
-    return takes
+def holds(where: Mapping[str, Sequence[Scalar]], expected: str, columns: Mapping[str, Scalar]) -> bool:
+    """Return whether a response has one of the values named in each column named; `expected_lang` is one, too."""
+    return all(
+        any(same(expected if column == "expected_lang" else columns.get(column), value) for value in values)
+        for column, values in where.items()
+    )
 
 
 def same(one: Scalar | None, other: Scalar) -> bool:
@@ -239,7 +258,3 @@ def same(one: Scalar | None, other: Scalar) -> bool:
         return float(one) == float(other)
     except ValueError:
         return False
-
-
-def _value(scanned: Scanned, column: str) -> Scalar | None:
-    return scanned.expected if column == "expected_lang" else scanned.row.columns.get(column)

@@ -45,7 +45,7 @@ class Quote:
 
 @dataclass
 class Worst:
-    """Keeps the worst events of many responses: by severity, then by length; one of a response.
+    """Keeps the worst events of many responses: by severity, then by length; one of a response, the same text once of a prompt.
 
     Args:
         most: How many to keep.
@@ -75,9 +75,12 @@ class Worst:
         """Return the worst events, worst first."""
         taken: dict[str, int] = {}
         found: list[Quote] = []
+        shown: set[tuple[str, str]] = set()
         for _, scanned, event in sorted(self._heap, key=lambda entry: entry[0], reverse=True):
             prompt = scanned.row.prompt_id
-            if taken.get(prompt, 0) < self.a_prompt and len(found) < self.most:
+            again = (prompt, event.text) in shown
+            if taken.get(prompt, 0) < self.a_prompt and len(found) < self.most and not again:
+                shown.add((prompt, event.text))
                 taken[prompt] = taken.get(prompt, 0) + 1
                 found.append(quoted(scanned, event, around))
         return found

@@ -33,6 +33,8 @@ _SHOWN, _A_PROMPT = 200, 8
 class Leaks:
     """Writes leaking responses as they are found, and keeps the worst of them for the page.
 
+    Used in a `with` it leaves no half a file behind where the scan ends early.
+
     Args:
         out: The folder; it is made.
     """
@@ -57,6 +59,20 @@ class Leaks:
         """Give the file its name."""
         self._file.close()
         self._temporary.replace(self._final)
+
+    def __enter__(self) -> Leaks:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._temporary.unlink(missing_ok=True)
+
+
+def foreign_file(out: Path) -> str | None:
+    """Return the name of a file in a folder that a scan would write over though no scan wrote it; None: there is none."""
+    if all((out / name).is_file() for name in (EVENTS, SUMMARY)):
+        return None
+    return next((name for name in (EVENTS, SUMMARY, PAGE, ROWS) if (out / name).exists()), None)
 
 
 def leak_row(scanned: Scanned) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from watari.pages.labels import both_said
 from watari.report.cards import Card, CardRow
 from watari.report.figures import Figure, Figures, Score, dig, number, read_object
 from watari.report.numbers import link
@@ -99,13 +100,19 @@ def _label(name: str, cell: dict[str, Any], stage: ReportStage) -> Markup:
     )
 
 
+def _reasons(reasons: Any, in_japanese: Any) -> Markup:
+    """Return why that setting, in both languages where the sweep says it in both."""
+    if not isinstance(reasons, list):
+        return Markup()
+    english = [str(reason) for reason in reasons]
+    known = in_japanese if isinstance(in_japanese, dict) else {}
+    if not all(reason in known for reason in english):
+        return Markup('<span lang="en">{}</span>').format(" ".join(english))
+    return both_said(" ".join(english), "".join(str(known[reason]) for reason in english))
+
+
 def _note(stage: ReportStage, whole: dict[str, Any], figures: Figures) -> Markup:
-    reasons = stage.manifest.metrics.get("reason")
-    said = (
-        Markup('<span lang="en">{}</span>').format(" ".join(map(str, reasons)))
-        if isinstance(reasons, list)
-        else Markup()
-    )
+    said = _reasons(stage.manifest.metrics.get("reason"), dig(whole, ("in_japanese",)))
     prompts: Figure | None = None
     if number(dig(whole, ("prompts", "count"))) is not None:
         prompts = figures.stored(stage, SWEEP, whole, "prompts", "count", name="prompts")

@@ -41,7 +41,7 @@ def test_lists_multiply_and_single_cells_stand_beside_them(tmp_path: Path) -> No
     ]
     assert {cell.sampler.max_new_tokens for cell in found.cells} == {50}
     assert found.varied == ("temperature", "top_p", "min_p")
-    assert found.notes == ("1 of 8 cells mean the same as another one",)
+    assert found.notes == ("1 of 8 cells means the same as another one",)
     assert found.default is None
 
 

@@ -8,12 +8,22 @@ from pathlib import Path
 
 import typer
 
-from watari.cli.evaluation.piped import readable
-from watari.cli.leaking.options import Settle, language, licence, settings, stopping
+from watari.cli.evaluation.piped import located
+from watari.cli.leaking.options import (
+    TELL,
+    Settle,
+    check_columns,
+    language,
+    licence,
+    once,
+    settings,
+    stopping,
+)
+from watari.cli.progress import LineProgress
 from watari.errors import UserError
 from watari.leakage.rows import Scalar
-from watari.leakage.scan import Scanned
-from watari.leakage.tally import Tally, tally_of
+from watari.leakage.tally import Tally
+from watari.pages.noted import counted
 
 BY = ("temperature",)
 
@@ -47,18 +57,29 @@ def compare_command(
     wanted = wanted_by(settings(where, "--where"))
     if bool(a) != bool(b):
         raise UserError("--a and --b go together", "say both: --a model=before --b model=after")
-    held: list[list[Scanned]] = []
-    with readable(files) as paths:
-        for path in paths:
+    held: list[list[Tally]] = []
+    progress = LineProgress()
+    with located(once(files)) as locations:
+        for location in locations:
             found = Collector(wanted)
-            rows = read([str(path)], prompts=prompts)
-            scanned = collect(rows, found, expected=code, licensed=allowed, settle=settle)
-            held.append([one for one in scanned if one.judged])
+            rows = read([location], prompts=prompts)
+            for _ in collect(rows, found, expected=code, licensed=allowed, settle=settle):
+                if found.responses % TELL == 0:
+                    progress.update(found.responses, unit="responses", note=Path(location).name)
+            progress.clear()
+            held.append(found.tallies)
     names, sides = _sides(files, held, a, b)
     for name, side in zip(names, sides, strict=True):
         if not side:
-            raise UserError(f"{name}: no response to compare", "check --a, --b and --where")
-    pair = compare(sides[0], sides[1], names=names, by=tuple(by) or BY, seed=seed)
+            chosen = (
+                "check --a, --b and --where"
+                if a or where
+                else "it has no row, none with text, or say --expected"
+            )
+            raise UserError(f"{name}: no response to compare", chosen)
+    check_columns(by, {name for side in sides for tally in side for name in tally.columns})
+    columns = {*settings(a, "--a"), *settings(b, "--b")}
+    pair = compare(sides[0], sides[1], names=names, by=tuple(by) or BY, chosen=columns, seed=seed)
     if as_json:
         typer.echo(json.dumps(pair.as_json(), ensure_ascii=False))
         return
@@ -68,7 +89,7 @@ def compare_command(
 
 
 def _sides(
-    files: Sequence[str], held: Sequence[Sequence[Scanned]], a: Sequence[str], b: Sequence[str]
+    files: Sequence[str], held: Sequence[Sequence[Tally]], a: Sequence[str], b: Sequence[str]
 ) -> tuple[tuple[str, str], tuple[list[Tally], list[Tally]]]:
     """Return the names and the tallies of the two sides."""
     everything = [one for side in held for one in side]
@@ -85,17 +106,15 @@ def _sides(
         if names[0] == names[1]:
             names = [f"{names[0]} (first)", f"{names[1]} (second)"]
         return (names[0], names[1]), (
-            [tally_of(one) for one in held[0]],
-            [tally_of(one) for one in held[1]],
+            list(held[0]),
+            list(held[1]),
         )
-    models = list(
-        dict.fromkeys(str(one.row.columns["model"]) for one in everything if "model" in one.row.columns)
-    )
+    models = list(dict.fromkeys(str(one.columns["model"]) for one in everything if "model" in one.columns))
     if len(models) != 2:
         what = (
-            f"{len(models)} models in {len(files)} files"
+            f"{counted(len(models), 'model')} in {counted(len(files), 'file')}"
             if models
-            else f"{len(files)} files and no column model"
+            else f"{counted(len(files), 'file')} and no column model"
         )
         said = f": {', '.join(models[:6])}" if models else ""
         raise UserError(
@@ -108,11 +127,10 @@ def _sides(
     )
 
 
-def _taken(everything: Sequence[Scanned], chosen: dict[str, list[Scalar]]) -> list[Tally]:
-    from watari.leakage.summary import wanted_by
+def _taken(everything: Sequence[Tally], chosen: dict[str, list[Scalar]]) -> list[Tally]:
+    from watari.leakage.summary import holds
 
-    takes = wanted_by(chosen)
-    return [tally_of(one) for one in everything if takes is None or takes(one)]
+    return [one for one in everything if holds(chosen, one.expected, one.columns)]
 
 
 def _said(chosen: dict[str, list[Scalar]]) -> str:
@@ -122,8 +140,8 @@ def _said(chosen: dict[str, list[Scalar]]) -> str:
     )
 
 
-def _name(file: str, side: Sequence[Scanned]) -> str:
+def _name(file: str, side: Sequence[Tally]) -> str:
     """Return what a file's responses are called: their model, if there is one, else the file."""
-    models = {str(one.row.columns.get("model", "")) for one in side}
+    models = {str(one.columns.get("model", "")) for one in side}
     only = next(iter(models)) if len(models) == 1 else ""
     return only or Path(file).name or file

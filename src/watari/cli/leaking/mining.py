@@ -113,7 +113,7 @@ def mass_command(
             responses,
             code,
             latin=latin,
-            added_from=added_from if added_from is not None else _added_from(folder),
+            added_from=added_from if added_from is not None else first_added(folder),
             most=LIMIT,
         )
     if not found.positions:
@@ -169,14 +169,25 @@ def _folder(model: Path) -> Path:
     return folder
 
 
-def _added_from(folder: Path) -> int | None:
-    """Return the first id of a grown vocabulary, where the model's folder says so."""
+def first_added(folder: Path) -> int | None:
+    """Return the first id of a grown vocabulary: as the graft says that the model, or one that it was trained from, came from.
+
+    The models before it are looked for beside it, where a store has them; None: nothing says it.
+    """
     from watari.artifact.manifest import MANIFEST, read_manifest
 
-    if not (folder / MANIFEST).is_file():
-        return None
-    found = read_manifest(folder).metrics.get("vocabulary_before")
-    return found if isinstance(found, int) else None
+    place, seen = folder.resolve(), set[Path]()
+    while place not in seen and (place / MANIFEST).is_file():
+        seen.add(place)
+        manifest = read_manifest(place)
+        found, now = (manifest.metrics.get(name) for name in ("vocabulary_before", "vocabulary"))
+        if isinstance(found, int) and isinstance(now, int):
+            return found if found < now else None  # one that was cut down has other ids
+        before = next((one.key for one in manifest.inputs if one.parameter == "model"), None)
+        if before is None:
+            break
+        place = place.parent / before
+    return None
 
 
 def _text(found: Mass) -> str:
@@ -190,10 +201,12 @@ def _text(found: Mass) -> str:
     if found.added is not None:
         lines.append(f"on added tokens        {found.added:.1%} of the mass")
     scripts = sorted(found.by_script.items(), key=lambda item: -item[1])
-    lines.append("by script              " + ", ".join(f"{name} {value:.3%}" for name, value in scripts[:5]))
+    lines.append("by script              " + ", ".join(f"{name} {value:.3%}" for name, value in scripts[:4]))
+    if found.added is None:
+        lines.append("on added tokens        not known: say --added-from ID")
     lines += ["", f"{'token':<24}{'script':<12}{'added':<8}{'share':>8}"]
     for token in found.tokens[:_SHOWN]:
-        added = "" if token.added is None else "yes" if token.added else "no"
+        added = "?" if token.added is None else "yes" if token.added else "no"
         lines.append(f"{token.text[:20]!r:<24}{token.script:<12}{added:<8}{token.share:>8.1%}")
     if found.places:
         lines += ["", "nearest to leaking"]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import cast
 
 from watari.artifact.records import Fault
 from watari.errors import UserError
-from watari.leakage.rows import LICENCES, Scalar, is_code
-from watari.text.language_codes import language_code
+from watari.leakage.rows import LICENCES, Scalar
+from watari.pages.noted import some
+from watari.text.language_codes import is_language_code, language_code
 from watari.text.leakage import Licensed
+
+TELL = 250
+"""After so many responses progress is told."""
 
 
 def licence(value: str) -> Licensed:
@@ -32,7 +36,7 @@ def language(value: str | None) -> str | None:
     if value is None:
         return None
     code = language_code(value)
-    if not is_code(code):
+    if not is_language_code(code):
         raise UserError(f"--expected {value}: no language code", "write ja, en, zh, ...")
     return code
 
@@ -61,6 +65,29 @@ def stopping(on_error: str) -> bool:
     if on_error not in ("stop", "drop"):
         raise UserError(f"--on-error {on_error}: not one of stop, drop")
     return on_error == "stop"
+
+
+def once(files: Sequence[str]) -> Sequence[str]:
+    """Return the files.
+
+    Raises:
+        UserError: if standard input is named twice: it can be read once.
+    """
+    if list(files).count("-") > 1:
+        raise UserError("-: standard input can be read once", "save it to a file, and name that")
+    return files
+
+
+def check_columns(by: Sequence[str], there: Collection[str]) -> None:
+    """Refuse a column that no row has.
+
+    Raises:
+        UserError: naming it, and those that there are.
+    """
+    for column in by:
+        if column not in there:
+            mend = f"there are {some(sorted(there))}" if there else "rows have nothing but their texts"
+            raise UserError(f"--by {column}: no row has this column", mend)
 
 
 class Settle:

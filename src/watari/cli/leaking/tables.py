@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator
 
 from watari.leakage.comparison import Comparison
-from watari.leakage.curves import Curve, Trend, figure_text
+from watari.leakage.curves import Curve, Trend, fewer_places, figure_text
 from watari.leakage.difference import Difference
 from watari.leakage.summary import Summary
 from watari.leakage.tally import Count
@@ -123,7 +123,8 @@ def comparison_text(pair: Comparison) -> str:
 
 
 def _compared(label: str, found: Difference, percent: bool) -> str:
-    scale, digits = (100.0, 1) if percent else (1.0, 3)
+    places = fewer_places(3, found.a, found.b, found.value, found.low, found.high)
+    scale, digits = (100.0, 1) if percent else (1.0, places)
     interval = (
         ""
         if found.low is None or found.high is None

@@ -136,7 +136,7 @@ def marked(text: str, events: Sequence[Event]) -> Markup:
             break
         parts.append(Markup.escape(visible(text[place : event.start])))
         parts.append(
-            Markup('<mark class="{} {}" title="{}">{}</mark>').format(
+            Markup('<mark class="of-{} {}" title="{}">{}</mark>').format(
                 event.cls,
                 event.severity,
                 f"{event.cls} · {event.language} · {event.why}",

@@ -17,7 +17,7 @@ from watari.generate.sampler import Sampler
 from watari.leakage.sweep.extras import switched_off
 from watari.leakage.sweep.grid import Grid
 
-LOCAL = "in this process (transformers' settings)"
+LOCAL = "in this process, transformers' settings"
 _OFF_ON_SERVERS = {"top_k": -1}
 """vLLM, SGLang and llama.cpp all read -1 as "all"; SGLang refuses 0."""
 _ALWAYS = ("temperature", "max_new_tokens")

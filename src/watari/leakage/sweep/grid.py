@@ -27,6 +27,7 @@ from watari.artifact.hashing import hash_json
 from watari.errors import UserError
 from watari.generate.sampler import Sampler
 from watari.leakage.sweep.extras import told
+from watari.pages.noted import Note
 
 SHORT = {
     "temperature": "T",
@@ -83,7 +84,7 @@ class Grid:
     name: str
     cells: tuple[Cell, ...]
     default: Cell | None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     @property
     def varied(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from watari.errors import UserError
 from watari.generate.sampler import Sampler
 from watari.leakage.sweep.extras import FIELD, effective, refusal, without_known_off
 from watari.leakage.sweep.grid import SHORT, Cell, Grid, cell_name, plain
+from watari.pages.noted import Note
 
 NONE = "none"
 ALIASES = {"max_tokens": "max_new_tokens"}
@@ -76,7 +77,7 @@ class Reading:
     def __init__(self, shown: str, tree: Any) -> None:
         self._shown = shown
         self._tree = tree
-        self._notes: list[str] = []
+        self._notes: list[Note] = []
 
     def grid(self, own: Mapping[str, Any], max_tokens: int | None) -> Grid:
         """Return its cells.
@@ -104,7 +105,13 @@ class Reading:
         if not found:
             raise self._wrong((), "no cell", "give `grid:` with lists, or `cells:`")
         if asked > len(found):
-            self._notes.append(f"{asked - len(found):,} of {asked:,} cells mean the same as another one")
+            same = asked - len(found)
+            self._notes.append(
+                Note(
+                    f"{same:,} of {asked:,} cells {'means' if same == 1 else 'mean'} the same as another one",
+                    f"{asked:,} 通りのうち {same:,} 通りは、ほかの設定と同じ意味です",
+                )
+            )
         first = None
         for mark, setting in self._marks(value.get("marks"), own):
             found.setdefault(setting.key, (setting, []))[1].append(mark)
@@ -124,8 +131,11 @@ class Reading:
         }
         if alone := without_known_off(cell.extra for cell in cells.values()):
             self._notes.append(
-                f"{', '.join(alone)}: only sent in the cells that name {'it' if len(alone) == 1 else 'them'};"
-                " in the others the server does what it does without"
+                Note(
+                    f"{', '.join(alone)}: only sent in the cells that name {'it' if len(alone) == 1 else 'them'};"
+                    " in the others the server does what it does without",
+                    f"{'、'.join(alone)}：書かれている設定だけで送ります。ほかの設定では、サーバーの既定の動作になります",
+                )
             )
         return Grid(self._shown, tuple(cells.values()), cells[first] if first else None, tuple(self._notes))
 

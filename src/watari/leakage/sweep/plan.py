@@ -15,10 +15,15 @@ from watari.leakage.sweep.params import DEFAULT_GRID, Params, effect_of
 from watari.leakage.sweep.prompts import Prompt, read_prompts
 from watari.leakage.sweep.recommendation import left_out
 from watari.leakage.sweep.sending import Sending, sending_to
+from watari.pages.noted import Note
 from watari.stats.proportions import design_effect, power_of_proportions, repeats_for, two_proportions
 
 ANSWER_TOKENS = 400
 """Of an answer where its limit is larger: an assumption."""
+ENOUGH = 50
+"""Prompts below which 95 % intervals hold a little less often than they say: 0.945 at 200, 0.93 at 47, 0.92 at 20
+(`benchmarks/sweep.py --only power`)."""
+TOO_FEW = 20
 JUDGMENT_TOKENS = 120
 """Of a judgment: an assumption."""
 _PER_TOKEN = {
@@ -102,7 +107,7 @@ class Plan:
     engine: Engine
     own: dict[str, Any]
     sending: Sending
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
     @property
     def requests(self) -> int:
@@ -133,21 +138,55 @@ def plan_of(params: Params, folder: Path | None) -> Plan:
         refuse(sending.sent, str(folder))
     notes = [*grid.notes, *sending.notes]
     if any(cell.greedy for cell in grid.cells) and size.repeats > 1:
-        notes.append("a greedy cell gives the same each time: each prompt is asked once there")
+        notes.append(
+            Note(
+                "a greedy cell gives the same each time: each prompt is asked once there",
+                "温度 0 の設定は毎回同じ回答になるため、各プロンプトを 1 回だけ尋ねます",
+            )
+        )
     if size.power is not None and size.power < 0.8 - 1e-9:
-        notes.append(f"power {size.power:.0%}: such a difference will often not be told apart")
+        notes.append(
+            Note(
+                f"power {size.power:.0%}: such a difference will often not be told apart",
+                f"検出力は {size.power:.0%} です。この大きさの差は、見分けられないことがよくあります",
+            )
+        )
     if dropped := left_out(own):
         notes.append(
-            f"the model's generation_config.json also sets {', '.join(dropped)}: not applied here, not in the file that is"
-            " written"
+            Note(
+                f"the model's generation_config.json also sets {', '.join(dropped)}: not applied here, not in the file that"
+                " is written",
+                f"モデルの generation_config.json には {'、'.join(dropped)} もありますが、ここでは使わず、書き出すファイルにも"
+                "含めません",
+            )
         )
     if endpoint is not None and not params.send_seed:
-        notes.append("no seeds are sent: cells share their prompts, not their draws")
-    if size.prompts == 1:
-        notes.append("one prompt: no intervals, since they are over prompts, and nothing is told apart")
-    elif size.prompts < 20:
-        notes.append(f"{size.prompts} prompts: intervals clustered by prompt are too short below about 20")
+        notes.append(
+            Note(
+                "no seeds are sent: cells share their prompts, not their draws",
+                "シードは送りません。設定どうしで共通なのはプロンプトだけで、乱数は共通ではありません",
+            )
+        )
+    if (few := _few(size.prompts)) is not None:
+        notes.append(few)
     return Plan(grid, prompts, size.repeats, size, engine, own, sending, tuple(notes))
+
+
+def _few(prompts: int) -> Note | None:
+    """Return what so few prompts mean for the intervals, which are over prompts; None: there are enough."""
+    if prompts >= ENOUGH:
+        return None
+    if prompts == 1:
+        return Note(
+            "one prompt: no intervals, since they are over prompts, and nothing is told apart",
+            "プロンプトは 1 件だけです。信頼区間はプロンプト単位で求めるため出せず、設定どうしの差も分かりません",
+        )
+    short = "too" if prompts < TOO_FEW else "a little too"
+    return Note(
+        f"{prompts} prompts: below about {ENOUGH}, intervals are {short} short and power is less than planned",
+        f"プロンプトは {prompts} 件です。約 {ENOUGH} 件に満たないと、信頼区間は{'かなり' if prompts < TOO_FEW else 'やや'}狭めに、"
+        "検出力は計画より低めになります",
+    )
 
 
 def size_of(prompts: int, repeats: int | None, effect: str | None, icc: float, shared: float) -> Size:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from watari.generate.sampler import Sampler
 from watari.leakage.sweep.extras import COMPANIONS, KNOWN, is_on
 from watari.leakage.sweep.grid import Cell
+from watari.pages.noted import Note
 
 TOKENS = 24
 """Tokens of an answer: enough for a sampled one to part from the greedy one, too few for a server's rounding to."""
@@ -61,13 +62,14 @@ class Extras:
     common: Mapping[str, Any]
     switches: tuple[str, ...]
     others: Mapping[str, Mapping[str, Any]]
-    untold: Mapping[str, str]
+    untold: Mapping[str, Note]
 
 
 def extras_of(cells: Sequence[Cell]) -> Extras:
     """Return what a grid's cells send beyond Watari's own settings, and what of it can be shown."""
     names = sorted({name for cell in cells for name in cell.extra})
-    common, others, untold = {}, {}, {}
+    common, others = {}, {}
+    untold: dict[str, Note] = {}
     switches = tuple(
         name
         for name in names
@@ -79,10 +81,16 @@ def extras_of(cells: Sequence[Cell]) -> Extras:
         alike = all(value == values[0] for value in values)
         if name in COMPANIONS:
             if not alike:
-                untold[name] = "only says how another one works: not looked at by itself"
+                untold[name] = Note(
+                    "only says how another one works: not looked at by itself",
+                    "ほかの設定の働き方を決めるだけなので、単独では確かめません",
+                )
         elif name not in KNOWN and alike and len(having) == len(cells):
             common[name] = values[0]
-            untold[name] = "is sent in every cell: there is nothing to compare with"
+            untold[name] = Note(
+                "is sent in every cell: there is nothing to compare with",
+                "すべての設定で送るため、比べる相手がありません",
+            )
         elif name not in KNOWN:
             others[name] = max(having, key=lambda cell: _strength(cell.extra[name])).extra
     return Extras(common, switches, others, untold)

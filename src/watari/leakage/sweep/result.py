@@ -14,6 +14,7 @@ from watari.leakage.sweep.plan import Plan
 from watari.leakage.sweep.recommendation import Recommendation, beyond_the_file
 from watari.leakage.sweep.responses import Response
 from watari.leakage.sweep.verdicts import Check
+from watari.pages.noted import Note, japanese_of
 from watari.stats.intervals import Estimate
 from watari.stats.proportions import intraclass
 from watari.stats.resampling import Floats
@@ -50,7 +51,7 @@ class Sweep:
     recommendation: Recommendation
     judge: str | None = None
     judge_problems: dict[str, int] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return everything but the responses, as plain data."""
@@ -84,7 +85,13 @@ class Sweep:
             },
             "worst": worst(self.responses),
             "notes": list(self.notes),
+            "in_japanese": self._in_japanese(),
         }
+
+    def _in_japanese(self) -> dict[str, str]:
+        """Return the sentences above, for those who read Japanese: each by its English form."""
+        said = [*self.notes, *self.recommendation.reason, *(check.claim for check in self.checks)]
+        return {str(one): japanese_of(one) for one in said if japanese_of(one) != one}
 
     def _cell(self, place: int, languages: dict[str, dict[str, int]]) -> dict[str, Any]:
         cell = self.plan.grid.cells[place]

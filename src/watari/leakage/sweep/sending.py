@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from watari.errors import UserError
 from watari.leakage.sweep.prompts import Prompt
+from watari.pages.noted import Note
 
 if TYPE_CHECKING:
     from watari.endpoint.settings import Endpoint
@@ -31,7 +32,7 @@ class Sending:
 
     sent: tuple[Sent, ...]
     rendered: dict[str, str]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 def sending_to(model: Path | Endpoint, prompts: Sequence[Prompt]) -> Sending:
@@ -83,12 +84,21 @@ def _local(folder: Path, prompts: Sequence[Prompt]) -> Sending:
     notes = []
     if wrong:
         told = next(one for one in sent if one.item == wrong[0].id)
-        notes.append(f"{len(wrong):,} of {len(prompts):,} prompts: {told.found} (prompt {told.item})")
+        notes.append(
+            Note(
+                f"{len(wrong):,} of {len(prompts):,} prompts: {told.found} (prompt {told.item})",
+                f"プロンプト {len(prompts):,} 件のうち {len(wrong):,} 件で BOS が正しく付きません：{told.found}（プロンプト {told.item}）",
+            )
+        )
     if refused:
         first = next(iter(refused))
         notes.append(
-            f"{len(refused):,} of {len(prompts):,} prompts are refused by the chat template and not answered in any cell;"
-            f" the first is {first}: {refused[first]}"
+            Note(
+                f"{len(refused):,} of {len(prompts):,} prompts are refused by the chat template and not answered in any"
+                f" cell; the first is {first}: {refused[first]}",
+                f"プロンプト {len(prompts):,} 件のうち {len(refused):,} 件はチャットテンプレートが受け付けず、どの設定でも回答が"
+                f"ありません。最初は {first} です：{refused[first]}",
+            )
         )
     return Sending(sent, rendered, tuple(notes))
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from watari.leakage.sweep.verdicts import told_claim
+from watari.pages.noted import counted
 
 WIDTH = 80
 _NAME = 34
@@ -20,8 +21,8 @@ def as_lines(sweep: Mapping[str, Any]) -> list[str]:
     """
     quality = sweep["objectives"]["high"]
     lines = _wrapped(
-        f"{sweep['model']} ({sweep['engine']}): {len(sweep['cells'])} cells, "
-        f"{sweep['size']['prompts']:,} prompts x {sweep['size']['repeats']:,}"
+        f"{sweep['model']} ({sweep['engine']}): {counted(len(sweep['cells']), 'cell')}, "
+        f"{counted(sweep['size']['prompts'], 'prompt')} x {sweep['size']['repeats']:,}"
     )
     head = "judge" if quality == "judge" else "sound"
     lines += [

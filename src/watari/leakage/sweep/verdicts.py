@@ -9,11 +9,14 @@ from typing import Any, Literal
 from watari.leakage.sweep.extras import KNOWN, told
 from watari.leakage.sweep.probing import HOT, OTHER_SEED, STRONG, TRUNCATIONS, Extras
 from watari.leakage.sweep.quality import units
+from watari.pages.noted import Note
 
 _LONG = 12
 """Words or characters of an answer that a penalty of 2 does not leave as it is."""
 
 Verdict = Literal["applied", "ignored", "unclear"]
+_TWICE = Note("temperature 0 twice gives the same", "温度 0 で 2 回尋ねると、同じ回答になる")
+_SEED = Note("the same seed twice gives the same", "同じシードで 2 回尋ねると、同じ回答になる")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Check:
 
     Args:
         setting: What it is about: `min_p`, `temperature`, `seed`.
-        claim: What must hold, in words.
+        claim: What must hold, in words of both languages.
         verdict: What came out.
         agree: Prompts for which the two answers were the same.
         prompts: How many there were.
@@ -31,7 +34,7 @@ class Check:
     """
 
     setting: str
-    claim: str
+    claim: Note
     verdict: Verdict
     agree: int
     prompts: int
@@ -63,7 +66,7 @@ def checks_of(said: Mapping[str, list[str]], names: Sequence[str], *, varies: bo
         varies: Whether the grid has more than one temperature: then it must be shown.
     """
     cold = said["cold"]
-    found = [_same("temperature", "temperature 0 twice gives the same", cold, said["cold again"])]
+    found = [_same("temperature", _TWICE, cold, said["cold again"])]
     sure = False
     if "hot" in said:
         hot = said["hot"]
@@ -71,7 +74,10 @@ def checks_of(said: Mapping[str, list[str]], names: Sequence[str], *, varies: bo
         found.append(
             Check(
                 "temperature",
-                f"temperature {HOT:g} does not give what temperature 0 gives",
+                Note(
+                    f"temperature {HOT:g} does not give what temperature 0 gives",
+                    f"温度 {HOT:g} では、温度 0 と違う回答になる",
+                ),
                 ("ignored" if varies else "unclear") if sure else "applied",
                 _agree(hot, cold),
                 len(cold),
@@ -79,18 +85,18 @@ def checks_of(said: Mapping[str, list[str]], names: Sequence[str], *, varies: bo
             )
         )
         again = said["hot again"]
-        found.append(_same("seed", "the same seed twice gives the same", hot, again, stops=False))
+        found.append(_same("seed", _SEED, hot, again, stops=False))
     for name in names:
         if name in TRUNCATIONS:
-            value = "next to 0" if name == "top_p" else "1"
-            check = _same(name, f"{name} {value} gives what temperature 0 gives", said[name], cold)
+            claim = _near_0_is_cold(name) if name == "top_p" else _is_cold(f"{name} 1")
+            check = _same(name, claim, said[name], cold)
             found.append(_as_unclear(check) if sure and check.verdict == "applied" else check)
         elif name in STRONG:
             found.append(_penalty(name, said))
     return found
 
 
-def _same(setting: str, claim: str, one: list[str], other: list[str], *, stops: bool = True) -> Check:
+def _same(setting: str, claim: Note, one: list[str], other: list[str], *, stops: bool = True) -> Check:
     agree = _agree(one, other)
     verdict: Verdict = "applied" if agree == len(one) else "ignored"
     return Check(setting, claim, verdict, agree, len(one), _example(one, other, same=False), stops)
@@ -105,7 +111,7 @@ def _penalty(name: str, said: Mapping[str, list[str]]) -> Check:
         verdict = "ignored"
     else:
         verdict = "unclear"
-    claim = f"{name} {STRONG[name]:g} gives something else than none"
+    claim = _changes(f"{name} {STRONG[name]:g}")
     return Check(name, claim, verdict, _agree(strong, cold), len(cold), _example(strong, cold, same=True))
 
 
@@ -127,30 +133,50 @@ def extra_checks(said: Mapping[str, list[str]], extras: Extras) -> list[Check]:
     for name in extras.switches:
         known = KNOWN[name]
         if known.proof == "changed":
-            strong = f"{known.extreme[name]:g}"
-            gives = "gives something else than none"
+            claim = _changes(f"{name} {known.extreme[name]:g}")
             lost: Verdict = "ignored" if known.sure and _seeded(said) else "unclear"
             verdict: Verdict = "applied" if _changed(said, name) else lost
-            found.append(_compared(name, f"{name} {strong} {gives}", verdict, said[name], cold, same=True))
+            found.append(_compared(name, claim, verdict, said[name], cold, same=True))
             continue
         if known.proof == "cold":
-            check = _same(name, f"{name} next to 0 gives what temperature 0 gives", said[name], cold)
+            check = _same(name, _near_0_is_cold(name), said[name], cold)
         else:
             other = said[f"{name}, other seed"]
-            check = _same(name, f"{name} next to 0 gives the same whatever the seed", said[name], other)
+            claim = Note(
+                f"{name} next to 0 gives the same whatever the seed",
+                f"{name} がほぼ 0 なら、シードによらず同じ回答になる",
+            )
+            check = _same(name, claim, said[name], other)
             sure = sure or said.get(OTHER_SEED) == said.get("hot")
         found.append(_as_unclear(check) if sure and check.verdict == "applied" else check)
     for name, own in extras.others.items():
         verdict = "applied" if _changed(said, name) else "unclear"
-        claim = f"{told(name, own[name])} gives something else than without it"
+        shown = told(name, own[name])
+        claim = Note(
+            f"{shown} gives something else than without it", f"{shown} があると、ない場合と違う回答になる"
+        )
         found.append(_compared(name, claim, verdict, said[name], cold, same=True))
     for name, why in extras.untold.items():
         found.append(Check(name, why, "unclear", 0, 0, ("", "")))
     return found
 
 
+def _is_cold(what: str) -> Note:
+    return Note(f"{what} gives what temperature 0 gives", f"{what} では、温度 0 と同じ回答になる")
+
+
+def _near_0_is_cold(name: str) -> Note:
+    return Note(
+        f"{name} next to 0 gives what temperature 0 gives", f"{name} がほぼ 0 なら、温度 0 と同じ回答になる"
+    )
+
+
+def _changes(what: str) -> Note:
+    return Note(f"{what} gives something else than none", f"{what} では、指定しない場合と違う回答になる")
+
+
 def _compared(
-    name: str, claim: str, verdict: Verdict, one: list[str], other: list[str], *, same: bool
+    name: str, claim: Note, verdict: Verdict, one: list[str], other: list[str], *, same: bool
 ) -> Check:
     return Check(name, claim, verdict, _agree(one, other), len(other), _example(one, other, same=same))
 

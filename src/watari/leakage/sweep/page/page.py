@@ -6,9 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from markupsafe import Markup
+
+from watari.leakage.sweep.engine import LOCAL
 from watari.leakage.sweep.page.drawing import front_chart
 from watari.leakage.sweep.page.words import LABELS
-from watari.pages.labels import language_name
+from watari.pages.labels import both_said, language_name
 from watari.pages.numbers import whole
 from watari.pages.page import Template
 from watari.pages.visible import visible
@@ -33,6 +36,7 @@ def page_of(sweep: Mapping[str, Any]) -> str:
     drawn = [cell for cell in sweep["cells"] if "on_front" in cell]
     by_name = {cell["name"]: cell for cell in cells}
     best, default = sweep["recommended"]["cell"], sweep["default"]
+    japanese: Mapping[str, str] = sweep.get("in_japanese", {})
     return _TEMPLATE.render(
         sweep=sweep,
         cells=cells,
@@ -44,7 +48,13 @@ def page_of(sweep: Mapping[str, Any]) -> str:
         told=told,
         request=json.dumps(sweep["recommended"]["request"], ensure_ascii=False),
         language=language_name,
+        engine=_engine(sweep["engine"]),
+        said=lambda text: both_said(text, japanese.get(text, text)),
     )
+
+
+def _engine(name: str) -> Markup:
+    return LABELS.t("local") if name == LOCAL else Markup("<bdi>{}</bdi>").format(visible(name, lines=False))
 
 
 def told(cell: Mapping[str, Any], name: str, *, ends: bool = False) -> str:

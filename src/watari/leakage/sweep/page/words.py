@@ -12,6 +12,7 @@ WORDS: dict[str, Pair] = FRAME | {
         "Watari が記録済みの回答から作成しました。数値はすべて sweep.json に、回答はすべて generations.parquet にあります。"
         "同じ回答からは同じページができます。",
     ),
+    "local": ("in this process (transformers)", "このプロセス内（transformers）"),
     "cells_n": ("settings: {n}", "設定 {n} 通り"),
     "size_n": ("prompts: {p} × {r}", "プロンプト {p} 件 × {r} 回"),
     "recommended": ("Recommended", "推奨する設定"),
