@@ -1,12 +1,15 @@
 """How the processes of stages begin, and what is told of one that ended without a word."""
 
 import json
-import signal
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from watari.flow.processes import ended, server
+import watari
+from watari.flow.processes import ended
 
 ASKED = """
 import json, signal, sys
@@ -16,16 +19,27 @@ Path(PATH).write_text(json.dumps([known, signal.getsignal(signal.SIGINT) == sign
 """
 
 
-def test_a_process_begins_with_what_writes_rows_and_deaf_to_ctrl_c(tmp_path):
+BEGUN = f"""
+import signal
+from watari.flow.processes import server
+
+if __name__ == "__main__":
     before = signal.getsignal(signal.SIGINT)
-    process = server(["toy.source"]).Process(target=exec, args=(ASKED, {"PATH": str(tmp_path / "said")}))
+    process = server(["toy.source"]).Process(target=exec, args=({ASKED!r}, {{"PATH": "said"}}))
     process.start()
     process.join(timeout=60)
     assert process.exitcode == 0
+    assert signal.getsignal(signal.SIGINT) is before
+"""
+
+
+def test_a_process_begins_with_what_writes_rows_and_deaf_to_ctrl_c(tmp_path):
+    # In a Python of its own: there is one server of forks in a process, and other tests may have started this one's.
+    environment = {**os.environ, "PYTHONPATH": str(Path(watari.__file__).parents[1])}
+    subprocess.run([sys.executable, "-c", BEGUN], cwd=tmp_path, env=environment, check=True, timeout=120)
     known, deaf = json.loads((tmp_path / "said").read_text())
     assert known == {"watari.flow.worker": True, "pyarrow": True, "pandas": True}
     assert deaf
-    assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.parametrize(
