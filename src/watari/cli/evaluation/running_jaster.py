@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from watari.cli.evaluation.asking import Order, plain, tell_work
-from watari.cli.evaluation.running import Looked, Scored
+from watari.cli.evaluation.families import Looked, Scored
 from watari.errors import CheckFailed, UserError
 
 if TYPE_CHECKING:

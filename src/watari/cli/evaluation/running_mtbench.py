@@ -15,7 +15,7 @@ from watari.cli.evaluation.asking import (
     plain,
     tell_judged_work,
 )
-from watari.cli.evaluation.running import Looked, Scored
+from watari.cli.evaluation.families import Looked, Scored
 
 if TYPE_CHECKING:
     from watari.cli.evaluation.keeping import Kept
