@@ -272,7 +272,7 @@ def test_a_lock_on_a_file_that_was_removed_is_no_lock(tmp_path):
 def test_errors_cross_a_process_boundary_whole():
     import pickle
 
-    from watari.recipe.problems import Problem, RecipeError
+    from watari.artifact.problems import Problem, RecipeError
 
     for kind in (UserError, StageFailed, CheckFailed, Interrupted):
         back = pickle.loads(pickle.dumps(kind("what", "mend")))

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from watari.artifact.problems import RecipeError
 from watari.artifact.rows import read_rows
 from watari.errors import UserError
 from watari.flow.inspect import show
 from watari.flow.packing import pack
-from watari.recipe.problems import RecipeError
 
 FAST = {"base_url": "http://127.0.0.1:9/v1", "model": "small"}
 PRICED = {**FAST, "price": {"input": 1.0, "output": 2.0}}

@@ -5,11 +5,11 @@ import os
 
 import pytest
 
+from watari.artifact.problems import RecipeError
 from watari.errors import UserError
 from watari.flow import memory
 from watari.flow.folder import read_events, read_lock
 from watari.flow.plan import State, plan
-from watari.recipe.problems import RecipeError
 
 
 def test_a_run_makes_everything_and_a_second_one_nothing(world, two_sources):

@@ -22,10 +22,10 @@ from watari.artifact.params import (
     StageParams,
     Tokenizer,
 )
+from watari.artifact.problems import RecipeError
 from watari.artifact.stage import Stage, StageResult
 from watari.recipe import graph
 from watari.recipe.files import parse_set
-from watari.recipe.problems import RecipeError
 
 
 class Load(StageParams):

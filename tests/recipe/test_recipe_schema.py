@@ -113,7 +113,7 @@ def test_every_reference_leads_somewhere(schema):
 
 @pytest.mark.parametrize("name", sorted(packaged()))
 def test_packaged_recipes_are_valid(schema, name):
-    from watari.recipe.source import read_tree
+    from watari.artifact.yaml_tree import read_tree
 
     path = packaged()[name]
     value = read_tree(path.read_text("utf-8"), name, path.parent).value

@@ -15,8 +15,8 @@ def list_recipes() -> None:
 
     Example: watari recipe list
     """
+    from watari.artifact.yaml_tree import read_tree
     from watari.recipe.files import packaged
-    from watari.recipe.source import read_tree
 
     for name, path in packaged().items():
         tree = read_tree(path.read_text("utf-8"), name, path.parent)

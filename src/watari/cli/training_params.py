@@ -68,8 +68,8 @@ def lay(
     """
     from pydantic import ValidationError
 
-    from watari.recipe.problems import did_you_mean
-    from watari.recipe.source import read_tree
+    from watari.artifact.problems import did_you_mean
+    from watari.artifact.yaml_tree import read_tree
 
     values: dict[str, Any] = dict(given)
     for text in settings:

@@ -11,10 +11,10 @@ from pydantic import BaseModel, ValidationError
 
 from watari.artifact.outside import locate
 from watari.artifact.params import EndpointMark, OutsideMark, StageParams, edge_fields, marked_fields
+from watari.artifact.problems import Path_, Place, Problem, RecipeError, did_you_mean
 from watari.artifact.stage import Stage
+from watari.artifact.yaml_tree import Tree
 from watari.recipe.model import RecipeFile
-from watari.recipe.problems import Path_, Place, Problem, RecipeError, did_you_mean
-from watari.recipe.source import Tree
 
 IMPORT = "data.import"
 

@@ -9,10 +9,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from watari.artifact.problems import Path_, Place, Problem, RecipeError, did_you_mean
+from watari.artifact.yaml_tree import Tree, merge, read_tree, set_path
 from watari.errors import UserError
 from watari.recipe.model import TOP_LEVEL
-from watari.recipe.problems import Path_, Place, Problem, RecipeError, did_you_mean
-from watari.recipe.source import Tree, merge, read_tree, set_path
 
 _SETTABLE_WHOLE = ("name", "description", "language", "seed")
 

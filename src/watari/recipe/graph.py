@@ -11,14 +11,14 @@ from pathlib import Path
 from watari.artifact.hashing import hash_json
 from watari.artifact.kinds import Kind
 from watari.artifact.params import Edge, Selection, StageParams, edge_fields, edges
+from watari.artifact.problems import Place, Problem, RecipeError, did_you_mean
 from watari.artifact.stage import Stage
+from watari.artifact.yaml_tree import Tree, set_path
 from watari.endpoint.settings import Endpoint
 from watari.recipe import files
 from watari.recipe.declare import Declared, declare, read_top_level
 from watari.recipe.matrix import Variant, axes_that_matter, variant_name, variants
 from watari.recipe.model import RecipeFile
-from watari.recipe.problems import Place, Problem, RecipeError, did_you_mean
-from watari.recipe.source import Tree, set_path
 
 Choice = tuple[tuple[str, str], ...]
 

@@ -13,9 +13,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from watari.artifact.problems import Path_, Problem, RecipeError
+from watari.artifact.yaml_tree import Tree
 from watari.recipe.files import Setting, settings_of, target
-from watari.recipe.problems import Path_, Problem, RecipeError
-from watari.recipe.source import Tree
 
 _MOST_VARIANTS = 256
 _VARIANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*\Z")

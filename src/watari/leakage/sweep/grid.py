@@ -120,8 +120,8 @@ def read_grid(location: str, *, own: Mapping[str, Any] | None = None, max_tokens
         UserError: naming file, line and field of what cannot be used.
     """
     text, shown = _text(location)
+    from watari.artifact.yaml_tree import read_tree
     from watari.leakage.sweep.grid_reading import Reading
-    from watari.recipe.source import read_tree
 
     return Reading(shown, read_tree(text, shown, Path.cwd())).grid(own or {}, max_tokens)
 

@@ -71,7 +71,7 @@ class Reading:
 
     Args:
         shown: Its name in messages.
-        tree: What it holds, of `recipe.source`.
+        tree: What it holds, of `artifact.yaml_tree`.
     """
 
     def __init__(self, shown: str, tree: Any) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from watari.recipe.problems import Path_, Place, Problem, RecipeError
+from watari.artifact.problems import Path_, Place, Problem, RecipeError
 
 _INT = re.compile(r"[-+]?[0-9]+\Z")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")

@@ -7,8 +7,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watari.recipe.problems import RecipeError, did_you_mean, dotted
-from watari.recipe.source import Tree, merge, read_tree
+from watari.artifact.problems import RecipeError, did_you_mean, dotted
+from watari.artifact.yaml_tree import Tree, merge, read_tree
 
 
 def read(text: str):
