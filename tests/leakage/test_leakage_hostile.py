@@ -16,6 +16,7 @@ from watari.errors import UserError
 from watari.leakage.rows import Row
 from watari.leakage.scan import scan_row
 from watari.leakage.summary import Collector, summarise
+from watari.leakage.writing import Leaks
 from watari.text.language_codes import is_language_code
 
 ROWS: list[dict[str, Any]] = [
@@ -217,7 +218,7 @@ def test_rows_alike_are_kept_once() -> None:
     """What a scan holds of a row does not grow with its text or with columns that no curve is drawn by."""
 
     def row(n: int) -> Row:
-        columns = {"temperature": 0.5 * (n % 2), "note": f"row {n}", "run": n}
+        columns: dict[str, str | int | float] = {"temperature": 0.5 * (n % 2), "note": f"row {n}", "run": n}
         response = "In spring the 桜 bloom." if n % 3 else "In spring they bloom."
         return Row(str(n), f"p{n % 4}", (), response, expected="en", columns=columns)
 
@@ -229,3 +230,33 @@ def test_rows_alike_are_kept_once() -> None:
     assert len({id(tally.events) for tally in lean.tallies}) == 2
     assert set(whole.tallies[0].columns) == {"temperature", "note", "run"}
     assert summarise(lean).as_json() == summarise(whole).as_json()
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
+    """Real ENOSPC: what is written goes to /dev/full, in which nothing has room."""
+    rows = tmp_path / "rows.jsonl"
+    leaking = {"prompt": "Say something of a ball.", "response": "The red 高校生の ball was too high. " * 40}
+    rows.write_text(
+        "".join(json.dumps({"id": str(n), **leaking}) + "\n" for n in range(40)), encoding="utf-8"
+    )
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".events.jsonl.part").symlink_to("/dev/full")
+    done = subprocess.run(
+        [sys.executable, "-m", "watari", "leakage", "scan", str(rows), "--out", str(out)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert "no space left" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not any(out.iterdir())
+    # What is still in the buffer when a scan ends early has no room either.
+    (out / ".events.jsonl.part").symlink_to("/dev/full")
+    with pytest.raises(UserError, match="row 2"), Leaks(out) as leaks:
+        leaks.add(scan_row(Row("1", "p", (), "The red 高校生の ball.", expected="en")))
+        assert leaks.count == 1
+        raise UserError("row 2")
+    assert not any(out.iterdir())

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -64,7 +65,10 @@ class Leaks:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with suppress(
+            OSError
+        ):  # on a full disk what is left to write fails again; why the scan ended is known
+            self._file.close()
         self._temporary.unlink(missing_ok=True)
 
 
