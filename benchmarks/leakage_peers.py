@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from watari.text.language import _bundled
@@ -67,7 +68,8 @@ json.dump({
     "ru": [word for word in top_n_list("ru", 3000) if re.fullmatch("[\\u0430-\\u044f\\u0451]{3,}", word)],
 }, sys.stdout)
 """
-    python = os.environ.get("WATARI_WORDFREQ_PYTHON", "/tmp/watari-peers/wordfreq/bin/python")
+    peers = os.environ.get("WATARI_PEERS", Path(tempfile.gettempdir()) / "watari-peers")
+    python = os.environ.get("WATARI_WORDFREQ_PYTHON", str(Path(peers) / "wordfreq/bin/python"))
     if not Path(python).exists():
         print(
             "no interpreter with wordfreq (WATARI_WORDFREQ_PYTHON): its parts are left out", file=sys.stderr
